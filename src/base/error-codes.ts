@@ -1,0 +1,40 @@
+// Every error an operator can meet, by code. docs/reference/errors.md is held to this list by a test.
+// Match on codes, never on message text.
+
+export const ERROR_CODES = {
+  PAN_CONFIG_INVALID: "The cluster configuration does not follow the schema.",
+  PAN_CONFIG_UNREADABLE: "The cluster configuration cannot be read.",
+  PAN_BUNDLE_SIGNATURE: "The node bundle was not signed by this cluster's CA, or was changed.",
+  PAN_BUNDLE_EXPIRED: "The node's certificate has expired or is not yet valid.",
+  PAN_BUNDLE_REVOKED: "The node's certificate is on the revocation list.",
+  PAN_BUNDLE_UNREADABLE: "The node bundle cannot be read.",
+  PAN_CA_EXISTS: "A CA already exists in this folder.",
+  PAN_NODE_EXISTS: "A node of this name or address already exists.",
+  PAN_NOT_ROOT: "Root is needed for what was asked.",
+  PAN_NO_BPF: "The kernel refused to load or attach a packet program.",
+  PAN_AGENT_RUNNING: "Another agent already runs on this host.",
+  PAN_AGENT_UNREACHABLE: "No agent answers on the socket.",
+  PAN_ADDRESS_IN_USE: "Another machine uses this node's address.",
+  PAN_INTERFACE_MISSING: "The configured network interface does not exist.",
+  PAN_NETLINK: "The kernel refused a change of addresses, links or routes.",
+  PAN_SYSCALL: "A system call failed.",
+  PAN_NOT_MASTER: "This change must be made at the master, and none is known.",
+  PAN_NOT_FOUND: "What the command names does not exist.",
+  PAN_CONFLICT: "The change contradicts the present configuration.",
+  PAN_LAB_EXISTS: "A lab of this name is already up.",
+  PAN_LAB_MISSING: "No lab of this name is up.",
+  PAN_LAB_TOPOLOGY: "The topology file does not follow its schema.",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error that an operator can do something about. The message says what, in one sentence or two. */
+export class PanError extends Error {
+  override readonly name = "PanError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
