@@ -1,0 +1,22 @@
+// What the configuration asks of the cluster, in the core's own terms: no file, no YAML, no defaults left open.
+import type { IpAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
+import type { Policy, ServiceKey } from "#core/steering/tables.ts";
+
+export interface GroupSpec {
+  readonly name: string;
+  readonly policy: Policy;
+  /** Number of slots, a power of two. */
+  readonly slots: number;
+  readonly services: readonly ServiceKey[];
+  /** The configuration nodes (may serve) and their weights; weight 0 gets no slots. */
+  readonly nodes: readonly { readonly id: NodeId; readonly weight: number }[];
+}
+
+export interface ClusterSpec {
+  /** Every VIP, those of services included, without repetition. */
+  readonly vips: readonly IpAddress[];
+  readonly groups: readonly GroupSpec[];
+  /** Nodes that take no new connections, whatever their weight (B7). */
+  readonly drained: readonly NodeId[];
+}
