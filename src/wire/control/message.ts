@@ -1,0 +1,51 @@
+// What a master and its members say to each other over the control channel, as values (A2, A4, B9).
+import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
+import type { JsonValue } from "./json.ts";
+
+/** One generation of the key that authenticates keepalives (A2). 32 bytes; the id is 32 bits. */
+export interface GroupKey {
+  readonly keyId: number;
+  readonly key: Uint8Array;
+}
+
+export const GROUP_KEY_LENGTH = 32;
+
+/** The first message in either direction: who speaks, and what it already holds. */
+export interface Hello {
+  readonly type: "hello";
+  readonly node: NodeId;
+  /** Lower-case hex, 1 … 32 digits; another one at each start of the agent. */
+  readonly bootId: string;
+  readonly config: ConfigVersion;
+  readonly tables: TableVersion;
+}
+
+export type ControlMessage =
+  | Hello
+  /** Master to member. The previous key stays valid while the new one is handed round. */
+  | ({ readonly type: "group-key"; readonly previous?: GroupKey } & GroupKey)
+  | { readonly type: "config"; readonly version: ConfigVersion; readonly yaml: string }
+  | { readonly type: "config-ack"; readonly version: ConfigVersion }
+  /** Full or delta form of core/steering/tables-codec.ts; opaque here. */
+  | { readonly type: "tables"; readonly bytes: Uint8Array }
+  | { readonly type: "tables-ack"; readonly version: TableVersion }
+  /** Member to master: a delta did not fit what I hold; send the full form. */
+  | { readonly type: "tables-wanted"; readonly held: TableVersion }
+  /** Member to master: an operator's change, to be made where changes are made. */
+  | {
+      readonly type: "request";
+      readonly id: number;
+      readonly method: string;
+      readonly body: JsonValue;
+    }
+  /** The answer to the request of that id; the status is that of HTTP (RFC 9110). */
+  | {
+      readonly type: "response";
+      readonly id: number;
+      readonly status: number;
+      readonly body: JsonValue;
+    }
+  | { readonly type: "ping"; readonly nonce: number }
+  | { readonly type: "pong"; readonly nonce: number };
+
+export type ControlMessageType = ControlMessage["type"];
