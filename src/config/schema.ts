@@ -1,0 +1,254 @@
+// The one schema of the cluster configuration: types, defaults, limits and reference page come from
+// here, so that none of them can disagree with what is accepted. One YAML file describes one cluster.
+import { type Static, Type } from "typebox";
+import type { IpAddress } from "#base/address.ts";
+import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
+
+/** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
+export const LIMITS = {
+  nodes: MAX_NODE_ID,
+  groups: 1024,
+  services: 16_384,
+  vips: 4096,
+  revoked: 4096,
+  weight: 1000,
+  slotsPerGroup: 65_536,
+  fileCharacters: 4 * 1024 * 1024,
+} as const;
+
+const closed = { additionalProperties: false } as const;
+/** One label of a host name (RFC 1123), lower case: it becomes the certificate's common name. */
+const label = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+const labelHint = "1 to 63 lower-case letters, digits and inner hyphens";
+
+const Name = (description: string) => Type.String({ pattern: label, hint: labelHint, description });
+const Interface = (description: string) =>
+  Type.String({
+    pattern: "^[^\\s/:]{1,15}$",
+    hint: "the name of a network interface, at most 15 characters, as `ip link` shows it",
+    description,
+  });
+const Address = (description: string) => Type.String({ format: "ip", description });
+
+const Cluster = Type.Object(
+  {
+    name: Name("Name of the cluster. It is part of every certificate: do not change it later."),
+    port: Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      default: 7450,
+      description: "UDP and TCP port on which the nodes talk to each other.",
+    }),
+    interface: Interface(
+      "Interface that carries client and cluster traffic, on every node that names none itself.",
+    ),
+    ca: Type.Optional(
+      Type.String({
+        pattern: "^sha256:[0-9a-f]{64}$",
+        hint: '"sha256:" and 64 lower-case hex digits, as `pan ca init` prints them',
+        description:
+          "Fingerprint of the cluster's CA certificate. With it a node refuses a bundle of any other CA.",
+      }),
+    ),
+  },
+  { ...closed, description: "The cluster as a whole." },
+);
+
+const Detection = Type.Object(
+  {
+    intervalMs: Type.Integer({
+      minimum: 20,
+      maximum: 60_000,
+      default: 200,
+      description: "Silence after which a node counts as dead (A12), in milliseconds.",
+    }),
+    offerMs: Type.Integer({
+      minimum: 10,
+      maximum: 60_000,
+      default: 100,
+      description: "How long a node that offers to be master waits for objections (A3), in ms.",
+    }),
+  },
+  { ...closed, default: {}, description: "How fast a failure is noticed." },
+);
+
+const Datapath = Type.Object(
+  {
+    hook: Type.Enum(["auto", "xdp", "tc"], {
+      default: "auto",
+      description:
+        "Where packets are steered. `auto`: XDP where the driver has it natively, else tc ingress.",
+    }),
+    slotCapacity: Type.Integer({
+      minimum: 2,
+      maximum: 4_194_304,
+      default: 262_144,
+      description: "Slots of all groups together for which every node reserves memory at start.",
+    }),
+  },
+  { ...closed, default: {}, description: "The packet path in the kernel." },
+);
+
+const Node = Type.Object(
+  {
+    name: Name("Name of the node; the common name of its certificate."),
+    id: Type.Integer({
+      minimum: 1,
+      maximum: MAX_NODE_ID,
+      description: "Number of the node, unique in the cluster. `pan node add` picks a free one.",
+    }),
+    address: Address("The node's dedicated address, IPv4 or IPv6. Never a virtual address."),
+    interface: Type.Optional(
+      Interface("Interface of this node where it is not `cluster.interface`."),
+    ),
+    drained: Type.Boolean({
+      default: false,
+      description: "True: the node gets no new connections and keeps its established ones.",
+    }),
+  },
+  { ...closed, description: "One machine that may join (A2)." },
+);
+
+const WeightedNode = Type.Object(
+  {
+    name: Name("Name of a node in `nodes`."),
+    weight: Type.Integer({
+      minimum: 0,
+      maximum: LIMITS.weight,
+      default: 1,
+      description: "Share of the slots relative to the other nodes' weights; 0: no slots.",
+    }),
+  },
+  { ...closed, description: "One configuration node of the group." },
+);
+
+const Group = Type.Object(
+  {
+    name: Name("Name of the service group."),
+    policy: Type.Enum(["weighted", "sticky", "wildcard-sticky"], {
+      default: "weighted",
+      description:
+        "`weighted`: by source address and port. `sticky`: by source address. " +
+        "`wildcard-sticky`: by source address over all ports of a virtual address (B3).",
+    }),
+    slots: Type.Integer({
+      minimum: 2,
+      maximum: LIMITS.slotsPerGroup,
+      default: 1024,
+      powerOfTwo: true,
+      description: "Size of the distribution table, a power of two. More slots: finer weights.",
+    }),
+    nodes: Type.Union(
+      [Type.Literal("all"), Type.Array(WeightedNode, { minItems: 1, maxItems: LIMITS.nodes })],
+      {
+        default: "all",
+        description: "Nodes that may serve the group: `all` with equal weight, or a list.",
+      },
+    ),
+    services: Type.Array(
+      Type.String({
+        format: "service",
+        description:
+          'Protocol, virtual address and port: "tcp 10.77.0.100:80", "udp [fd77::100]:53", ' +
+          '"tcp 10.77.0.100:*". `*`, any port, needs the policy `wildcard-sticky`.',
+      }),
+      {
+        default: [],
+        maxItems: LIMITS.services,
+        description: `Services of the group; ${LIMITS.services} in all groups together.`,
+      },
+    ),
+  },
+  { ...closed, description: "Services that share a policy and a distribution table (B1)." },
+);
+
+export const ClusterSchema = Type.Object(
+  {
+    cluster: Cluster,
+    detection: Detection,
+    datapath: Datapath,
+    nodes: Type.Array(Node, {
+      default: [],
+      maxItems: LIMITS.nodes,
+      description: "The machines that are admitted to the cluster.",
+    }),
+    groups: Type.Array(Group, {
+      default: [],
+      maxItems: LIMITS.groups,
+      description: "The service groups.",
+    }),
+    vips: Type.Array(Address("An IPv4 or IPv6 address."), {
+      default: [],
+      maxItems: LIMITS.vips,
+      description: "Virtual addresses that the cluster holds without a service for them.",
+    }),
+    revoked: Type.Array(
+      Type.String({
+        pattern: "^[0-9a-fA-F]{1,40}$",
+        hint: "the hex digits of a serial number, in quotes, as `pan node show` prints them",
+        description: "A certificate's serial number in hex, in quotes.",
+      }),
+      {
+        default: [],
+        maxItems: LIMITS.revoked,
+        description: "Certificates that are no longer accepted (A2). `pan node revoke` adds to it.",
+      },
+    ),
+  },
+  { ...closed, description: "One cluster." },
+);
+
+/** The file as it is written, with every default filled in; addresses and services are text. */
+export type RawConfig = Static<typeof ClusterSchema>;
+
+export type Policy = RawConfig["groups"][number]["policy"];
+export type Protocol = "tcp" | "udp";
+
+/** A service (B1); its shape is the service key of core/steering. */
+export interface Service {
+  readonly protocol: Protocol;
+  readonly vip: IpAddress;
+  readonly port: number | "any";
+}
+
+export interface NodeConfig {
+  readonly name: string;
+  readonly id: NodeId;
+  readonly address: IpAddress;
+  readonly interface?: string;
+  readonly drained: boolean;
+}
+
+export interface NodeWeight {
+  readonly name: string;
+  /** 0 … 1000, relative to the other weights of the group. */
+  readonly weight: number;
+}
+
+export interface GroupConfig {
+  readonly name: string;
+  readonly policy: Policy;
+  /** Power of two, 2 … 65 536. */
+  readonly slots: number;
+  readonly nodes: "all" | readonly NodeWeight[];
+  readonly services: readonly Service[];
+}
+
+/** A checked configuration: every name resolves, every address is canonical, every limit holds. */
+export interface ClusterConfig {
+  readonly cluster: {
+    readonly name: string;
+    readonly port: number;
+    readonly interface: string;
+    /** "sha256:<64 hex digits>". */
+    readonly ca?: string;
+  };
+  readonly detection: { readonly intervalMs: number; readonly offerMs: number };
+  readonly datapath: { readonly hook: "auto" | "xdp" | "tc"; readonly slotCapacity: number };
+  readonly nodes: readonly NodeConfig[];
+  readonly groups: readonly GroupConfig[];
+  /** Virtual addresses without a service; `virtualAddresses` in config.ts lists all of them. */
+  readonly vips: readonly IpAddress[];
+  /** Serial numbers, lower-case hex without leading zeros. */
+  readonly revoked: readonly string[];
+}
