@@ -1,0 +1,199 @@
+// What the agent can be asked, and in which shapes (docs/reference/api.md). The server registers these
+// routes, the client calls them, the OpenAPI document lists them; nobody writes a shape twice.
+import { type Static, type TObject, type TSchema, Type } from "typebox";
+import { Problem, ServiceName } from "./shapes.ts";
+import { Status } from "./status.ts";
+
+export const Policy = Type.Union(
+  [Type.Literal("weighted"), Type.Literal("sticky"), Type.Literal("wildcard-sticky")],
+  { title: "Policy" },
+);
+
+/** Which configuration the cluster runs (A4). */
+export const ConfigVersion = Type.Object(
+  {
+    counter: Type.Integer({ minimum: 0 }),
+    digest: Type.String({ description: "First eight bytes of its SHA-256, in hex" }),
+  },
+  { title: "ConfigVersion" },
+);
+export type ConfigVersion = Static<typeof ConfigVersion>;
+
+/** Answer to every change: the configuration that contains it. */
+export const Changed = Type.Object({ config: ConfigVersion }, { title: "Changed" });
+export type Changed = Static<typeof Changed>;
+
+export const NodeShare = Type.Object(
+  {
+    name: Type.String({ description: "Name of the node" }),
+    weight: Type.Integer({ minimum: 0, maximum: 65_535 }),
+  },
+  { title: "NodeShare" },
+);
+
+export const ServiceGroup = Type.Object(
+  {
+    group: Type.String(),
+    policy: Policy,
+    slots: Type.Integer({ description: "Entries of the distribution table; a power of two" }),
+    services: Type.Array(ServiceName),
+    nodes: Type.Array(NodeShare, { description: "Nodes that may serve, with their weights" }),
+  },
+  { title: "ServiceGroup" },
+);
+export type ServiceGroup = Static<typeof ServiceGroup>;
+
+export const ServiceList = Type.Object(
+  { groups: Type.Array(ServiceGroup) },
+  { title: "ServiceList" },
+);
+export type ServiceList = Static<typeof ServiceList>;
+
+/** B8: adds a service to a group; `create` makes the group first where it does not exist. */
+export const AddService = Type.Object(
+  {
+    group: Type.String({ minLength: 1, maxLength: 63 }),
+    service: ServiceName,
+    create: Type.Optional(
+      Type.Object({
+        policy: Policy,
+        slots: Type.Optional(Type.Integer({ minimum: 2, maximum: 65_536 })),
+        nodes: Type.Optional(
+          Type.Array(NodeShare, { maxItems: 4095, description: "Default: every node, weight 1" }),
+        ),
+      }),
+    ),
+  },
+  { title: "AddService", additionalProperties: false },
+);
+export type AddService = Static<typeof AddService>;
+
+export const RemoveService = Type.Object(
+  { service: ServiceName },
+  { title: "RemoveService", additionalProperties: false },
+);
+
+export const Weight = Type.Object(
+  { weight: Type.Integer({ minimum: 0, maximum: 65_535 }) },
+  { title: "Weight", additionalProperties: false },
+);
+
+export const Config = Type.Object(
+  { version: ConfigVersion, yaml: Type.String() },
+  { title: "Config" },
+);
+export type Config = Static<typeof Config>;
+
+/** Longest configuration text that the agent accepts, in bytes of UTF-8. */
+export const MAX_CONFIG_BYTES = 1 << 20;
+
+export const NewConfig = Type.Object(
+  { yaml: Type.String({ maxLength: MAX_CONFIG_BYTES }) },
+  { title: "NewConfig", additionalProperties: false },
+);
+
+export const Version = Type.Object(
+  {
+    panoply: Type.String({ description: "Version of the running agent" }),
+    node: Type.String({ description: "Version of Node.js it runs on" }),
+    kernel: Type.String(),
+  },
+  { title: "Version" },
+);
+export type Version = Static<typeof Version>;
+
+/** One operation. Every failure is a Problem; the status code follows its `code` (problem.ts). */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: TObject;
+  readonly body?: TObject;
+  readonly reply: TSchema;
+}
+
+const Name = Type.String({ minLength: 1, maxLength: 63 });
+const GroupNode = Type.Object({ group: Name, node: Name });
+const NodeName = Type.Object({ node: Name });
+
+export const CONTRACT = {
+  status: {
+    method: "GET",
+    path: "/v1/status",
+    summary: "What this node knows of itself, its cluster and its traffic",
+    reply: Status,
+  },
+  services: {
+    method: "GET",
+    path: "/v1/services",
+    summary: "Service groups as configured",
+    reply: ServiceList,
+  },
+  addService: {
+    method: "POST",
+    path: "/v1/services",
+    summary: "Add a service to a group, creating the group if asked",
+    body: AddService,
+    reply: Changed,
+  },
+  removeService: {
+    method: "DELETE",
+    path: "/v1/services",
+    summary: "Remove a service; a group without services goes with its last one",
+    body: RemoveService,
+    reply: Changed,
+  },
+  setWeight: {
+    method: "PATCH",
+    path: "/v1/groups/:group/nodes/:node",
+    summary: "Set a node's weight in a group; established connections stay where they are",
+    params: GroupNode,
+    body: Weight,
+    reply: Changed,
+  },
+  drain: {
+    method: "POST",
+    path: "/v1/nodes/:node/drain",
+    summary: "Give a node no new connections; established ones finish there",
+    params: NodeName,
+    reply: Changed,
+  },
+  undrain: {
+    method: "POST",
+    path: "/v1/nodes/:node/undrain",
+    summary: "Give a drained node its share again",
+    params: NodeName,
+    reply: Changed,
+  },
+  config: {
+    method: "GET",
+    path: "/v1/config",
+    summary: "The cluster configuration as YAML, with its version",
+    reply: Config,
+  },
+  putConfig: {
+    method: "PUT",
+    path: "/v1/config",
+    summary: "Replace the cluster configuration: checked first, then all of it or nothing",
+    body: NewConfig,
+    reply: Changed,
+  },
+  version: {
+    method: "GET",
+    path: "/v1/version",
+    summary: "Versions of the running agent",
+    reply: Version,
+  },
+} as const satisfies Record<string, Route>;
+
+export type Contract = typeof CONTRACT;
+export type Operation = keyof Contract;
+
+type Part<R, K extends string> = R extends { readonly [P in K]: infer S extends TSchema }
+  ? { readonly [P in K]: Static<S> }
+  : unknown;
+/** `{params, body}`, each where the route has one. */
+export type Input<K extends Operation> = Part<Contract[K], "params"> & Part<Contract[K], "body">;
+export type Output<K extends Operation> = Static<Contract[K]["reply"]>;
+
+export { Problem, ServiceName, Status };

@@ -1,0 +1,107 @@
+// What `pan status` shows: one node's view of itself, its cluster and its traffic, taken at one moment.
+import { type Static, Type } from "typebox";
+import { Count, ServiceName, TableVersion } from "./shapes.ts";
+
+const Role = Type.Union([
+  Type.Literal("joining"),
+  Type.Literal("offering"),
+  Type.Literal("member"),
+  Type.Literal("master"),
+]);
+
+const nodeFields = {
+  id: Type.Integer({ minimum: 1, maximum: 4095 }),
+  name: Type.String(),
+  address: Type.String(),
+};
+
+export const MemberStatus = Type.Object(
+  {
+    ...nodeFields,
+    mac: Type.Optional(Type.String()),
+    state: Type.Union([Type.Literal("master"), Type.Literal("member"), Type.Literal("departed")]),
+    drained: Type.Boolean(),
+    lossEstimate: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: "Lost share of its keepalives (A17)" }),
+    ),
+    lastHeardMs: Type.Optional(
+      Type.Number({ minimum: 0, description: "Milliseconds since its last keepalive" }),
+    ),
+    packetsPerSecond: Type.Number({ description: "Sent to it by this node's packet program" }),
+    bytesPerSecond: Type.Number(),
+    connections: Type.Optional(
+      Type.Integer({ description: "Established TCP connections to VIPs on that node" }),
+    ),
+  },
+  { title: "MemberStatus" },
+);
+export type MemberStatus = Static<typeof MemberStatus>;
+
+export const GroupStatus = Type.Object(
+  {
+    name: Type.String(),
+    policy: Type.String(),
+    slots: Type.Integer(),
+    services: Type.Array(ServiceName),
+    shares: Type.Array(
+      Type.Object({
+        node: Type.String({ description: "Name of the node" }),
+        slots: Type.Integer({ description: "Slots it owns now" }),
+        home: Type.Integer({ description: "Slots it owns when every node serves" }),
+        weight: Type.Integer(),
+      }),
+    ),
+    packetsPerSecond: Type.Number(),
+  },
+  { title: "GroupStatus" },
+);
+export type GroupStatus = Static<typeof GroupStatus>;
+
+export const Failover = Type.Object(
+  {
+    at: Type.String({ description: "Time of day, ISO 8601" }),
+    node: Type.String({ description: "Name of the node that left" }),
+    reason: Type.String(),
+    tookMs: Type.Optional(
+      Type.Number({ description: "From its last keepalive until its slots had new owners" }),
+    ),
+  },
+  { title: "Failover" },
+);
+
+/** Length of `failovers`; older ones are forgotten. */
+export const MAX_FAILOVERS = 20;
+
+export const Status = Type.Object(
+  {
+    node: Type.Object({ ...nodeFields, role: Role }),
+    cluster: Type.Object({
+      name: Type.String(),
+      master: Type.Optional(Type.String({ description: "Name of the node" })),
+      secondary: Type.Optional(Type.String({ description: "Name of the node" })),
+      epoch: Type.Integer(),
+      config: Type.Object({ counter: Type.Integer(), digest: Type.String() }),
+      tables: TableVersion,
+      keepaliveIntervalMs: Type.Number(),
+    }),
+    members: Type.Array(MemberStatus),
+    groups: Type.Array(GroupStatus),
+    datapath: Type.Object({
+      hook: Type.Union([Type.Literal("xdp"), Type.Literal("tc"), Type.Literal("none")]),
+      interface: Type.String(),
+      counters: Type.Array(Count, { description: "Packets by verdict and reason" }),
+      leaseValid: Type.Boolean({ description: "This node may answer for the VIPs" }),
+      version: TableVersion,
+    }),
+    membership: Type.Object({
+      keepalivesSent: Type.Integer(),
+      keepalivesReceived: Type.Integer(),
+      watchdogExpiries: Type.Integer(),
+      drops: Type.Array(Count, { description: "Messages refused, by reason" }),
+    }),
+    failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
+    uptimeMs: Type.Number({ description: "Since this agent started" }),
+  },
+  { title: "Status" },
+);
+export type Status = Static<typeof Status>;

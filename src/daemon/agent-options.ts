@@ -1,0 +1,26 @@
+// What `pan agent` was asked to do. The command line fills it in; `#daemon/agent.ts` obeys.
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface AgentOptions {
+  /** Path of the cluster configuration (cluster.yaml). Read when the state folder has none newer. */
+  readonly config: string;
+  /** Path of this node's bundle. */
+  readonly bundle: string;
+  /** Folder for what must outlive a restart: last tables, configuration, counters. */
+  readonly stateFolder: string;
+  /** Unix socket of the API. */
+  readonly socket: string;
+  /** Network interface; undefined: the one that holds the node's address. */
+  readonly interface: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+/** What `pan agent --teardown` needs to find whatever an agent left on this host. */
+export type TeardownOptions = Pick<AgentOptions, "stateFolder" | "socket" | "interface">;
+
+/** Resolves when the agent has stopped after SIGTERM or SIGINT. The packet program stays attached. */
+export type RunAgent = (options: AgentOptions) => Promise<void>;
+/** Removes programs, maps, addresses and settings; one line for each thing removed. */
+export type TeardownAgent = (options: TeardownOptions) => Promise<readonly string[]>;
