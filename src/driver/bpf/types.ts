@@ -1,0 +1,58 @@
+// What the packet program's driver offers to the daemon: types only, see datapath.ts for the class.
+import type { MacAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
+import type { Reason } from "#core/steering/reasons.ts";
+
+/** Where in the kernel the program runs. */
+export type Hook = "xdp" | "tc";
+
+export interface DatapathOptions {
+  /** Name of the interface in the calling thread's network namespace, such as "eth0". */
+  readonly interface: string;
+  /** auto: native XDP where the driver has it, tc on veth and wherever XDP would only be generic. Default auto. */
+  readonly hook?: Hook | "auto";
+  readonly self: NodeId;
+  /** This node's MAC on that interface. Default: the interface's own. */
+  readonly mac?: MacAddress;
+  /** Slots of all groups together; a multiple of 4. Default 262 144 (2.5 MB of kernel memory). */
+  readonly slotCapacity?: number;
+  /** Entries in tables 1 and 2 together. Default 16 384. */
+  readonly serviceCapacity?: number;
+  /** Service groups. Default 4096. */
+  readonly groupCapacity?: number;
+  /** First fragments remembered at once; the least recently used one goes first. Default 4096. */
+  readonly fragmentCapacity?: number;
+}
+
+export interface Count {
+  readonly packets: number;
+  /** Of whole frames, Ethernet header included. */
+  readonly bytes: number;
+}
+
+/** Totals since the maps were made; they survive the agent. */
+export interface Counters {
+  readonly reasons: Readonly<Record<Reason, Count>>;
+  /** Frames sent on, by the node they went to. Nodes without frames are absent. */
+  readonly nodes: ReadonlyMap<NodeId, Count>;
+  /** Frames to a group's services that were passed to this node or sent on, by group name. */
+  readonly groups: ReadonlyMap<string, Count>;
+}
+
+/** What one publish() wrote. All zero: the kernel held these tables already. */
+export interface PublishReport {
+  readonly nodes: number;
+  /** 8-byte map values (four slots each). */
+  readonly slotWords: number;
+  readonly formerWords: number;
+  readonly services: number;
+  readonly vips: number;
+}
+
+/** For tests and tools: what the program did with one frame. */
+export interface TestResult {
+  readonly reason: Reason;
+  /** The program's return value: XDP_PASS 2, XDP_TX 3 …; TC_ACT_OK 0, TC_ACT_SHOT 2, TC_ACT_REDIRECT 7. */
+  readonly returned: number;
+  readonly bytes: Uint8Array;
+}
