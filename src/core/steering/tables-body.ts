@@ -1,0 +1,180 @@
+// The fields of tables as bytes, shared by both forms of tables-codec.ts. Readers answer undefined for what is not the one
+// encoding of valid tables; whether the bytes merely ended too early is then to be seen in `reader.short`.
+import { ipBytes, ipFromBytes, macBytes, macFromBytes, type IpAddress } from "#base/address.ts";
+import { assert } from "#base/assert.ts";
+import { MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
+import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
+import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
+import { readColumn, wholeColumn, writeColumn, type SlotColumn } from "./slot-column.ts";
+import {
+  FORMER_OWNERS,
+  type GroupTable,
+  type NodeRow,
+  type Policy,
+  type Protocol,
+  type ServiceKey,
+  type Tables,
+} from "./tables.ts";
+
+/** Slots of all groups together. Bounds what a few bytes of runs can make a receiver allocate: 10 MiB. */
+export const MAX_TABLE_SLOTS = 2 ** 20;
+export const MAX_GROUP_SLOTS = 65_536;
+const MAX_COUNT = 65_535;
+const MAX_NAME_BYTES = 255;
+const POLICIES: readonly Policy[] = ["weighted", "sticky", "wildcard-sticky"];
+const PROTOCOLS: readonly Protocol[] = ["tcp", "udp"];
+const ANY_PORT = 0;
+
+export const writeCount = (writer: ByteWriter, count: number): void => {
+  assert(count <= MAX_COUNT, "a list in tables has at most 65 535 entries");
+  writer.u16(count);
+};
+
+export function writeTableVersion(writer: ByteWriter, version: TableVersion): void {
+  writer.u32(version.epoch);
+  writer.u32(version.counter);
+  writer.u16(version.master);
+}
+
+export function readTableVersion(reader: ByteReader): TableVersion | undefined {
+  const version = { epoch: reader.u32(), counter: reader.u32(), master: reader.u16() as NodeId };
+  return version.master > MAX_NODE_ID ? undefined : version;
+}
+
+export type Preamble = Pick<Tables, "version" | "hashKey" | "nodes" | "vips">;
+
+/** Everything but the groups. */
+export function writePreamble(writer: ByteWriter, tables: Preamble): void {
+  writeTableVersion(writer, tables.version);
+  writer.u32(tables.hashKey[0]);
+  writer.u32(tables.hashKey[1]);
+  writeCount(writer, tables.nodes.length);
+  for (const node of tables.nodes) {
+    writer.u16(node.id);
+    writer.put(macBytes(node.mac));
+  }
+  writeCount(writer, tables.vips.length);
+  for (const vip of tables.vips) writeIp(writer, vip);
+}
+
+export function readPreamble(reader: ByteReader): Preamble | undefined {
+  const version = readTableVersion(reader);
+  const hashKey = [reader.u32(), reader.u32()] as const;
+  const nodes = readNodes(reader);
+  const vips = readList(reader, () => readIp(reader));
+  if (version === undefined || nodes === undefined || vips === undefined) return undefined;
+  return { version, hashKey, nodes, vips };
+}
+
+/** Stops at the first entry that cannot be read, so that a wrong count costs nothing. */
+function readList<T>(reader: ByteReader, readEntry: () => T | undefined): T[] | undefined {
+  const count = reader.u16();
+  const entries: T[] = [];
+  while (entries.length < count) {
+    const entry = readEntry();
+    if (entry === undefined || reader.short) return undefined;
+    entries.push(entry);
+  }
+  return entries;
+}
+
+function readNodes(reader: ByteReader): NodeRow[] | undefined {
+  const seen = new Set<number>();
+  return readList(reader, () => {
+    const id = reader.u16();
+    const mac = macFromBytes(reader.take(6));
+    if (id === 0 || id > MAX_NODE_ID || seen.has(id)) return undefined;
+    seen.add(id);
+    return { id: id as NodeId, mac };
+  });
+}
+
+function writeIp(writer: ByteWriter, address: IpAddress): void {
+  const bytes = ipBytes(address);
+  writer.u8(bytes.byteLength);
+  writer.put(bytes);
+}
+
+function readIp(reader: ByteReader): IpAddress | undefined {
+  const length = reader.u8();
+  if (length !== 4 && length !== 16) return undefined;
+  const bytes = reader.take(length);
+  return reader.short ? undefined : ipFromBytes(bytes);
+}
+
+function writeService(writer: ByteWriter, service: ServiceKey): void {
+  assert(service.port !== ANY_PORT, "a service has a port of 1 … 65 535, or any");
+  writer.u8(PROTOCOLS.indexOf(service.protocol));
+  writeIp(writer, service.vip);
+  writer.u16(service.port === "any" ? ANY_PORT : service.port);
+}
+
+function readService(reader: ByteReader): ServiceKey | undefined {
+  const protocol = PROTOCOLS[reader.u8()];
+  const vip = readIp(reader);
+  const port = reader.u16();
+  if (protocol === undefined || vip === undefined) return undefined;
+  return { protocol, vip, port: port === ANY_PORT ? "any" : port };
+}
+
+const formerColumn = (former: Uint16Array, age: number): SlotColumn => ({
+  values: former,
+  first: age,
+  stride: FORMER_OWNERS,
+  count: former.length / FORMER_OWNERS,
+});
+
+const sameValues = (a: Uint16Array, b: Uint16Array): boolean =>
+  a.length === b.length && a.every((value, index) => value === b[index]);
+
+export function writeGroup(writer: ByteWriter, group: GroupTable): void {
+  const slots = group.owners.length;
+  assert(slots >= 2 && slots <= MAX_GROUP_SLOTS, "a group has 2 … 65 536 slots");
+  assert((slots & (slots - 1)) === 0, "the number of slots is a power of two");
+  assert(group.home.length === slots, "every slot has a home");
+  assert(group.former.length === slots * FORMER_OWNERS, "every slot has its former owners");
+  const name = encodeUtf8Within(group.name, MAX_NAME_BYTES);
+  writer.u8(name.byteLength);
+  writer.put(name);
+  writer.u8(POLICIES.indexOf(group.policy));
+  writeCount(writer, group.services.length);
+  for (const service of group.services) writeService(writer, service);
+  writer.u8(31 - Math.clz32(slots));
+  writeColumn(writer, wholeColumn(group.owners));
+  const atHome = sameValues(group.home, group.owners);
+  writer.u8(atHome ? 1 : 0);
+  if (!atHome) writeColumn(writer, wholeColumn(group.home));
+  for (let age = 0; age < FORMER_OWNERS; age++) {
+    writeColumn(writer, formerColumn(group.former, age));
+  }
+}
+
+/** Refuses a group of more than `slotLimit` slots before it allocates them. */
+export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | undefined {
+  const name = decodeUtf8(reader.take(reader.u8()));
+  const policy = POLICIES[reader.u8()];
+  const services = readList(reader, () => readService(reader));
+  const exponent = reader.u8();
+  if (name === undefined || policy === undefined || services === undefined) return undefined;
+  if (exponent < 1 || exponent > 16 || 2 ** exponent > slotLimit) return undefined;
+  const columns = readColumns(reader, 2 ** exponent);
+  return columns === undefined ? undefined : { name, policy, services, ...columns };
+}
+
+type Columns = Pick<GroupTable, "owners" | "home" | "former">;
+
+function readColumns(reader: ByteReader, slots: number): Columns | undefined {
+  const owners = new Uint16Array(slots);
+  if (!readColumn(reader, wholeColumn(owners))) return undefined;
+  const atHome = reader.u8();
+  if (atHome > 1) return undefined;
+  const home = atHome === 1 ? owners.slice() : new Uint16Array(slots);
+  if (atHome === 0 && (!readColumn(reader, wholeColumn(home)) || sameValues(home, owners))) {
+    return undefined;
+  }
+  const former = new Uint16Array(slots * FORMER_OWNERS);
+  for (let age = 0; age < FORMER_OWNERS; age++) {
+    if (!readColumn(reader, formerColumn(former, age))) return undefined;
+  }
+  return { owners, home, former };
+}
