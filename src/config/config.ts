@@ -1,0 +1,81 @@
+// A checked configuration: between its text form and its parsed form, its canonical text and version.
+import { createHash } from "node:crypto";
+import { type IpAddress, compareIp, ip } from "#base/address.ts";
+import { canonicalJson } from "#base/canonical-json.ts";
+import { type ConfigVersion, nodeId } from "#base/ids.ts";
+import { serialText } from "#base/serial-number.ts";
+import type { ClusterConfig, GroupConfig, RawConfig, Service } from "./schema.ts";
+import { formatService, parseService } from "./service.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+function parsed(text: string): Service {
+  const result = parseService(text);
+  if (!result.ok) throw new RangeError(`Cannot read the service "${text}": ${result.reason}`);
+  return result.service;
+}
+
+/** Parses what the schema and the rules have accepted. */
+export function fromRaw(raw: RawConfig): ClusterConfig {
+  return {
+    cluster: raw.cluster,
+    detection: raw.detection,
+    datapath: raw.datapath,
+    nodes: raw.nodes.map((node) => ({ ...node, id: nodeId(node.id), address: ip(node.address) })),
+    groups: raw.groups.map((group) => ({ ...group, services: group.services.map(parsed) })),
+    vips: raw.vips.map(ip),
+    revoked: raw.revoked.map(serialText),
+  };
+}
+
+const rawGroup = (group: GroupConfig): RawConfig["groups"][number] => ({
+  ...group,
+  nodes: group.nodes === "all" ? "all" : group.nodes.map((node) => ({ ...node })),
+  services: group.services.map(formatService),
+});
+
+/** The text form with every default written out. */
+export function toRaw(config: ClusterConfig): RawConfig {
+  return {
+    cluster: { ...config.cluster },
+    detection: { ...config.detection },
+    datapath: { ...config.datapath },
+    nodes: config.nodes.map((node) => ({ ...node })),
+    groups: config.groups.map(rawGroup),
+    vips: [...config.vips],
+    revoked: [...config.revoked],
+  };
+}
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+  a.name < b.name ? -1 : Number(a.name > b.name);
+
+/**
+ * The same text for configurations that mean the same: keys, nodes, groups, services and addresses in
+ * a fixed order, defaults written out, no comments (A4). It is also a configuration that
+ * `loadConfig` reads.
+ */
+export function canonicalConfig(config: ClusterConfig): string {
+  const raw: Mutable<RawConfig> = toRaw(config);
+  raw.nodes = raw.nodes.sort((a, b) => a.id - b.id);
+  raw.groups = raw.groups.sort(byName).map((group) => ({
+    ...group,
+    nodes: group.nodes === "all" ? "all" : group.nodes.sort(byName),
+    services: group.services.sort(),
+  }));
+  raw.vips = [...config.vips].sort(compareIp);
+  raw.revoked = raw.revoked.sort();
+  return canonicalJson(raw);
+}
+
+/** A4: a node whose version differs from the cluster's fetches the configuration and joins again. */
+export function configVersion(counter: number, config: ClusterConfig): ConfigVersion {
+  const digest = createHash("sha256").update(canonicalConfig(config)).digest("hex").slice(0, 16);
+  return { counter, digest };
+}
+
+/** Every virtual address, of services and without one, each once, in order. */
+export function virtualAddresses(config: ClusterConfig): IpAddress[] {
+  const ofServices = config.groups.flatMap((group) => group.services.map(({ vip }) => vip));
+  return [...new Set([...ofServices, ...config.vips])].sort(compareIp);
+}

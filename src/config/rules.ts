@@ -1,0 +1,213 @@
+// What no schema can say: names that must resolve, things that must be unique, shares that must fit.
+// Each rule looks at what the schema check left over, so one mistake does not hide the next.
+import { type IpAddress, parseIp } from "#base/address.ts";
+import { serialText } from "#base/serial-number.ts";
+import type { Draft, Path, Report } from "./findings.ts";
+import { LIMITS, type RawConfig } from "./schema.ts";
+import { parseService } from "./service.ts";
+import { suggestion } from "./spelling.ts";
+
+type DraftConfig = Draft<RawConfig>;
+type DraftGroup = NonNullable<NonNullable<DraftConfig["groups"]>[number]>;
+type Rule = (config: DraftConfig, report: Report) => void;
+
+/** Runs every rule; reports each contradiction at the later of the two places. */
+export function checkRules(config: DraftConfig, report: Report): void {
+  for (const rule of RULES) rule(config, report);
+}
+
+interface Placed<T> {
+  readonly value: T;
+  readonly path: Path;
+}
+
+function reportRepeats<T>(items: readonly Placed<T>[], what: string, report: Report): void {
+  const first = new Map<T, Path>();
+  for (const { value, path } of items) {
+    const earlier = first.get(value);
+    if (earlier === undefined) first.set(value, path);
+    else report({ path, earlier, message: `${what} ${String(value)} is used twice` });
+  }
+}
+
+/** The field's values of every list entry that has it. */
+function column<T>(
+  list: readonly (Readonly<Record<string, unknown>> | undefined)[] | undefined,
+  base: string,
+  field: string,
+): Placed<T>[] {
+  return (list ?? []).flatMap((entry, index) => {
+    const value = entry?.[field];
+    return value === undefined ? [] : [{ value: value as T, path: [base, index, field] }];
+  });
+}
+
+function uniqueNodes(config: DraftConfig, report: Report): void {
+  reportRepeats(column<string>(config.nodes, "nodes", "name"), "the node name", report);
+  reportRepeats(column<number>(config.nodes, "nodes", "id"), "the node id", report);
+  reportRepeats(column<string>(config.nodes, "nodes", "address"), "the node address", report);
+}
+
+function uniqueGroups(config: DraftConfig, report: Report): void {
+  reportRepeats(column<string>(config.groups, "groups", "name"), "the group name", report);
+}
+
+function servicesOf(config: DraftConfig): Placed<string>[] {
+  return (config.groups ?? []).flatMap((group, g) =>
+    (group?.services ?? []).flatMap((value, s) =>
+      value === undefined ? [] : [{ value, path: ["groups", g, "services", s] }],
+    ),
+  );
+}
+
+function uniqueServices(config: DraftConfig, report: Report): void {
+  const services = servicesOf(config);
+  reportRepeats(services, "the service", report);
+  if (services.length <= LIMITS.services) return;
+  report({
+    path: ["groups"],
+    message: `${services.length} services in all groups; at most ${LIMITS.services} are allowed`,
+  });
+}
+
+function anyPortNeedsWildcard(config: DraftConfig, report: Report): void {
+  for (const [g, group] of (config.groups ?? []).entries()) {
+    if (group?.policy === undefined || group.policy === "wildcard-sticky") continue;
+    for (const [s, service] of (group.services ?? []).entries()) {
+      if (service?.endsWith(":*") !== true) continue;
+      const remedy = `give a port, or make the group's policy wildcard-sticky`;
+      report({
+        path: ["groups", g, "services", s],
+        message: `any port (*) does not go with the policy ${group.policy}; ${remedy}`,
+      });
+    }
+  }
+}
+
+function vipsOf(config: DraftConfig): Placed<IpAddress>[] {
+  const ofServices = servicesOf(config).flatMap(({ value, path }) => {
+    const parsed = parseService(value);
+    return parsed.ok ? [{ value: parsed.service.vip, path }] : [];
+  });
+  return [...ofServices, ...extraVips(config)];
+}
+
+function extraVips(config: DraftConfig): Placed<IpAddress>[] {
+  return (config.vips ?? []).flatMap((text, index) => {
+    const value = text === undefined ? undefined : parseIp(text);
+    return value === undefined ? [] : [{ value, path: ["vips", index] }];
+  });
+}
+
+function virtualAddresses(config: DraftConfig, report: Report): void {
+  const vips = vipsOf(config);
+  reportRepeats(extraVips(config), "the virtual address", report);
+  const nodes = new Map(
+    column<string>(config.nodes, "nodes", "address").map(({ value, path }) => [value, path]),
+  );
+  for (const { value, path } of vips) {
+    const earlier = nodes.get(value);
+    if (earlier !== undefined) {
+      const remedy = "a virtual address belongs to the cluster; choose one that no machine has";
+      report({ path, earlier, message: `${value} is a node's own address; ${remedy}` });
+    }
+  }
+  const count = new Set(vips.map(({ value }) => value)).size;
+  if (count > LIMITS.vips) {
+    const message = `${count} virtual addresses; at most ${LIMITS.vips} are allowed`;
+    report({ path: ["groups"], message });
+  }
+}
+
+/** What kind of address it is, where no host can have it. */
+function unusable(address: string): string | undefined {
+  if (/^(0\.|255\.255\.255\.255$)/.test(address) || address === "::") return "unspecified";
+  if (address.startsWith("127.") || address === "::1") return "loopback";
+  const first = Number.parseInt(address, 10);
+  if (/^ff[0-9a-f]{2}:/.test(address)) return "multicast";
+  if (!address.includes(":") && first >= 224) return first < 240 ? "multicast" : "reserved";
+  return /^::ffff:[0-9a-f]+:[0-9a-f]+$/.test(address) ? "IPv4-mapped" : undefined;
+}
+
+function usableAddresses(config: DraftConfig, report: Report): void {
+  for (const { value, path } of [
+    ...column<string>(config.nodes, "nodes", "address"),
+    ...vipsOf(config),
+  ]) {
+    const kind = unusable(value);
+    if (kind !== undefined) {
+      report({ path, message: `${value} is ${kind}; use a unicast address of your network` });
+    }
+  }
+}
+
+function weightsOf(group: DraftGroup, g: number): Placed<{ name: string; weight: number }>[] {
+  if (group.nodes === undefined || group.nodes === "all") return [];
+  return group.nodes.flatMap((node, n) =>
+    node?.name === undefined
+      ? []
+      : [{ value: { name: node.name, weight: node.weight ?? 1 }, path: ["groups", g, "nodes", n] }],
+  );
+}
+
+function groupNodes(config: DraftConfig, report: Report): void {
+  const known = new Set(column<string>(config.nodes, "nodes", "name").map(({ value }) => value));
+  for (const [g, group] of (config.groups ?? []).entries()) {
+    if (group === undefined) continue;
+    const weights = weightsOf(group, g);
+    const names = weights.map(({ value, path }) => ({ value: value.name, path }));
+    reportRepeats(names, `group ${group.name ?? g}: the node`, report);
+    for (const { value, path } of names.filter(({ value }) => !known.has(value))) {
+      const remedy = suggestion(value, known) || " Add it to nodes, or remove it here.";
+      report({ path: [...path, "name"], message: `there is no node "${value}".${remedy}` });
+    }
+  }
+}
+
+function possibleWeights(config: DraftConfig, report: Report): void {
+  for (const [g, group] of (config.groups ?? []).entries()) {
+    if (group?.nodes === undefined || group.slots === undefined) continue;
+    const path = ["groups", g, "nodes"];
+    const all = group.nodes === "all";
+    const serving = all
+      ? (config.nodes?.length ?? 0)
+      : weightsOf(group, g).filter(({ value }) => value.weight > 0).length;
+    if (!all && group.nodes.length > 0 && serving === 0) {
+      report({ path, message: "every weight is 0; give at least one node a weight above 0" });
+    }
+    if (serving > group.slots) {
+      const message = `${serving} nodes share ${group.slots} slots; raise slots to at least ${serving}`;
+      report({ path, message });
+    }
+  }
+}
+
+function slotsFit(config: DraftConfig, report: Report): void {
+  const capacity = config.datapath?.slotCapacity;
+  const slots = (config.groups ?? []).reduce((sum, group) => sum + (group?.slots ?? 0), 0);
+  if (capacity === undefined || slots <= capacity) return;
+  report({
+    path: ["datapath", "slotCapacity"],
+    message: `the groups have ${slots} slots, but room is for ${capacity}; raise slotCapacity or use fewer slots`,
+  });
+}
+
+function uniqueSerials(config: DraftConfig, report: Report): void {
+  const serials = (config.revoked ?? []).flatMap((serial, index) =>
+    serial === undefined ? [] : [{ value: serialText(serial), path: ["revoked", index] }],
+  );
+  reportRepeats(serials, "the serial number", report);
+}
+
+const RULES: readonly Rule[] = [
+  uniqueNodes,
+  uniqueGroups,
+  groupNodes,
+  possibleWeights,
+  uniqueServices,
+  anyPortNeedsWildcard,
+  usableAddresses,
+  virtualAddresses,
+  slotsFit,
+  uniqueSerials,
+];

@@ -1,0 +1,42 @@
+// Services as operators write them: "tcp 10.77.0.100:80", "udp [fd77::100]:53", "tcp 10.77.0.100:*".
+import { type IpAddress, familyOf, parseIp } from "#base/address.ts";
+import type { Service } from "./schema.ts";
+
+export type ParsedService =
+  | { readonly ok: true; readonly service: Service }
+  | { readonly ok: false; readonly reason: string };
+
+const FORM = 'write it like "tcp 10.77.0.100:80" or "udp [fd77::100]:53"';
+const refuse = (reason: string): ParsedService => ({ ok: false, reason });
+
+function parsePort(text: string): number | "any" | undefined {
+  if (text === "*") return "any";
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/** Reads a service; the reason says what to write instead. */
+export function parseService(text: string): ParsedService {
+  const match = /^\s*(\S+)\s+(.+):([^:\]\s]*)\s*$/.exec(text);
+  if (match === null) return refuse(FORM);
+  const [, protocol = "", host = "", portText = ""] = match;
+  const name = protocol.toLowerCase();
+  if (name !== "tcp" && name !== "udp") {
+    return refuse(`the protocol "${protocol}" is neither tcp nor udp`);
+  }
+  const bracketed = /^\[(.*)\]$/.exec(host)?.[1];
+  const vip = parseIp(bracketed ?? host);
+  if (vip === undefined) return refuse(`"${host}" is not an IP address; ${FORM}`);
+  if ((familyOf(vip) === 6) !== (bracketed !== undefined)) {
+    return refuse(`brackets belong around an IPv6 address and around nothing else; ${FORM}`);
+  }
+  const port = parsePort(portText);
+  if (port === undefined) return refuse(`the port "${portText}" is not 1 to 65535, and not *`);
+  return { ok: true, service: { protocol: name, vip, port } };
+}
+
+const hostOf = (vip: IpAddress): string => (familyOf(vip) === 6 ? `[${vip}]` : vip);
+
+/** The one way in which a service is written: equal services have equal text. */
+export const formatService = (service: Service): string =>
+  `${service.protocol} ${hostOf(service.vip)}:${service.port === "any" ? "*" : service.port}`;
