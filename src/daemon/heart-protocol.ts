@@ -1,0 +1,89 @@
+// What the agent's main thread and the heart's thread tell each other (docs/adr/0002). Plain data that
+// structured cloning carries.
+import type { IpAddress, MacAddress } from "#base/address.ts";
+import type { ErrorCode } from "#base/error-codes.ts";
+import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
+import type { AdmittedNode, Detection, Effect } from "#core/membership/protocol.ts";
+
+export const DEFAULT_CLUSTER_PORT = 7450;
+
+export interface HeartSettings {
+  readonly self: {
+    readonly id: NodeId;
+    readonly name: string;
+    readonly address: IpAddress;
+    readonly mac: MacAddress;
+  };
+  readonly cluster: string;
+  readonly interface: string;
+  readonly port: number;
+  /** Run the socket in this network namespace ("/run/netns/x"); otherwise in the process's own. */
+  readonly netns?: string;
+  /** The highest epoch ever seen here; the main thread keeps it over restarts. */
+  readonly epoch: number;
+  readonly config: ConfigVersion;
+  readonly detection: Detection;
+  readonly admitted: readonly AdmittedNode[];
+  readonly credentials: Credentials;
+  /** Serial numbers of revoked certificates, upper-case hex as node:crypto prints them. */
+  readonly revoked: readonly string[];
+  /** A mappable array whose first 64 bits are the time (ns, CLOCK_MONOTONIC) until which this node answers for VIPs. */
+  readonly leaseFd?: number;
+}
+
+export interface Credentials {
+  /** PEM. */
+  readonly certificate: string;
+  /** PEM, PKCS #8. */
+  readonly privateKey: string;
+  /** PEM. */
+  readonly caCertificate: string;
+}
+
+export type HeartCommand =
+  | {
+      readonly type: "config-changed";
+      readonly config: ConfigVersion;
+      readonly admitted: readonly AdmittedNode[];
+      readonly revoked: readonly string[];
+      readonly detection: Detection;
+    }
+  | { readonly type: "tables-published"; readonly version: TableVersion }
+  /**
+   * Installs a key of 32 bytes. `activate` (master): send with it from now on, so every member must hold it
+   * already. Members send with whatever key their master uses; a first key is active at once.
+   */
+  | {
+      readonly type: "group-key";
+      /** 1..255. */
+      readonly keyId: number;
+      readonly key: Uint8Array;
+      readonly activate: boolean;
+    }
+  | { readonly type: "hold-joins"; readonly held: boolean }
+  | { readonly type: "expel"; readonly id: NodeId }
+  /** Says goodbye, so that the others act at once; `left` follows. */
+  | { readonly type: "leave" };
+
+/** What the machine decided and the main thread has to know. */
+export type MembershipEvent = Exclude<Effect, { type: "send" | "ignored" }>;
+
+export interface HeartCounters {
+  readonly sent: Readonly<Record<string, number>>;
+  readonly received: Readonly<Record<string, number>>;
+  /** Datagrams that changed nothing, by reason. */
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Longest time between two turns of the loop beyond what was asked for, in milliseconds. */
+  readonly worstDelayMs: number;
+}
+
+export type HeartEvent =
+  | MembershipEvent
+  /** The socket is open; `scheduling` is what the kernel granted. */
+  | { readonly type: "started"; readonly scheduling: "real-time" | "raised" | "ordinary" }
+  /** About once a second. */
+  | { readonly type: "counters"; readonly counters: HeartCounters }
+  /** The thread has ended because of this; membership is over. */
+  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };
