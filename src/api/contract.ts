@@ -1,6 +1,7 @@
 // What the agent can be asked, and in which shapes (docs/reference/api.md). The server registers these
 // routes, the client calls them, the OpenAPI document lists them; nobody writes a shape twice.
 import { type Static, type TObject, type TSchema, Type } from "typebox";
+import { LIMITS } from "#config/schema.ts";
 import { Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
 
@@ -23,11 +24,10 @@ export type ConfigVersion = Static<typeof ConfigVersion>;
 export const Changed = Type.Object({ config: ConfigVersion }, { title: "Changed" });
 export type Changed = Static<typeof Changed>;
 
+const NodeWeight = Type.Integer({ minimum: 0, maximum: LIMITS.weight });
+
 export const NodeShare = Type.Object(
-  {
-    name: Type.String({ description: "Name of the node" }),
-    weight: Type.Integer({ minimum: 0, maximum: 65_535 }),
-  },
+  { name: Type.String({ description: "Name of the node" }), weight: NodeWeight },
   { title: "NodeShare" },
 );
 
@@ -57,9 +57,12 @@ export const AddService = Type.Object(
     create: Type.Optional(
       Type.Object({
         policy: Policy,
-        slots: Type.Optional(Type.Integer({ minimum: 2, maximum: 65_536 })),
+        slots: Type.Optional(Type.Integer({ minimum: 2, maximum: LIMITS.slotsPerGroup })),
         nodes: Type.Optional(
-          Type.Array(NodeShare, { maxItems: 4095, description: "Default: every node, weight 1" }),
+          Type.Array(NodeShare, {
+            maxItems: LIMITS.nodes,
+            description: "Default: every node, weight 1",
+          }),
         ),
       }),
     ),
@@ -74,7 +77,7 @@ export const RemoveService = Type.Object(
 );
 
 export const Weight = Type.Object(
-  { weight: Type.Integer({ minimum: 0, maximum: 65_535 }) },
+  { weight: NodeWeight },
   { title: "Weight", additionalProperties: false },
 );
 
@@ -84,11 +87,8 @@ export const Config = Type.Object(
 );
 export type Config = Static<typeof Config>;
 
-/** Longest configuration text that the agent accepts, in bytes of UTF-8. */
-export const MAX_CONFIG_BYTES = 1 << 20;
-
 export const NewConfig = Type.Object(
-  { yaml: Type.String({ maxLength: MAX_CONFIG_BYTES }) },
+  { yaml: Type.String({ maxLength: LIMITS.fileCharacters }) },
   { title: "NewConfig", additionalProperties: false },
 );
 

@@ -27,7 +27,9 @@ export const MemberStatus = Type.Object(
     lastHeardMs: Type.Optional(
       Type.Number({ minimum: 0, description: "Milliseconds since its last keepalive" }),
     ),
-    packetsPerSecond: Type.Number({ description: "Sent to it by this node's packet program" }),
+    packets: Type.Integer({ description: "Sent to it by this node's packet program so far" }),
+    bytes: Type.Integer(),
+    packetsPerSecond: Type.Number(),
     bytesPerSecond: Type.Number(),
     connections: Type.Optional(
       Type.Integer({ description: "Established TCP connections to VIPs on that node" }),
@@ -51,6 +53,7 @@ export const GroupStatus = Type.Object(
         weight: Type.Integer(),
       }),
     ),
+    packets: Type.Integer({ description: "Decided by this node's packet program so far" }),
     packetsPerSecond: Type.Number(),
   },
   { title: "GroupStatus" },

@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   PAN_NO_BPF: "The kernel refused to load or attach a packet program.",
   PAN_AGENT_RUNNING: "Another agent already runs on this host.",
   PAN_AGENT_UNREACHABLE: "No agent answers on the socket.",
+  PAN_REQUEST_INVALID: "A command or API request is not of the form that is expected.",
+  PAN_INTERNAL: "The agent met a fault of its own; its log has the details.",
   PAN_ADDRESS_IN_USE: "Another machine uses this node's address.",
   PAN_INTERFACE_MISSING: "The configured network interface does not exist.",
   PAN_NETLINK: "The kernel refused a change of addresses, links or routes.",

@@ -1,0 +1,178 @@
+// The numbers of `pan status` as Prometheus metrics: the same moment, the same names of reasons.
+import { Counter, Gauge, Registry } from "@prometheus-io/client";
+import type { Status } from "./status.ts";
+
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+interface Sample {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly samples: readonly Sample[];
+}
+
+const flag = (on: boolean): number => (on ? 1 : 0);
+
+function nodeFamilies({ node, cluster, datapath, uptimeMs }: Status): Family[] {
+  const gauge = (name: string, help: string, samples: Sample[]): Family => ({
+    name,
+    help,
+    type: "gauge",
+    samples,
+  });
+  return [
+    gauge("panoply_up_seconds", "Time since the agent started", [{ value: uptimeMs / 1000 }]),
+    gauge("panoply_role", "1 for the role that this node has", [
+      { labels: { role: node.role }, value: 1 },
+    ]),
+    gauge("panoply_cluster_epoch", "Rises with every mastership", [{ value: cluster.epoch }]),
+    gauge("panoply_config_counter", "Counter of the configuration in force", [
+      { value: cluster.config.counter },
+    ]),
+    gauge("panoply_table_counter", "Counter of the distribution tables in force in the kernel", [
+      { value: datapath.version.counter },
+    ]),
+    gauge("panoply_lease_valid", "1 while this node may answer for the virtual addresses", [
+      { value: flag(datapath.leaseValid) },
+    ]),
+    gauge("panoply_keepalive_interval_seconds", "Interval between keepalives", [
+      { value: cluster.keepaliveIntervalMs / 1000 },
+    ]),
+  ];
+}
+
+function memberFamilies({ members }: Status): Family[] {
+  const per = (
+    pick: (member: Status["members"][number]) => number | undefined,
+  ): readonly Sample[] =>
+    members.flatMap((member) => {
+      const value = pick(member);
+      return value === undefined ? [] : [{ labels: { node: member.name }, value }];
+    });
+  const family = (
+    name: string,
+    type: Family["type"],
+    help: string,
+    samples: readonly Sample[],
+  ) => ({
+    name,
+    type,
+    help,
+    samples,
+  });
+  return [
+    family(
+      "panoply_member",
+      "gauge",
+      "1 while the node is a member of the cluster",
+      per(({ state }) => flag(state !== "departed")),
+    ),
+    family(
+      "panoply_member_drained",
+      "gauge",
+      "1 while the node takes no new connections",
+      per(({ drained }) => flag(drained)),
+    ),
+    family(
+      "panoply_member_loss_ratio",
+      "gauge",
+      "Estimated lost share of the member's keepalives",
+      per(({ lossEstimate }) => lossEstimate),
+    ),
+    family(
+      "panoply_member_last_heard_seconds",
+      "gauge",
+      "Time since the member's last keepalive",
+      per(({ lastHeardMs }) => (lastHeardMs === undefined ? undefined : lastHeardMs / 1000)),
+    ),
+    family(
+      "panoply_member_connections",
+      "gauge",
+      "Established TCP connections to virtual addresses on the member",
+      per(({ connections }) => connections),
+    ),
+    family(
+      "panoply_member_packets_total",
+      "counter",
+      "Packets that this node's packet program sent to the member",
+      per(({ packets }) => packets),
+    ),
+    family(
+      "panoply_member_bytes_total",
+      "counter",
+      "Bytes that this node's packet program sent to the member",
+      per(({ bytes }) => bytes),
+    ),
+  ];
+}
+
+function trafficFamilies({ groups, datapath, membership }: Status): Family[] {
+  const byReason = (counts: Status["datapath"]["counters"]): Sample[] =>
+    counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
+  const slots = groups.flatMap(({ name, shares }) =>
+    shares.map((share) => ({ labels: { group: name, node: share.node }, value: share.slots })),
+  );
+  const counter = (name: string, help: string, samples: Sample[]): Family => ({
+    name,
+    help,
+    type: "counter",
+    samples,
+  });
+  return [
+    { name: "panoply_group_slots", help: "Slots that a node owns", type: "gauge", samples: slots },
+    counter(
+      "panoply_group_packets_total",
+      "Packets of the group that this node's packet program decided",
+      groups.map(({ name, packets }) => ({ labels: { group: name }, value: packets })),
+    ),
+    counter(
+      "panoply_datapath_packets_total",
+      "Packets by verdict and reason",
+      byReason(datapath.counters),
+    ),
+    counter("panoply_keepalives_sent_total", "Keepalives sent", [
+      { value: membership.keepalivesSent },
+    ]),
+    counter("panoply_keepalives_received_total", "Keepalives accepted", [
+      { value: membership.keepalivesReceived },
+    ]),
+    counter("panoply_watchdog_expiries_total", "Members or masters that fell silent", [
+      { value: membership.watchdogExpiries },
+    ]),
+    counter(
+      "panoply_messages_dropped_total",
+      "Cluster messages that were refused",
+      byReason(membership.drops),
+    ),
+  ];
+}
+
+function register(registry: Registry, { name, help, type, samples }: Family): void {
+  const labelNames = Object.keys(samples[0]?.labels ?? {});
+  const options = { name, help, labelNames, registers: [registry] };
+  if (type === "counter") {
+    const counter = new Counter(options);
+    for (const { labels, value } of samples) counter.inc(labels ?? {}, value);
+  } else {
+    const gauge = new Gauge(options);
+    for (const { labels, value } of samples) gauge.set(labels ?? {}, value);
+  }
+}
+
+/** One scrape in the Prometheus text format 0.0.4. */
+export function renderMetrics(status: Status): Promise<string> {
+  const registry = new Registry();
+  for (const family of [
+    ...nodeFamilies(status),
+    ...memberFamilies(status),
+    ...trafficFamilies(status),
+  ]) {
+    register(registry, family);
+  }
+  return registry.metrics();
+}
