@@ -172,7 +172,8 @@ export function renderMetrics(status: Status): Promise<string> {
     ...memberFamilies(status),
     ...trafficFamilies(status),
   ]) {
-    register(registry, family);
+    // Without a sample the library would print a zero that nobody measured.
+    if (family.samples.length > 0) register(registry, family);
   }
   return registry.metrics();
 }

@@ -1,0 +1,150 @@
+// An agent port for tests: a fixed status, a list of what it was asked, failures on demand.
+import { PanError } from "#base/error-codes.ts";
+import type { AgentPort } from "../agent-port.ts";
+import type { Changed, Operation, Status } from "../contract.ts";
+
+const tables = { epoch: 3, counter: 12, master: 1 };
+const web = { protocol: "tcp", vip: "10.77.0.100", port: 80 } as const;
+const ftp = { protocol: "tcp", vip: "fd77::100", port: "any" } as const;
+
+export const STATUS: Status = {
+  node: { id: 2, name: "beta", address: "10.77.0.2", role: "member" },
+  cluster: {
+    name: "demo",
+    master: "alpha",
+    secondary: "beta",
+    epoch: 3,
+    config: { counter: 7, digest: "00112233aabbccdd" },
+    tables,
+    keepaliveIntervalMs: 66.7,
+  },
+  members: [
+    {
+      id: 1,
+      name: "alpha",
+      address: "10.77.0.1",
+      mac: "02:00:00:00:00:01",
+      state: "master",
+      drained: false,
+      lossEstimate: 0.0125,
+      lastHeardMs: 31,
+      packets: 1_500_000,
+      bytes: 2_000_000_000,
+      packetsPerSecond: 1234,
+      bytesPerSecond: 5_600_000,
+      connections: 41,
+    },
+    {
+      id: 2,
+      name: "beta",
+      address: "10.77.0.2",
+      mac: "02:00:00:00:00:02",
+      state: "member",
+      drained: true,
+      packets: 0,
+      bytes: 0,
+      packetsPerSecond: 0,
+      bytesPerSecond: 0,
+    },
+    {
+      id: 3,
+      name: "gamma",
+      address: "10.77.0.3",
+      state: "departed",
+      drained: false,
+      packets: 12,
+      bytes: 840,
+      packetsPerSecond: 0,
+      bytesPerSecond: 0,
+    },
+  ],
+  groups: [
+    {
+      name: "web",
+      policy: "weighted",
+      slots: 1024,
+      services: [web, ftp],
+      shares: [
+        { node: "alpha", slots: 1024, home: 512, weight: 1 },
+        { node: "beta", slots: 0, home: 512, weight: 1 },
+      ],
+      packets: 1_500_012,
+      packetsPerSecond: 1234,
+    },
+  ],
+  datapath: {
+    hook: "tc",
+    interface: "eth0",
+    counters: [
+      { reason: "forward-owner", count: 1_500_012 },
+      { reason: "drop-announce", count: 0 },
+    ],
+    leaseValid: true,
+    version: tables,
+  },
+  membership: {
+    keepalivesSent: 900,
+    keepalivesReceived: 1800,
+    watchdogExpiries: 1,
+    drops: [{ reason: "bad-signature", count: 4 }],
+  },
+  failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],
+  uptimeMs: 3_723_000,
+};
+
+export interface FakeAgent {
+  readonly port: AgentPort;
+  /** What was asked so far, in order. */
+  readonly asked: readonly { readonly operation: Operation; readonly input: unknown }[];
+  /** The next request of any operation fails with this. */
+  failWith(error: unknown): void;
+}
+
+export function fakeAgent(): FakeAgent {
+  const asked: { operation: Operation; input: unknown }[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  const answer =
+    <T>(operation: Operation, value: T) =>
+    async (input: unknown): Promise<T> => {
+      asked.push({ operation, input });
+      const { error } = failure ?? { error: undefined };
+      failure = undefined;
+      if (error !== undefined) throw error;
+      return value;
+    };
+  const changed: Changed = { config: { counter: 8, digest: "ffeeddccbbaa9988" } };
+  const port: AgentPort = {
+    status: answer("status", STATUS),
+    services: answer("services", {
+      groups: [
+        {
+          group: "web",
+          policy: "weighted" as const,
+          slots: 1024,
+          services: [web, ftp],
+          nodes: [
+            { name: "alpha", weight: 1 },
+            { name: "beta", weight: 1 },
+          ],
+        },
+      ],
+    }),
+    addService: answer("addService", changed),
+    removeService: answer("removeService", changed),
+    setWeight: answer("setWeight", changed),
+    drain: answer("drain", changed),
+    undrain: answer("undrain", changed),
+    config: answer("config", { version: changed.config, yaml: "cluster: {name: demo}\n" }),
+    putConfig: answer("putConfig", changed),
+    version: answer("version", { panoply: "0.1.0", node: "v24.21.0", kernel: "6.18.0" }),
+  };
+  return {
+    port,
+    asked,
+    failWith: (error): void => {
+      failure = { error };
+    },
+  };
+}
+
+export const notFound = new PanError("PAN_NOT_FOUND", 'No node is called "delta".');
