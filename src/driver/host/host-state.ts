@@ -1,0 +1,257 @@
+// What the agent does to its host's addresses and ARP settings (B5, A3), and how it undoes it.
+//
+// Every member has every VIP on lo, so that its own stack accepts packets for it. The interface node has
+// the VIPs on the cluster interface as well, so that its kernel answers ARP and Neighbor Solicitations;
+// whether such requests reach the kernel at all is the packet program's business (docs/adr/0003), so an
+// address that stays behind does no harm.
+//
+// The VIPs never become the source of what the node sends of its own accord: IPv4 ones have scope
+// "host", IPv6 ones a preferred lifetime of 0 (as /128 they would otherwise win by longest match), and
+// no duplicate address detection, which all members but one would fail.
+//
+// Repeatable: apply() compares what is there with what should be. What is ours is known by a mark on the
+// address (IFA_PROTO, since Linux 5.18) or, on older kernels, by the journal alone; an address that was
+// there before us is used and left.
+import { familyOf, type IpAddress } from "#base/address.ts";
+import { PanError } from "#base/error-codes.ts";
+import { ADDRESS_FLAGS, ADDRESS_SCOPES, Rtnetlink } from "../netlink/rtnetlink.ts";
+import { ARP_SETTINGS, readSysctl, writeSysctl } from "./arp-settings.ts";
+import {
+  hostIdentity,
+  JournalFile,
+  type Journal,
+  type JournalAddress,
+  type JournalSysctl,
+  type SysctlName,
+} from "./host-journal.ts";
+import { isAtLeast, runningKernel } from "./kernel-release.ts";
+
+/** Our mark in IFA_PROTO ("ip -d address" shows it as a number). 0–3 are the kernel's own. */
+export const OUR_ADDRESS_PROTOCOL = 80;
+const LOOPBACK = "lo";
+
+export interface DesiredHost {
+  readonly vips: readonly IpAddress[];
+  /** Whether this node's kernel answers for the VIPs. */
+  readonly interfaceNode: boolean;
+}
+
+export type Change =
+  | { readonly type: "address-added"; readonly device: string; readonly address: IpAddress }
+  | { readonly type: "address-removed"; readonly device: string; readonly address: IpAddress }
+  | {
+      readonly type: "sysctl-changed";
+      readonly device: string;
+      readonly name: SysctlName;
+      readonly before: number;
+      readonly after: number;
+    };
+
+export interface HostStateOptions {
+  /** The cluster interface, such as "eth0". */
+  readonly interface: string;
+  /** Holds host-changes.json; made when missing. */
+  readonly stateFolder: string;
+}
+
+/** An address as found, by keyOf(). */
+interface Found extends JournalAddress {
+  readonly ours: boolean;
+}
+
+const keyOf = ({ device, address }: JournalAddress): string => `${device} ${address}`;
+const fullLength = (address: IpAddress): number => (familyOf(address) === 4 ? 32 : 128);
+
+export class HostState {
+  readonly #interface: string;
+  readonly #file: JournalFile;
+  readonly #netlink: Rtnetlink;
+  readonly #marksAreKept = isAtLeast(runningKernel(), 5, 18);
+  #journal: Journal;
+  /** By name; refreshed by each #observe(), since an interface may have been made anew. */
+  #links = new Map<string, number>();
+
+  private constructor(options: HostStateOptions) {
+    this.#interface = options.interface;
+    this.#file = new JournalFile(options.stateFolder, hostIdentity());
+    this.#journal = this.#file.read();
+    this.#netlink = Rtnetlink.open();
+  }
+
+  /** For the network namespace the thread is in now. Changes nothing. Throws PAN_STATE_UNREADABLE. */
+  static open(options: HostStateOptions): HostState {
+    return new HostState(options);
+  }
+
+  /** What is on the host of an earlier agent that could not tidy up, or of this one. */
+  get journal(): Journal {
+    return this.#journal;
+  }
+
+  /**
+   * Makes the host as desired and says what had to be changed: nothing when repeated.
+   * Everything that can be done is done before the first failure is thrown (PAN_NETLINK, PAN_SYSCALL;
+   * PAN_INTERFACE_MISSING before anything).
+   */
+  apply(desired: DesiredHost): Change[] {
+    const found = this.#observe();
+    if (!this.#links.has(this.#interface)) {
+      throw new PanError(
+        "PAN_INTERFACE_MISSING",
+        `There is no network interface ${this.#interface}: create it or correct the node's configuration`,
+      );
+    }
+    const devices = desired.interfaceNode ? [LOOPBACK, this.#interface] : [LOOPBACK];
+    const wanted = devices.flatMap((device) =>
+      [...new Set(desired.vips)].map((address) => ({ device, address })),
+    );
+    const wantedKeys = new Set(wanted.map(keyOf));
+    const ours = [...found.values()].filter((entry) => entry.ours);
+    const surplus = ours.filter((entry) => !wantedKeys.has(keyOf(entry)));
+    const missing = wanted.filter((entry) => !found.has(keyOf(entry)));
+    const sysctls = this.#missingSysctls();
+    this.#record([...ours, ...missing], sysctls);
+    // Silence about the VIPs comes before the VIPs.
+    const attempt = new Attempt();
+    for (const entry of sysctls) attempt.change(() => setSysctl(entry));
+    for (const entry of missing) attempt.change(() => this.#add(entry));
+    for (const entry of surplus.toReversed()) attempt.change(() => this.#remove(entry));
+    this.#restoreSysctls(attempt, ({ device }) => device !== this.#interface);
+    const changes = attempt.finish();
+    this.#record(
+      [...ours, ...missing].filter((entry) => wantedKeys.has(keyOf(entry))),
+      [],
+    );
+    return changes;
+  }
+
+  /** Undoes what this agent, or an earlier one that was killed, has done. Repeatable. */
+  revert(): Change[] {
+    const ours = [...this.#observe().values()].filter((entry) => entry.ours);
+    const attempt = new Attempt();
+    for (const entry of ours.toReversed()) attempt.change(() => this.#remove(entry));
+    this.#restoreSysctls(attempt, () => true);
+    const changes = attempt.finish();
+    this.#journal = { addresses: [], sysctls: [] };
+    this.#file.remove();
+    return changes;
+  }
+
+  /** Leaves the host as it is. */
+  close(): void {
+    this.#netlink.close();
+  }
+
+  /** Addresses of all devices; those on lo first. */
+  #observe(): Map<string, Found> {
+    const links = this.#netlink.links();
+    this.#links = new Map(links.map(({ name, index }) => [name, index]));
+    const names = new Map(links.map(({ name, index }) => [index, name]));
+    const recorded = new Set(this.#journal.addresses.map(keyOf));
+    const found = new Map<string, Found>();
+    for (const { link, address, prefixLength, protocol } of this.#netlink.addresses()) {
+      const device = names.get(link);
+      if (device === undefined) continue;
+      const key = keyOf({ device, address });
+      const marked = this.#marksAreKept ? protocol === OUR_ADDRESS_PROTOCOL : recorded.has(key);
+      const ours = marked && prefixLength === fullLength(address);
+      // The same address may be there twice, with an operator's prefix length and with ours.
+      if (ours || !found.has(key)) found.set(key, { device, address, ours });
+    }
+    return found;
+  }
+
+  #missingSysctls(): JournalSysctl[] {
+    return ARP_SETTINGS.flatMap(({ name, value }) => {
+      const before = readSysctl(this.#interface, name);
+      if (before === undefined || before === value) return [];
+      return [{ device: this.#interface, name, before, after: value }];
+    });
+  }
+
+  /** Writes the journal when it differs: these addresses, and these sysctls over those known. */
+  #record(addresses: readonly JournalAddress[], sysctls: readonly JournalSysctl[]): void {
+    const kept = this.#journal.sysctls.filter(
+      (old) => !sysctls.some((entry) => entry.device === old.device && entry.name === old.name),
+    );
+    const next: Journal = {
+      addresses: addresses.map(({ device, address }) => ({ device, address })),
+      sysctls: [...kept, ...sysctls],
+    };
+    if (JSON.stringify(next) === JSON.stringify(this.#journal)) return;
+    this.#file.write(next);
+    this.#journal = next;
+  }
+
+  #add({ device, address }: JournalAddress): Change | undefined {
+    const link = this.#links.get(device);
+    if (link === undefined) return undefined;
+    const { noDad, noPrefixRoute } = ADDRESS_FLAGS;
+    const quiet =
+      familyOf(address) === 4
+        ? { scope: ADDRESS_SCOPES.host }
+        : { flags: noDad | noPrefixRoute, preferredSeconds: 0 };
+    const added = this.#netlink.addAddress({
+      link,
+      address,
+      prefixLength: fullLength(address),
+      protocol: OUR_ADDRESS_PROTOCOL,
+      ...quiet,
+    });
+    return added ? { type: "address-added", device, address } : undefined;
+  }
+
+  #remove({ device, address }: JournalAddress): Change | undefined {
+    const link = this.#links.get(device);
+    if (link === undefined) return undefined;
+    const prefixLength = fullLength(address);
+    const removed = this.#netlink.removeAddress({ link, address, prefixLength });
+    return removed ? { type: "address-removed", device, address } : undefined;
+  }
+
+  /** Puts back what we set, unless somebody has set it to something else since, and forgets it. */
+  #restoreSysctls(attempt: Attempt, which: (entry: JournalSysctl) => boolean): void {
+    const chosen = this.#journal.sysctls.filter(which);
+    for (const { device, name, before, after } of chosen) {
+      attempt.change(() =>
+        readSysctl(device, name) === after
+          ? setSysctl({ device, name, before: after, after: before })
+          : undefined,
+      );
+    }
+    if (attempt.failed || chosen.length === 0) return;
+    const sysctls = this.#journal.sysctls.filter((entry) => !chosen.includes(entry));
+    this.#journal = { ...this.#journal, sysctls };
+    this.#file.write(this.#journal);
+  }
+}
+
+function setSysctl(entry: JournalSysctl): Change {
+  writeSysctl(entry.device, entry.name, entry.after);
+  return { type: "sysctl-changed", ...entry };
+}
+
+/** A row of changes of which one may fail without keeping back the others. */
+class Attempt {
+  readonly #changes: Change[] = [];
+  readonly #failures: unknown[] = [];
+
+  get failed(): boolean {
+    return this.#failures.length > 0;
+  }
+
+  change(make: () => Change | undefined): void {
+    try {
+      const change = make();
+      if (change !== undefined) this.#changes.push(change);
+    } catch (error) {
+      this.#failures.push(error);
+    }
+  }
+
+  /** The changes made, or the first failure. */
+  finish(): Change[] {
+    if (this.failed) throw this.#failures[0];
+    return this.#changes;
+  }
+}
