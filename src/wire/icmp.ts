@@ -1,0 +1,14 @@
+// ICMP (RFC 792) and ICMPv6 (RFC 4443):  type(1) code(1) checksum(2) | rest of header(4) | message.
+// An error quotes the packet that caused it, from its IP header on; there the flow that it belongs to is found.
+import type { Family } from "#base/address.ts";
+
+/** Header of every message that we look at; in an error, the quoted packet follows. */
+export const ICMP_LENGTH = 8;
+// destination unreachable, time exceeded, parameter problem; source quench and redirect are obsolete or of the link
+const ERRORS_V4: readonly number[] = [3, 11, 12];
+// destination unreachable, packet too big, time exceeded, parameter problem
+const ERRORS_V6: readonly number[] = [1, 2, 3, 4];
+
+/** Whether a message of this type quotes a packet of ours. */
+export const isIcmpError = (family: Family, type: number): boolean =>
+  (family === 4 ? ERRORS_V4 : ERRORS_V6).includes(type);
