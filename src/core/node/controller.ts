@@ -24,7 +24,6 @@ export const ANNOUNCE_EVERY_MS = 30_000;
 
 export type Input =
   | { readonly type: "view-changed"; readonly view: View }
-  | { readonly type: "member-departed"; readonly id: NodeId; readonly reason: Departure }
   | { readonly type: "departure-confirmed"; readonly id: NodeId; readonly reason: Departure }
   | { readonly type: "spec-changed"; readonly spec: ClusterSpec }
   | { readonly type: "tables-received"; readonly tables: Tables }
@@ -93,8 +92,6 @@ export class Controller {
     switch (input.type) {
       case "view-changed":
         return this.#viewChanged(now, input.view);
-      case "member-departed":
-        return this.#departed(now, input.id);
       case "departure-confirmed":
         return this.#confirmed(now, input.id, input.reason);
       case "spec-changed":
@@ -131,7 +128,9 @@ export class Controller {
     if (view.role === "master" && before?.role !== "master") {
       effects.push(...this.#becomeMaster(now, view));
     } else if (view.role === "master") {
-      effects.push(...this.#publish(now, "planned"));
+      const departed = (before?.members ?? []).filter(({ id }) => !this.#isMember(id));
+      for (const { id } of departed) this.#departed(id);
+      effects.push(...this.#publish(now, departed.length > 0 ? "urgent" : "planned"));
     } else if (before?.role === "master") {
       effects.push(...this.#standDown());
     }
@@ -163,13 +162,11 @@ export class Controller {
     return [this.#placeVips()];
   }
 
-  /** Slots move at once; connections there are still looked for until the death is certain. */
-  #departed(now: Instant, id: NodeId): Effect[] {
+  /** Its slots move at once; connections on it are still looked for until its death is certain. */
+  #departed(id: NodeId): void {
     const row = this.#target?.nodes.find((node) => node.id === id);
     this.#ready.delete(id);
-    this.#waitingFor.delete(id);
     if (row !== undefined) this.#lingering.set(id, row);
-    return this.#isMaster ? this.#publish(now, "urgent") : [];
   }
 
   #confirmed(now: Instant, id: NodeId, reason: Departure): Effect[] {
@@ -209,7 +206,8 @@ export class Controller {
       this.#waitingFor.clear();
       effects.push(...this.#installWhenAcknowledged());
     }
-    if (this.#announceAt !== undefined && now >= this.#announceAt) effects.push(...this.#announce(now));
+    if (this.#announceAt !== undefined && now >= this.#announceAt)
+      effects.push(...this.#announce(now));
     return effects;
   }
 
@@ -230,7 +228,11 @@ export class Controller {
     if (view === undefined) return [];
     const previous = this.#target;
     const tables = nextTables(previous, this.#desired(view), this.#nextVersion(view));
-    if (previous !== undefined && view.epoch === previous.version.epoch && sameContent(previous, tables)) {
+    if (
+      previous !== undefined &&
+      view.epoch === previous.version.epoch &&
+      sameContent(previous, tables)
+    ) {
       return [];
     }
     this.#target = tables;
@@ -247,7 +249,8 @@ export class Controller {
   }
 
   #installWhenAcknowledged(): Effect[] {
-    if (this.#installBy === undefined || this.#target === undefined || this.#waitingFor.size > 0) return [];
+    if (this.#installBy === undefined || this.#target === undefined || this.#waitingFor.size > 0)
+      return [];
     this.#installBy = undefined;
     return this.#install(this.#target);
   }

@@ -1,0 +1,216 @@
+// The controller as tables of (state, input) → effects. Slot arithmetic has its own tests.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ip, mac } from "#base/address.ts";
+import { NO_NODE, NO_TABLES, nodeId, type NodeId, type TableVersion } from "#base/ids.ts";
+import { instant } from "#base/time.ts";
+import type { Member, Role, View } from "#core/membership/types.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import type { ClusterSpec } from "./cluster-spec.ts";
+import { ACKNOWLEDGE_MS, Controller, type Effect } from "./controller.ts";
+
+const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
+const VIP = ip("10.0.0.100");
+
+const spec = (change: Partial<ClusterSpec> = {}): ClusterSpec => ({
+  vips: [VIP],
+  drained: [],
+  groups: [
+    {
+      name: "web",
+      policy: "weighted",
+      slots: 16,
+      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
+      nodes: [N1, N2, N3].map((id) => ({ id, weight: 1 })),
+    },
+  ],
+  ...change,
+});
+
+const member = (id: NodeId): Member => ({
+  id,
+  address: ip(`10.0.0.${id}`),
+  mac: mac(`02:00:00:00:00:0${id}`),
+});
+
+const view = (role: Role, epoch: number, ids: readonly NodeId[], master: NodeId): View => ({
+  role,
+  epoch,
+  master,
+  secondary: ids.find((id) => id !== master) ?? NO_NODE,
+  members: ids.map(member),
+  keepaliveIntervalMs: 100,
+  config: { counter: 1, digest: "00" },
+  tables: NO_TABLES,
+});
+
+const at = (ms: number) => instant(ms);
+const fresh = (self: NodeId): Controller =>
+  new Controller({ self, spec: spec(), tables: undefined, hashKey: [1, 2] });
+const kinds = (effects: readonly Effect[]): string[] => effects.map(({ type }) => type);
+
+function tablesOf(effects: readonly Effect[], type: "install-tables" | "replicate-tables"): Tables {
+  const effect = effects.find((candidate) => candidate.type === type);
+  assert.ok(effect?.type === type, `expected ${type} among ${kinds(effects).join()}`);
+  return effect.tables;
+}
+
+const owners = (tables: Tables): number[] =>
+  [...new Set(tables.groups[0]?.owners)].sort((a, b) => a - b);
+
+/** A master whose members 2 and 3 have acknowledged its tables. */
+function settledMaster(): { controller: Controller; tables: Tables } {
+  const controller = fresh(N1);
+  controller.step(at(0), { type: "view-changed", view: view("master", 1, [N1], N1) });
+  controller.step(at(1), { type: "view-changed", view: view("master", 1, [N1, N2, N3], N1) });
+  let version: TableVersion = controller.tables?.version ?? NO_TABLES;
+  for (let round = 0; round < 3; round++) {
+    for (const id of [N2, N3]) {
+      controller.step(at(2), { type: "tables-acknowledged", id, version });
+    }
+    version = controller.tables?.version ?? NO_TABLES;
+  }
+  assert.ok(controller.tables);
+  assert.deepEqual(controller.installedVersion, controller.tables.version);
+  return { controller, tables: controller.tables };
+}
+
+test("B6: at start the VIPs are placed, and tables from before a restart forward again", () => {
+  const { tables } = settledMaster();
+  const restarted = new Controller({ self: N2, spec: spec(), tables, hashKey: [9, 9] });
+  const effects = restarted.open();
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false });
+  assert.deepEqual(tablesOf(effects, "install-tables").version, tables.version);
+});
+
+test("A3: a lone master answers for the VIPs, announces them and serves everything itself", () => {
+  const effects = fresh(N1).step(at(0), {
+    type: "view-changed",
+    view: view("master", 1, [N1], N1),
+  });
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: true });
+  assert.deepEqual(effects[1], { type: "announce-vips", vips: [VIP] });
+  const tables = tablesOf(effects, "install-tables");
+  assert.deepEqual(owners(tables), [1]);
+  assert.deepEqual(tables.version, { epoch: 1, counter: 1, master: N1 });
+});
+
+test("B7: a member gets slots only after it has acknowledged tables", () => {
+  const controller = fresh(N1);
+  controller.step(at(0), { type: "view-changed", view: view("master", 1, [N1], N1) });
+  const joined = controller.step(at(1), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  assert.deepEqual(owners(tablesOf(joined, "replicate-tables")), [1]);
+  const version = controller.tables?.version ?? NO_TABLES;
+  const ready = controller.step(at(2), { type: "tables-acknowledged", id: N2, version });
+  assert.deepEqual(owners(tablesOf(ready, "replicate-tables")), [1, 2]);
+});
+
+test("B4: a planned change is installed at the interface node once every member has it", () => {
+  const { controller } = settledMaster();
+  const drained = controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });
+  const next = tablesOf(drained, "replicate-tables");
+  assert.deepEqual(owners(next), [1, 2]);
+  assert.ok(!kinds(drained).includes("install-tables"));
+  const first = controller.step(at(11), {
+    type: "tables-acknowledged",
+    id: N2,
+    version: next.version,
+  });
+  assert.deepEqual(first, []);
+  const second = controller.step(at(12), {
+    type: "tables-acknowledged",
+    id: N3,
+    version: next.version,
+  });
+  assert.deepEqual(tablesOf(second, "install-tables").version, next.version);
+});
+
+test("B4: a member that never acknowledges delays a planned change by a bounded time", () => {
+  const { controller } = settledMaster();
+  controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });
+  assert.deepEqual(controller.step(at(11), { type: "deadline-reached" }), []);
+  const late = controller.step(at(10 + ACKNOWLEDGE_MS), { type: "deadline-reached" });
+  assert.ok(kinds(late).includes("install-tables"));
+});
+
+test("A9: a dead member's slots move at once, and it stays a former owner until its death is certain", () => {
+  const { controller } = settledMaster();
+  const effects = controller.step(at(10), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  const tables = controller.tables;
+  assert.ok(tables);
+  assert.deepEqual(owners(tables), [1, 2]);
+  assert.deepEqual(controller.installedVersion, tables.version, kinds(effects).join());
+  assert.ok(tables.groups[0]?.former.includes(N3));
+  controller.step(at(500), { type: "departure-confirmed", id: N3, reason: "silent" });
+  assert.ok(!controller.tables?.groups[0]?.former.includes(N3));
+});
+
+test("B4: connections on a machine whose agent is down are still found", () => {
+  const { controller } = settledMaster();
+  controller.step(at(10), { type: "view-changed", view: view("master", 1, [N1, N2], N1) });
+  controller.step(at(90), { type: "departure-confirmed", id: N3, reason: "agent-down" });
+  assert.ok(controller.tables?.groups[0]?.former.includes(N3));
+  assert.ok(controller.tables?.nodes.some(({ id }) => id === N3));
+});
+
+test("A18: a new master gives the dead master's slots to survivors without waiting for anyone", () => {
+  const { tables } = settledMaster();
+  const controller = fresh(N2);
+  controller.step(at(0), { type: "view-changed", view: view("member", 1, [N1, N2, N3], N1) });
+  controller.step(at(1), { type: "tables-received", tables });
+  const effects = controller.step(at(300), {
+    type: "view-changed",
+    view: view("master", 2, [N2, N3], N2),
+  });
+  assert.deepEqual(kinds(effects).slice(0, 2), ["place-vips", "announce-vips"]);
+  const next = tablesOf(effects, "install-tables");
+  assert.deepEqual(owners(next), [2, 3]);
+  assert.equal(next.version.epoch, 2);
+  assert.deepEqual(next.hashKey, tables.hashKey);
+});
+
+test("B9: a member follows its master, installs what it sends and acknowledges", () => {
+  const { tables } = settledMaster();
+  const controller = fresh(N2);
+  const following = controller.step(at(0), {
+    type: "view-changed",
+    view: view("member", 1, [N1, N2, N3], N1),
+  });
+  assert.deepEqual(following, [{ type: "follow", master: member(N1) }]);
+  const received = controller.step(at(1), { type: "tables-received", tables });
+  assert.deepEqual(kinds(received), ["install-tables", "acknowledge-tables"]);
+});
+
+test("B9: older tables than the ones in force are ignored", () => {
+  const { tables } = settledMaster();
+  const controller = fresh(N2);
+  controller.step(at(0), { type: "tables-received", tables });
+  const older = { ...tables, version: { ...tables.version, counter: 0 } };
+  assert.deepEqual(controller.step(at(1), { type: "tables-received", tables: older }), []);
+});
+
+test("A5: a master that stands down stops answering for the VIPs and follows the winner", () => {
+  const { controller } = settledMaster();
+  const effects = controller.step(at(20), {
+    type: "view-changed",
+    view: view("member", 3, [N1, N2], N2),
+  });
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false });
+  assert.deepEqual(effects[1], { type: "follow", master: member(N2) });
+  assert.equal(controller.deadline, undefined);
+});
+
+test("B3: a returning node gets its slots back", () => {
+  const { controller, tables } = settledMaster();
+  controller.step(at(10), { type: "view-changed", view: view("master", 1, [N1, N2], N1) });
+  controller.step(at(900), { type: "view-changed", view: view("master", 1, [N1, N2, N3], N1) });
+  const version = controller.tables?.version ?? NO_TABLES;
+  controller.step(at(901), { type: "tables-acknowledged", id: N3, version });
+  assert.deepEqual(controller.tables?.groups[0]?.owners, tables.groups[0]?.owners);
+});
