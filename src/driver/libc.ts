@@ -38,6 +38,7 @@ const binding = {
     size: number,
   ) => number,
   dup: func("int dup(int fd)") as (fd: number) => number,
+  flock: func("int flock(int fd, int operation)") as (fd: number, operation: number) => number,
   fcntl: func("int fcntl(int fd, int command, long argument)") as (
     fd: number,
     command: number,
