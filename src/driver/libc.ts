@@ -203,7 +203,13 @@ export const libc = { ...binding, ...socketBinding } as const;
 export const O_CLOEXEC = 0o2000000;
 export const CLONE_NEWNET = 0x40000000;
 
-const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
+/** Second names of EAGAIN, EDEADLK and EOPNOTSUPP. */
+const ERRNO_ALIASES: readonly string[] = ["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"];
+const errnoNames = new Map(
+  Object.entries(koffi.os.errno)
+    .filter(([name]) => !ERRNO_ALIASES.includes(name))
+    .map(([name, value]) => [value, name]),
+);
 
 /** The number that the last failed call left. Only meaningful directly after it. */
 export const errno = (): number => koffi.errno();
