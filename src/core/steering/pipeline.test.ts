@@ -1,0 +1,51 @@
+// The model against the list of vectors that the packet program is also held to.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ipBytes, mac, macBytes } from "#base/address.ts";
+import { bytesKey, indexTables } from "./indexed-tables.ts";
+import type { Flow } from "./packet.ts";
+import { FragmentMemory } from "./fragments.ts";
+import { steer, type PipelineContext } from "./pipeline.ts";
+import { actionOf, REASONS } from "./reasons.ts";
+import { hex, unhex } from "./testing/frames.ts";
+import { SELF, type Known, type Vector } from "./testing/vector.ts";
+import { VECTORS } from "./testing/vectors.ts";
+
+const isKnown = (flow: Flow, { client, server }: Known): boolean =>
+  bytesKey(flow.source) === bytesKey(ipBytes(client.ip)) &&
+  bytesKey(flow.destination) === bytesKey(ipBytes(server.ip)) &&
+  flow.sourcePort === client.port &&
+  flow.destinationPort === server.port;
+
+const contextOf = ({ tables, leased, known }: Vector): PipelineContext => ({
+  tables: indexTables(tables),
+  self: SELF.id,
+  mac: macBytes(mac(SELF.mac)),
+  leased,
+  knows: (flow) => flow.protocol === "tcp" && known.some((entry) => isKnown(flow, entry)),
+  fragments: new FragmentMemory(),
+});
+
+for (const vector of VECTORS) {
+  test(`B5 ${vector.name}`, () => {
+    const context = contextOf(vector);
+    for (const step of vector.steps) {
+      const frame = step.frame.slice();
+      const verdict = steer(frame, context);
+      assert.equal(verdict.reason, step.reason);
+      assert.equal(verdict.action, actionOf(step.reason));
+      const header = step.header === undefined ? step.frame.subarray(0, 12) : unhex(step.header);
+      assert.equal(hex(frame.subarray(0, 12)), hex(header));
+      assert.equal(hex(frame.subarray(12)), hex(step.frame.subarray(12)));
+    }
+  });
+}
+
+test("B5: the vectors reach every reason, and names do not repeat", () => {
+  const reached = new Set(VECTORS.flatMap(({ steps }) => steps.map((step) => step.reason)));
+  assert.deepEqual(
+    REASONS.filter((reason) => !reached.has(reason)),
+    [],
+  );
+  assert.equal(new Set(VECTORS.map(({ name }) => name)).size, VECTORS.length);
+});

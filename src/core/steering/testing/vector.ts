@@ -1,0 +1,159 @@
+// The small cluster of the steering vectors: node 1 is the node under test; every slot of a group has the same
+// owner where the case is not about hashing, so that a case can be checked by reading it.
+import { ip, mac, type IpAddress } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
+import type { Reason } from "../reasons.ts";
+import type { GroupTable, Policy, ServiceKey, Tables } from "../tables.ts";
+import { ethernet, ipv4, ipv6, tcp, udp, type Ports } from "./frames.ts";
+
+/** A TCP connection in the own table of the node under test. */
+export interface Known {
+  readonly client: { readonly ip: IpAddress; readonly port: number };
+  readonly server: { readonly ip: IpAddress; readonly port: number };
+}
+
+export interface Step {
+  readonly frame: Uint8Array;
+  readonly reason: Reason;
+  /** For a forward: the first 12 bytes of the frame afterwards, in hex. Otherwise the frame stays as it is. */
+  readonly header?: string;
+}
+
+/** One case: frames that arrive one after another at node 1 (SELF), whose fragment memory is empty at first. */
+export interface Vector {
+  readonly name: string;
+  readonly tables: Tables;
+  readonly leased: boolean;
+  readonly known: readonly Known[];
+  readonly steps: readonly Step[];
+}
+
+export const SELF = { id: nodeId(1), mac: "02:50:00:00:00:01" } as const;
+export const VIP4 = "10.0.0.100";
+export const VIP6 = "2001:db8::100";
+export const CLIENT4 = "192.0.2.7";
+export const CLIENT6 = "2001:db8:1::7";
+/** An address of node 1 itself; no VIP. */
+export const OWN4 = "10.0.0.1";
+export const ROUTER_MAC = "02:aa:00:00:00:fe";
+export const CLIENT_PORT = 40_000;
+
+export interface Slots {
+  readonly owners: readonly number[];
+  /** Of every slot. */
+  readonly former?: readonly number[];
+}
+
+function group(
+  name: string,
+  policy: Policy,
+  services: readonly ServiceKey[],
+  { owners, former = [] }: Slots,
+): GroupTable {
+  const chain = [0, 1, 2].map((index) => former[index] ?? 0);
+  return {
+    name,
+    policy,
+    services,
+    owners: Uint16Array.from(owners),
+    former: Uint16Array.from(owners.flatMap(() => chain)),
+    home: Uint16Array.from(owners),
+  };
+}
+
+const both = (protocol: "tcp" | "udp", port: number | "any"): ServiceKey[] =>
+  [VIP4, VIP6].map((vip) => ({ protocol, vip: ip(vip), port }));
+
+/**
+ * Group "web" (TCP 80 and UDP 53, weighted) as given; "ftp" (all other TCP ports, table 2) belongs to node 4;
+ * "spread" (TCP 8080, weighted) and "stick" (TCP 9090, sticky): slots 0 … 3 belong to nodes 1 … 4.
+ * Node 9 owns slots in some cases, but has no MAC.
+ */
+export function tablesWith(web: Slots): Tables {
+  const groups = [
+    group("web", "weighted", [...both("tcp", 80), ...both("udp", 53)], web),
+    group("ftp", "wildcard-sticky", both("tcp", "any"), { owners: [4, 4] }),
+    group("spread", "weighted", both("tcp", 8080), { owners: [1, 2, 3, 4] }),
+    group("stick", "sticky", both("tcp", 9090), { owners: [1, 2, 3, 4] }),
+  ];
+  return {
+    version: { epoch: 1, counter: 1, master: SELF.id },
+    hashKey: [0x6a09e667, 0xbb67ae85],
+    nodes: [1, 2, 3, 4, 5].map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
+    vips: [VIP4, VIP6, "10.0.0.101"].map(ip),
+    groups,
+  };
+}
+
+/** All slots of "web" belong to one node. */
+export const owned = (owner: number, former: readonly number[] = []): Tables =>
+  tablesWith({ owners: [owner, owner], former });
+
+export const KNOWN4: Known = {
+  client: { ip: ip(CLIENT4), port: CLIENT_PORT },
+  server: { ip: ip(VIP4), port: 80 },
+};
+export const KNOWN6: Known = {
+  client: { ip: ip(CLIENT6), port: CLIENT_PORT },
+  server: { ip: ip(VIP6), port: 80 },
+};
+
+/** Source MAC of a frame that a peer (node 7) forwarded. */
+export const peerMac = (hop: number): string => `06:50:4e:0${hop}:00:07`;
+
+export interface Came {
+  /** The last forwarder's hop; 0: from the router. */
+  readonly hop?: number;
+  readonly to?: string;
+  /** Instead of the MAC that follows from the hop. */
+  readonly from?: string;
+}
+
+const link = ({ hop = 0, to = SELF.mac, from }: Came): { to: string; from: string } => ({
+  to,
+  from: from ?? (hop === 0 ? ROUTER_MAC : peerMac(hop)),
+});
+
+export const frame4 = (packet: Uint8Array, came: Came = {}): Uint8Array =>
+  ethernet(link(came), 0x0800, packet);
+export const frame6 = (packet: Uint8Array, came: Came = {}): Uint8Array =>
+  ethernet(link(came), 0x86dd, packet);
+export const TO_VIP4 = { source: CLIENT4, destination: VIP4 };
+export const TO_VIP6 = { source: CLIENT6, destination: VIP6 };
+export const portsTo = (to: number, from = CLIENT_PORT): Ports => ({ from, to });
+
+export const tcp4 = (flags: number, port = 80, came: Came = {}): Uint8Array =>
+  frame4(ipv4(TO_VIP4, 6, tcp(portsTo(port), flags)), came);
+export const tcp6 = (flags: number, port = 80, came: Came = {}): Uint8Array =>
+  frame6(ipv6(TO_VIP6, 6, tcp(portsTo(port), flags)), came);
+export const udp4 = (came: Came = {}): Uint8Array =>
+  frame4(ipv4(TO_VIP4, 17, udp(portsTo(53))), came);
+export const udp6 = (came: Came = {}): Uint8Array =>
+  frame6(ipv6(TO_VIP6, 17, udp(portsTo(53))), came);
+
+export interface Setting {
+  readonly tables?: Tables;
+  readonly leased?: boolean;
+  readonly known?: readonly Known[];
+}
+
+/** A case of several frames. */
+export const sequence = (name: string, steps: readonly Step[], setting: Setting = {}): Vector => ({
+  name,
+  tables: setting.tables ?? owned(1),
+  leased: setting.leased ?? true,
+  known: setting.known ?? [],
+  steps,
+});
+
+/** A case of one frame that stays as it is. */
+export const stays = (
+  name: string,
+  frame: Uint8Array,
+  reason: Reason,
+  setting: Setting = {},
+): Vector => sequence(name, [{ frame, reason }], setting);
+
+/** A case of one frame that is forwarded; `header` as in Step. */
+export const goes = (name: string, step: Required<Step>, setting: Setting): Vector =>
+  sequence(name, [step], setting);

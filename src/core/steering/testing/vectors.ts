@@ -1,0 +1,16 @@
+// The one list of steering vectors: the model runs it in pipeline.test.ts, the packet program in test/kernel.
+import type { Vector } from "./vector.ts";
+import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
+import { FRAGMENTS, HASH, LOOKUP, OWN } from "./vectors-steering.ts";
+
+export const VECTORS: readonly Vector[] = [
+  ...PARSE,
+  ...EXTENSION_HEADERS,
+  ...ANNOUNCE,
+  ...ADMIT,
+  ...ICMP_ERRORS,
+  ...LOOKUP,
+  ...HASH,
+  ...OWN,
+  ...FRAGMENTS,
+];
