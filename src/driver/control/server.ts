@@ -1,6 +1,7 @@
 // The master's end of the control channel (A2, A4, B9): accepts members over mutual TLS 1.3, keeps one connection per node, and
 // hands their messages on. Who may connect is decided by certificate alone; whoever is refused is counted, with the
 // reason. What is said over the connections is decided elsewhere.
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import {
   createServer as createTlsServer,
@@ -90,15 +91,14 @@ export class ControlServer {
   static async listen(options: ControlServerOptions): Promise<ControlServer> {
     const server = new ControlServer(options);
     const { address, port } = options;
-    await new Promise<void>((resolve, reject) => {
-      server.#server.once("listening", resolve);
-      server.#server.once("error", (cause) => {
-        clearInterval(server.#ticker);
-        const what = `Cannot listen on ${address} port ${port} for members: ${cause.message}`;
-        reject(new PanError("PAN_SYSCALL", what, { cause }));
-      });
-      server.#server.listen({ host: address, port, backlog: 511 });
-    });
+    server.#server.listen({ host: address, port, backlog: 511 });
+    try {
+      await once(server.#server, "listening");
+    } catch (cause) {
+      clearInterval(server.#ticker);
+      const what = `Cannot listen on ${address} port ${port} for members: ${String(cause)}`;
+      throw new PanError("PAN_SYSCALL", what, { cause });
+    }
     return server;
   }
 
