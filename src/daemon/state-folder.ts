@@ -86,4 +86,13 @@ export class StateFolder {
   saveEpoch(epoch: number): void {
     this.#write("epoch", String(epoch));
   }
+
+  /** The interface that the last agent used: --teardown needs no configuration. */
+  interfaceName(): string | undefined {
+    return this.#read("interface")?.toString();
+  }
+
+  saveInterface(name: string): void {
+    this.#write("interface", name);
+  }
 }

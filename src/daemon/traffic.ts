@@ -19,15 +19,22 @@ interface Sample {
 export class Traffic {
   #earlier: Sample | undefined;
   #later: Sample | undefined;
+  #totals: Counters | undefined;
 
   sample(now: Instant, counters: Counters): void {
     this.#earlier = this.#later;
     this.#later = { at: now, counters };
+    this.#totals = counters;
   }
 
-  /** Totals of the newest sample. */
+  /** Newer totals for the sample in hand; rates stay over the last full period. */
+  refresh(counters: Counters): void {
+    this.#totals = counters;
+  }
+
+  /** The newest totals. */
   get counters(): Counters | undefined {
-    return this.#later?.counters;
+    return this.#totals;
   }
 
   ofNode(id: NodeId): Rate {

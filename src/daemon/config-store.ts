@@ -1,0 +1,89 @@
+// The configuration in force on this node, and its version (A4). Every way to change it goes through here and is
+// checked before anything is replaced, so that a bad change leaves the old configuration in force.
+import { readFileSync } from "node:fs";
+import { type ConfigVersion, sameConfig } from "#base/ids.ts";
+import { PanError } from "#base/error-codes.ts";
+import { configVersion } from "#config/config.ts";
+import { requireConfig } from "#config/load.ts";
+import { renderConfig } from "#config/render.ts";
+import type { ClusterConfig } from "#config/schema.ts";
+import type { StateFolder, StoredConfig } from "./state-folder.ts";
+
+export interface ConfigInForce extends StoredConfig {
+  readonly config: ClusterConfig;
+}
+
+function readFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new PanError(
+      "PAN_CONFIG_UNREADABLE",
+      `Cannot read the cluster configuration ${file}; name it with --config`,
+      { cause },
+    );
+  }
+}
+
+export class ConfigStore {
+  readonly #state: StateFolder;
+  #current: ConfigInForce;
+
+  private constructor(state: StateFolder, current: ConfigInForce) {
+    this.#state = state;
+    this.#current = current;
+  }
+
+  /** What changes at run time made of the configuration wins over the file; the file is where a node starts. */
+  static open(state: StateFolder, file: string): ConfigStore {
+    const stored = state.config();
+    if (stored !== undefined) {
+      const config = requireConfig(stored.yaml, state.file("config.json"));
+      return new ConfigStore(state, { ...stored, config });
+    }
+    const yaml = readFile(file);
+    const config = requireConfig(yaml, file);
+    return new ConfigStore(state, { version: configVersion(1, config), yaml, config });
+  }
+
+  get current(): ConfigInForce {
+    return this.#current;
+  }
+
+  /** B8: an operator's change, at the master. Throws what the edit throws; then nothing has changed. */
+  edit(change: (config: ClusterConfig) => ClusterConfig): ConfigInForce {
+    const config = change(this.#current.config);
+    return this.#replace(config, renderConfig(config, this.#current.yaml));
+  }
+
+  /** A whole new configuration, at the master. PAN_CONFIG_INVALID with every problem; then nothing has changed. */
+  replace(yaml: string): ConfigInForce {
+    const config = requireConfig(yaml, "the new configuration");
+    if (config.cluster.name !== this.#current.config.cluster.name) {
+      throw new PanError(
+        "PAN_CONFLICT",
+        `This cluster is "${this.#current.config.cluster.name}", the new configuration is for "${config.cluster.name}"; a cluster's name is in its certificates and stays`,
+      );
+    }
+    return this.#replace(config, yaml);
+  }
+
+  #replace(config: ClusterConfig, yaml: string): ConfigInForce {
+    const version = configVersion(this.#current.version.counter + 1, config);
+    if (version.digest === this.#current.version.digest) return this.#current;
+    return this.#keep({ version, yaml, config });
+  }
+
+  /** A4: the cluster's configuration, from its master. Undefined when it is not what its version says. */
+  adopt(version: ConfigVersion, yaml: string): ConfigInForce | undefined {
+    const config = requireConfig(yaml, "the master's configuration");
+    if (!sameConfig(configVersion(version.counter, config), version)) return undefined;
+    return this.#keep({ version, yaml, config });
+  }
+
+  #keep(next: ConfigInForce): ConfigInForce {
+    this.#state.saveConfig({ version: next.version, yaml: next.yaml });
+    this.#current = next;
+    return next;
+  }
+}

@@ -1,0 +1,139 @@
+// The master's side of the control channel: brings each member to the present key, configuration and
+// tables, and takes acknowledgements and operators' changes from it (A4, B9).
+import { sameConfig, compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
+import type { IpAddress } from "#base/address.ts";
+import { encodeTables } from "#core/steering/tables-codec.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import { type ControlPeer, ControlServer } from "#driver/control/server.ts";
+import type { NodeIdentity } from "#driver/identity/identity.ts";
+import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import type { JsonValue } from "#wire/control/json.ts";
+import type { ConfigInForce } from "./config-store.ts";
+import type { GroupKeys } from "./group-keys.ts";
+
+export interface FollowersOptions {
+  readonly identity: NodeIdentity;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly keys: GroupKeys;
+  readonly isMaster: () => boolean;
+  readonly hello: () => Hello;
+  readonly config: () => ConfigInForce;
+  readonly tables: () => Tables | undefined;
+  readonly revoked: () => ReadonlySet<string>;
+  readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
+  readonly onRequest: (
+    method: string,
+    body: JsonValue,
+  ) => Promise<{ status: number; body: JsonValue }>;
+}
+
+export class Followers {
+  readonly #options: FollowersOptions;
+  #server: ControlServer | undefined;
+
+  constructor(options: FollowersOptions) {
+    this.#options = options;
+  }
+
+  async listen(): Promise<void> {
+    const { address, port, identity, revoked } = this.#options;
+    this.#server = await ControlServer.listen({
+      address,
+      port,
+      identity,
+      revoked,
+      onOpen: (peer) => this.#opened(peer),
+      onMessage: (peer, message) => this.#received(peer, message),
+      onClose: () => {},
+    });
+  }
+
+  /** A node that is not master has nothing to hand out; whoever asks looks for the master again. */
+  #opened(peer: ControlPeer): void {
+    if (!this.#options.isMaster()) {
+      peer.close();
+      return;
+    }
+    peer.send(this.#options.hello());
+  }
+
+  #received(peer: ControlPeer, message: ControlMessage): void {
+    switch (message.type) {
+      case "hello":
+        this.#bringUpToDate(peer, message);
+        return;
+      case "tables-ack":
+        this.#options.onAcknowledged(peer.node.id, message.version);
+        return;
+      case "tables-wanted":
+        this.#sendTables(peer);
+        return;
+      case "request":
+        void this.#answer(peer, message.id, message.method, message.body);
+        return;
+      case "config-ack":
+      case "ping":
+      case "pong":
+        return;
+      case "group-key":
+      case "config":
+      case "tables":
+      case "response":
+        peer.close(); // only a master says these
+        return;
+    }
+  }
+
+  #bringUpToDate(peer: ControlPeer, theirs: Hello): void {
+    this.#sendKey(peer);
+    const { version, yaml } = this.#options.config();
+    if (!sameConfig(theirs.config, version)) peer.send({ type: "config", version, yaml });
+    const tables = this.#options.tables();
+    if (tables === undefined) return;
+    if (compareVersions(theirs.tables, tables.version) === 0) {
+      this.#options.onAcknowledged(peer.node.id, tables.version);
+    } else this.#sendTables(peer);
+  }
+
+  #sendKey(peer: ControlPeer): void {
+    const key = keyMessage(this.#options.keys);
+    if (key !== undefined) peer.send(key);
+  }
+
+  #sendTables(peer: ControlPeer): void {
+    const tables = this.#options.tables();
+    if (tables !== undefined) peer.send({ type: "tables", bytes: encodeTables(tables) });
+  }
+
+  async #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): Promise<void> {
+    peer.send({ type: "response", id, ...(await this.#options.onRequest(method, body)) });
+  }
+
+  sendKeyToAll(): void {
+    const key = keyMessage(this.#options.keys);
+    if (key !== undefined) this.#server?.broadcast(key);
+  }
+
+  sendConfigToAll({ version, yaml }: ConfigInForce): void {
+    this.#server?.broadcast({ type: "config", version, yaml });
+  }
+
+  sendTablesToAll(tables: Tables): void {
+    this.#server?.broadcast({ type: "tables", bytes: encodeTables(tables) });
+  }
+
+  /** When the node stops being master: its members have another one to ask. */
+  dismiss(): void {
+    for (const peer of this.#server?.peers ?? []) peer.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close();
+  }
+}
+
+function keyMessage({ current, previous }: GroupKeys): ControlMessage | undefined {
+  if (current === undefined) return undefined;
+  return { type: "group-key", ...current, ...(previous === undefined ? {} : { previous }) };
+}

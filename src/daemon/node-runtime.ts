@@ -1,0 +1,415 @@
+// One running node: the heart's events and the control channel's messages go into the controller, its effects
+// into the world. Also the housekeeping: key rotation, samples, the failover log.
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import { NO_TABLES, NO_NODE, type NodeId } from "#base/ids.ts";
+import { instant, type Instant } from "#base/time.ts";
+import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
+import { Controller, type Input } from "#core/node/controller.ts";
+import type { View } from "#core/membership/types.ts";
+import { decodeTables } from "#core/steering/tables-codec.ts";
+import { Datapath } from "#driver/bpf/datapath.ts";
+import { Announcer } from "#driver/host/announcer.ts";
+import { HostState } from "#driver/host/host-state.ts";
+import { revocationSet } from "#driver/identity/certificate.ts";
+import type { NodeIdentity } from "#driver/identity/identity.ts";
+import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import { clusterSpec } from "./cluster-spec.ts";
+import type { ConfigInForce, ConfigStore } from "./config-store.ts";
+import { FailoverLog } from "./failover-log.ts";
+import { Followers } from "./followers.ts";
+import { Following } from "./following.ts";
+import { ACTIVATE_AFTER_MS, GroupKeys, ROTATE_EVERY_MS } from "./group-keys.ts";
+import { Heart } from "./heart.ts";
+import type { HeartCounters, HeartEvent } from "./heart-protocol.ts";
+import type { HostFacts } from "./host-facts.ts";
+import { Operator } from "./operator.ts";
+import { perform, type World } from "./perform.ts";
+import type { StateFolder } from "./state-folder.ts";
+import { buildStatus } from "./status.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface RuntimeOptions {
+  readonly state: StateFolder;
+  readonly store: ConfigStore;
+  readonly identity: NodeIdentity;
+  readonly self: NodeConfig;
+  readonly facts: HostFacts;
+  readonly log: Logger;
+}
+
+const SAMPLE_EVERY_MS = 1000;
+const GOODBYE_MS = 300;
+/** setTimeout takes no longer delays. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const clock = (): Instant => instant(performance.now());
+
+export class NodeRuntime {
+  readonly operator: Operator;
+  /** Rejects when the node cannot go on. */
+  readonly failure: Promise<never>;
+  readonly #options: RuntimeOptions;
+  readonly #bootId = randomBytes(8).toString("hex");
+  readonly #keys = new GroupKeys();
+  readonly #traffic = new Traffic();
+  readonly #failovers = new FailoverLog();
+  readonly #world: World;
+  readonly #controller: Controller;
+  readonly #intervals: NodeJS.Timeout[] = [];
+  #fail: (cause: unknown) => void = () => {};
+  #heart: Heart | undefined;
+  #left: () => void = () => {};
+  #counters: HeartCounters | undefined;
+  #view: View | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #startedAt = clock();
+
+  static async start(options: RuntimeOptions): Promise<NodeRuntime> {
+    const runtime = new NodeRuntime(options);
+    try {
+      await runtime.#open();
+    } catch (error) {
+      await runtime.stop();
+      throw error;
+    }
+    return runtime;
+  }
+
+  private constructor(options: RuntimeOptions) {
+    this.#options = options;
+    const { state, store, self, facts } = options;
+    this.failure = new Promise<never>((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
+    this.operator = this.#makeOperator();
+    this.#world = this.#openWorld();
+    this.#controller = new Controller({
+      self: self.id,
+      spec: clusterSpec(store.current.config),
+      tables: state.tables(),
+      hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
+    });
+    state.saveInterface(facts.interface);
+  }
+
+  get #config(): ConfigInForce {
+    return this.#options.store.current;
+  }
+
+  get #isMaster(): boolean {
+    return this.#view?.role === "master";
+  }
+
+  #openWorld(): World {
+    const { facts, self, state, identity, log } = this.#options;
+    const { datapath, cluster } = this.#config.config;
+    const revoked = (): ReadonlySet<string> => revocationSet(this.#config.config.revoked);
+    const hello = (): Hello => this.#hello();
+    return {
+      mac: facts.mac,
+      state,
+      datapath: Datapath.open({
+        interface: facts.interface,
+        hook: datapath.hook,
+        self: self.id,
+        mac: facts.mac,
+        slotCapacity: datapath.slotCapacity,
+      }),
+      host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
+      announcer: Announcer.open({ interface: facts.interface }),
+      followers: new Followers({
+        identity,
+        address: self.address,
+        port: cluster.port,
+        keys: this.#keys,
+        isMaster: () => this.#isMaster,
+        hello,
+        config: () => this.#config,
+        tables: () => this.#controller.tables,
+        revoked,
+        onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
+        onRequest: (method, body) => this.operator.answer(method, body),
+      }),
+      following: new Following({
+        identity,
+        port: cluster.port,
+        hello,
+        revoked,
+        onMessage: (message) => this.#fromMaster(message),
+        onTrouble: (master, cause) =>
+          log.warn(
+            { master, cause: cause instanceof Error ? cause.message : cause },
+            "control channel",
+          ),
+      }),
+      heart: (command) => this.#heart?.command(command),
+    };
+  }
+
+  #makeOperator(): Operator {
+    return new Operator({
+      isMaster: () => this.#isMaster,
+      config: () => this.#config,
+      edit: (change) => this.#changed(this.#options.store.edit(change)),
+      replace: (yaml) => this.#changed(this.#options.store.replace(yaml)),
+      status: () => this.#status(),
+      askMaster: (method, body) => this.#world.following.request(method, body),
+    });
+  }
+
+  async #open(): Promise<void> {
+    for (const effect of this.#controller.open()) perform(this.#world, effect);
+    await this.#world.followers.listen();
+    this.#heart = await Heart.start(this.#heartSettings(), (event) => this.#fromHeart(event));
+    this.#every(SAMPLE_EVERY_MS, () =>
+      this.#traffic.sample(clock(), this.#world.datapath.counters()),
+    );
+    this.#every(ROTATE_EVERY_MS, () => this.#rotateKey());
+  }
+
+  #every(periodMs: number, act: () => void): void {
+    this.#intervals.push(setInterval(act, periodMs));
+  }
+
+  #heartSettings(): Parameters<typeof Heart.start>[0] {
+    const { self, facts, identity, state } = this.#options;
+    const { config, version } = this.#config;
+    return {
+      self: { id: self.id, name: self.name, address: self.address, mac: facts.mac },
+      cluster: config.cluster.name,
+      interface: facts.interface,
+      port: config.cluster.port,
+      epoch: Math.max(state.epoch(), this.#controller.tables?.version.epoch ?? 0),
+      config: version,
+      detection: config.detection,
+      admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
+      credentials: {
+        certificate: identity.certificatePem,
+        privateKey: identity.privateKeyPem,
+        caCertificate: identity.caPem,
+      },
+      revoked: config.revoked,
+      leaseFd: this.#world.datapath.stateFd,
+    };
+  }
+
+  #hello(): Hello {
+    return {
+      type: "hello",
+      node: this.#options.self.id,
+      bootId: this.#bootId,
+      config: this.#config.version,
+      tables: this.#controller.installedVersion ?? NO_TABLES,
+    };
+  }
+
+  #step(input: Input): void {
+    for (const effect of this.#controller.step(clock(), input)) perform(this.#world, effect);
+    this.#arm();
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const { deadline } = this.#controller;
+    if (deadline === undefined) return;
+    const delay = Math.min(Math.max(0, deadline - clock()), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.#step({ type: "deadline-reached" }), delay);
+  }
+
+  #fromHeart(event: HeartEvent): void {
+    const { log, state } = this.#options;
+    if (event.type !== "counters" && event.type !== "view-changed") log.info(event, event.type);
+    switch (event.type) {
+      case "view-changed":
+        this.#viewChanged(event.view);
+        return;
+      case "became-master":
+        state.saveEpoch(event.epoch);
+        if (this.#keys.current === undefined) this.#newKey(true);
+        return;
+      case "lost-mastership":
+        this.#world.followers.dismiss();
+        return;
+      case "announce-wanted":
+        perform(this.#world, {
+          type: "announce-vips",
+          vips: clusterSpec(this.#config.config).vips,
+        });
+        return;
+      case "member-departed":
+        this.#failovers.departed(new Date(), event.id, event.reason);
+        return;
+      case "departure-confirmed":
+        this.#failovers.confirmed(event.id, event.reason);
+        this.#step(event);
+        return;
+      case "admitted-by":
+        this.#world.following.follow({ id: event.master, address: event.address });
+        return;
+      case "config-wanted":
+        this.#followNode(event.from);
+        return;
+      case "counters":
+        this.#counters = event.counters;
+        return;
+      case "left":
+        this.#left();
+        return;
+      case "failed":
+        this.#fail(new Error(`Membership ended: ${event.message} [${event.code}]`));
+        return;
+      case "started":
+      case "member-joined":
+      case "refused":
+      case "join-denied":
+      case "address-conflict":
+        return;
+    }
+  }
+
+  #viewChanged(view: View): void {
+    this.#view = view;
+    this.#options.log.info(
+      {
+        role: view.role,
+        epoch: view.epoch,
+        master: view.master,
+        members: view.members.map(({ id }) => id),
+      },
+      "view",
+    );
+    this.#step({ type: "view-changed", view });
+  }
+
+  #followNode(id: NodeId): void {
+    const node = this.#config.config.nodes.find((candidate) => candidate.id === id);
+    if (node !== undefined) this.#world.following.follow(node);
+  }
+
+  #fromMaster(message: ControlMessage): void {
+    switch (message.type) {
+      case "group-key": {
+        const { keyId, key } = message;
+        if (this.#keys.adopt({ keyId, key }, message.previous)) {
+          this.#world.heart({ type: "group-key", keyId, key, activate: false });
+        }
+        return;
+      }
+      case "config":
+        this.#adopt(message);
+        return;
+      case "tables": {
+        const tables = decodeTables(message.bytes);
+        if (tables.ok) this.#step({ type: "tables-received", tables: tables.value });
+        else this.#options.log.error({ reason: tables.reason }, "tables from the master");
+        return;
+      }
+      case "hello":
+      case "ping":
+      case "pong":
+        return;
+      case "config-ack":
+      case "tables-ack":
+      case "tables-wanted":
+      case "request":
+      case "response":
+        this.#options.log.warn({ type: message.type }, "not for a member");
+        return;
+    }
+  }
+
+  #adopt({ version, yaml }: Extract<ControlMessage, { type: "config" }>): void {
+    const adopted = this.#options.store.adopt(version, yaml);
+    if (adopted === undefined) {
+      this.#options.log.error(
+        { version },
+        "the master's configuration is not what its version says",
+      );
+      return;
+    }
+    this.#inForce(adopted.config);
+    this.#world.following.send({ type: "config-ack", version });
+  }
+
+  /** At the master: an operator's change is stored; now everybody gets it. */
+  #changed(next: ConfigInForce): ConfigInForce {
+    this.#world.followers.sendConfigToAll(next);
+    this.#inForce(next.config);
+    return next;
+  }
+
+  #inForce(config: ClusterConfig): void {
+    this.#world.heart({
+      type: "config-changed",
+      config: this.#config.version,
+      admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
+      revoked: config.revoked,
+      detection: config.detection,
+    });
+    this.#step({ type: "spec-changed", spec: clusterSpec(config) });
+  }
+
+  #newKey(activate: boolean): void {
+    const { keyId, key } = this.#keys.rotate();
+    this.#world.heart({ type: "group-key", keyId, key, activate });
+  }
+
+  #rotateKey(): void {
+    if (!this.#isMaster) return;
+    this.#newKey(false);
+    this.#world.followers.sendKeyToAll();
+    setTimeout(() => {
+      const { current } = this.#keys;
+      if (current !== undefined && this.#isMaster) {
+        this.#world.heart({ type: "group-key", ...current, activate: true });
+      }
+    }, ACTIVATE_AFTER_MS);
+  }
+
+  #status(): ReturnType<typeof buildStatus> {
+    const { self, facts, store } = this.#options;
+    const { datapath } = this.#world;
+    this.#traffic.refresh(datapath.counters());
+    const current = store.current.config.nodes.find(({ id }) => id === self.id) ?? self;
+    return buildStatus({
+      self: current,
+      config: store.current.config,
+      configVersion: store.current.version,
+      view: this.#view,
+      tables: this.#controller.tables,
+      traffic: this.#traffic,
+      heart: this.#counters,
+      failovers: this.#failovers,
+      datapath: {
+        hook: datapath.hook,
+        interface: facts.interface,
+        leaseValid: datapath.leaseUntil() > process.hrtime.bigint(),
+        version: datapath.version(),
+      },
+      uptimeMs: clock() - this.#startedAt,
+    });
+  }
+
+  /** Says goodbye, so that the others act at once. Forwarding goes on. */
+  async stop(): Promise<void> {
+    for (const interval of this.#intervals) clearInterval(interval);
+    if (this.#heart !== undefined) {
+      const left = new Promise<void>((resolve) => {
+        this.#left = resolve;
+        setTimeout(resolve, GOODBYE_MS);
+      });
+      if (this.#view !== undefined && this.#view.master !== NO_NODE) {
+        this.#heart.command({ type: "leave" });
+        await left;
+      }
+      await this.#heart.stop();
+    }
+    clearTimeout(this.#timer);
+    this.#world.following.stop();
+    await this.#world.followers.close();
+    this.#world.announcer.close();
+    this.#world.host.close();
+    this.#world.datapath.close();
+  }
+}

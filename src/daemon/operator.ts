@@ -1,0 +1,153 @@
+// What operators ask of the agent (src/api/contract.ts). Questions are answered here; changes are made at the
+// master, to which a member passes them on, so that it does not matter which node is asked (B8).
+import { release } from "node:os";
+import type { AgentPort } from "#api/agent-port.ts";
+import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
+import { parseIp } from "#base/address.ts";
+import { type ErrorCode, ERROR_CODES, PanError } from "#base/error-codes.ts";
+import * as edits from "#config/edits.ts";
+import type { ClusterConfig, Service } from "#config/schema.ts";
+import type { JsonValue } from "#wire/control/json.ts";
+import type { ConfigInForce } from "./config-store.ts";
+import { panoplyVersion } from "./package-version.ts";
+
+type Change = "addService" | "removeService" | "setWeight" | "drain" | "undrain" | "putConfig";
+
+/** What an operation needs of the agent around it. */
+export interface OperatorHost {
+  readonly isMaster: () => boolean;
+  readonly config: () => ConfigInForce;
+  /** Checks, stores and publishes; master only. */
+  readonly edit: (change: (config: ClusterConfig) => ClusterConfig) => ConfigInForce;
+  readonly replace: (yaml: string) => ConfigInForce;
+  readonly status: () => Output<"status">;
+  readonly askMaster: (
+    method: string,
+    body: JsonValue,
+  ) => Promise<{ status: number; body: JsonValue }>;
+}
+
+const OK = 200;
+const FAILED = 409;
+
+export class Operator {
+  readonly #host: OperatorHost;
+  readonly port: AgentPort;
+
+  constructor(host: OperatorHost) {
+    this.#host = host;
+    this.port = {
+      status: async () => host.status(),
+      services: async () => ({ groups: this.#groups() }),
+      config: async () => ({ version: host.config().version, yaml: host.config().yaml }),
+      version: async () => ({
+        panoply: panoplyVersion,
+        node: process.versions.node,
+        kernel: release(),
+      }),
+      addService: (input) => this.#change("addService", input),
+      removeService: (input) => this.#change("removeService", input),
+      setWeight: (input) => this.#change("setWeight", input),
+      drain: (input) => this.#change("drain", input),
+      undrain: (input) => this.#change("undrain", input),
+      putConfig: (input) => this.#change("putConfig", input),
+    };
+  }
+
+  /** A change that a member passed on. Failures are values here: they travel back as they are. */
+  async answer(method: string, body: JsonValue): Promise<{ status: number; body: JsonValue }> {
+    try {
+      if (!this.#host.isMaster()) {
+        throw new PanError("PAN_NOT_MASTER", "The asked node is no longer the master; try again");
+      }
+      return { status: OK, body: this.#apply(method as Change, body) };
+    } catch (error) {
+      if (!(error instanceof PanError)) throw error;
+      return { status: FAILED, body: { code: error.code, message: error.message } };
+    }
+  }
+
+  async #change<C extends Change>(kind: C, input: Input<C>): Promise<Changed> {
+    if (this.#host.isMaster()) return this.#apply(kind, input as unknown as JsonValue);
+    const { status, body } = await this.#host.askMaster(kind, input as unknown as JsonValue);
+    if (status === OK) return body as unknown as Changed;
+    const problem = body as { readonly code: ErrorCode; readonly message: string };
+    if (!(problem.code in ERROR_CODES)) throw new Error(`The master answered ${status}`);
+    throw new PanError(problem.code, problem.message);
+  }
+
+  #apply(kind: Change, body: JsonValue): Changed {
+    const input = body as unknown as Input<Operation>;
+    const { version } =
+      kind === "putConfig"
+        ? this.#host.replace((input as Input<"putConfig">).body.yaml)
+        : this.#host.edit((config) => edited(config, kind, input));
+    return { config: { counter: version.counter, digest: version.digest } };
+  }
+
+  #groups(): Output<"services">["groups"] {
+    const { groups, nodes } = this.#host.config().config;
+    return groups.map((group) => ({
+      group: group.name,
+      policy: group.policy,
+      slots: group.slots,
+      services: group.services.map((service) => ({ ...service })),
+      nodes:
+        group.nodes === "all"
+          ? nodes.map(({ name }) => ({ name, weight: 1 }))
+          : group.nodes.map((node) => ({ ...node })),
+    }));
+  }
+}
+
+function edited(
+  config: ClusterConfig,
+  kind: Exclude<Change, "putConfig">,
+  input: Input<Operation>,
+): ClusterConfig {
+  switch (kind) {
+    case "addService":
+      return withService(config, (input as Input<"addService">).body);
+    case "removeService":
+      return withoutService(config, serviceOf((input as Input<"removeService">).body.service));
+    case "setWeight": {
+      const { params, body } = input as Input<"setWeight">;
+      return edits.setWeight(config, params.group, params.node, body.weight);
+    }
+    case "drain":
+      return edits.setDrained(config, (input as Input<"drain">).params.node, true);
+    case "undrain":
+      return edits.setDrained(config, (input as Input<"undrain">).params.node, false);
+  }
+}
+
+function serviceOf({ protocol, vip, port }: AddService["service"]): Service {
+  const address = parseIp(vip);
+  if (address === undefined) {
+    throw new PanError("PAN_CONFLICT", `"${vip}" is not an IPv4 or IPv6 address`);
+  }
+  return { protocol, vip: address, port };
+}
+
+function withService(config: ClusterConfig, { group, service, create }: AddService): ClusterConfig {
+  const exists = config.groups.some(({ name }) => name === group);
+  if (exists || create === undefined) return edits.addService(config, group, serviceOf(service));
+  return edits.addGroup(config, {
+    name: group,
+    policy: create.policy,
+    slots: create.slots ?? 1024,
+    nodes: create.nodes ?? "all",
+    services: [serviceOf(service)],
+  });
+}
+
+/** A group without services steers nothing, so it goes with its last one. */
+function withoutService(config: ClusterConfig, service: Service): ClusterConfig {
+  const smaller = edits.removeService(config, service);
+  const emptied = smaller.groups.find(
+    ({ name, services }) =>
+      services.length === 0 &&
+      config.groups.some((before) => before.name === name && before.services.length > 0),
+  );
+  return emptied === undefined ? smaller : edits.removeGroup(smaller, emptied.name);
+}

@@ -1,0 +1,123 @@
+// Puts together what `pan status` shows. Reads only; takes one moment's values.
+import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
+import { NO_TABLES, type NodeId } from "#base/ids.ts";
+import type { View } from "#core/membership/types.ts";
+import type { GroupTable, Tables } from "#core/steering/tables.ts";
+import type { Hook } from "#driver/bpf/types.ts";
+import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
+import type { FailoverLog } from "./failover-log.ts";
+import type { HeartCounters } from "./heart-protocol.ts";
+import type { Traffic } from "./traffic.ts";
+
+export interface StatusSources {
+  readonly self: NodeConfig;
+  readonly config: ClusterConfig;
+  readonly configVersion: Status["cluster"]["config"];
+  readonly view: View | undefined;
+  readonly tables: Tables | undefined;
+  readonly traffic: Traffic;
+  readonly heart: HeartCounters | undefined;
+  readonly failovers: FailoverLog;
+  readonly datapath: {
+    readonly hook: Hook;
+    readonly interface: string;
+    readonly leaseValid: boolean;
+    readonly version: Status["datapath"]["version"];
+  };
+  readonly uptimeMs: number;
+}
+
+export function buildStatus(sources: StatusSources): Status {
+  const { self, config, view, tables, failovers } = sources;
+  const nameOf = (id: NodeId | undefined): string | undefined =>
+    config.nodes.find((node) => node.id === id)?.name;
+  const master = nameOf(view?.master);
+  const secondary = nameOf(view?.secondary);
+  return {
+    node: { id: self.id, name: self.name, address: self.address, role: view?.role ?? "joining" },
+    cluster: {
+      name: config.cluster.name,
+      ...(master === undefined ? {} : { master }),
+      ...(secondary === undefined ? {} : { secondary }),
+      epoch: view?.epoch ?? 0,
+      config: sources.configVersion,
+      tables: tables?.version ?? NO_TABLES,
+      keepaliveIntervalMs: view?.keepaliveIntervalMs ?? 0,
+    },
+    members: config.nodes.map((node) => memberStatus(node, sources)),
+    groups: config.groups.map((group) => groupStatus(group, sources)),
+    datapath: { ...sources.datapath, counters: reasonCounts(sources.traffic) },
+    membership: membershipCounts(sources.heart, failovers),
+    failovers: failovers.newestFirst(nameOf),
+    uptimeMs: Math.round(sources.uptimeMs),
+  };
+}
+
+function memberStatus(node: NodeConfig, { view, traffic }: StatusSources): MemberStatus {
+  const member = view?.members.find(({ id }) => id === node.id);
+  const present = view?.master === node.id ? "master" : "member";
+  const total = traffic.counters?.nodes.get(node.id);
+  return {
+    id: node.id,
+    name: node.name,
+    address: node.address,
+    ...(member === undefined ? {} : { mac: member.mac }),
+    state: member === undefined ? "departed" : present,
+    drained: node.drained,
+    packets: total?.packets ?? 0,
+    bytes: total?.bytes ?? 0,
+    ...traffic.ofNode(node.id),
+  };
+}
+
+function groupStatus(group: GroupConfig, sources: StatusSources): GroupStatus {
+  const table = sources.tables?.groups.find(({ name }) => name === group.name);
+  const total = sources.traffic.counters?.groups.get(group.name);
+  return {
+    name: group.name,
+    policy: group.policy,
+    slots: group.slots,
+    services: group.services.map((service) => ({ ...service })),
+    shares: shares(group, table, sources.config),
+    packets: total?.packets ?? 0,
+    packetsPerSecond: sources.traffic.ofGroup(group.name).packetsPerSecond,
+  };
+}
+
+function shares(
+  group: GroupConfig,
+  table: GroupTable | undefined,
+  config: ClusterConfig,
+): GroupStatus["shares"] {
+  const count = (slots: Uint16Array | undefined, id: NodeId): number =>
+    slots?.reduce((sum, owner) => sum + Number(owner === id), 0) ?? 0;
+  const weights =
+    group.nodes === "all" ? config.nodes.map(({ name }) => ({ name, weight: 1 })) : group.nodes;
+  return weights.flatMap(({ name, weight }) => {
+    const id = config.nodes.find((node) => node.name === name)?.id;
+    if (id === undefined) return [];
+    return [{ node: name, weight, slots: count(table?.owners, id), home: count(table?.home, id) }];
+  });
+}
+
+function reasonCounts(traffic: Traffic): Status["datapath"]["counters"] {
+  return Object.entries(traffic.counters?.reasons ?? {}).map(([reason, { packets }]) => ({
+    reason,
+    count: packets,
+  }));
+}
+
+const sum = (counts: Readonly<Record<string, number>> | undefined): number =>
+  Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
+
+function membershipCounts(
+  heart: HeartCounters | undefined,
+  failovers: FailoverLog,
+): Status["membership"] {
+  return {
+    keepalivesSent: sum(heart?.sent),
+    keepalivesReceived: sum(heart?.received),
+    watchdogExpiries: failovers.watchdogExpiries,
+    drops: Object.entries(heart?.dropped ?? {}).map(([reason, count]) => ({ reason, count })),
+  };
+}
