@@ -1,0 +1,227 @@
+// What a host must have before the agent touches anything on it. Every check only looks, all are made,
+// and each finding says what to do: an operator should not meet them one at a time.
+import { accessSync, constants, readFileSync } from "node:fs";
+import { arch } from "node:os";
+import koffi from "koffi";
+import { familyOf, type IpAddress } from "#base/address.ts";
+import type { ErrorCode } from "#base/error-codes.ts";
+import { errno, errnoName, libc } from "../libc.ts";
+import { ADDRESS_FLAGS, Rtnetlink, type Link } from "../netlink/rtnetlink.ts";
+import { isAtLeast, parseRelease, runningKernel } from "./kernel-release.ts";
+
+const OLDEST_KERNEL = "5.15";
+const LIBBPF = "libbpf.so.1";
+
+/** Bits of the capability sets (capability.h). */
+const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_BPF: 39 } as const;
+
+/** Something that is missing on this host. */
+export interface Unmet {
+  readonly code: ErrorCode;
+  readonly missing: string;
+  readonly remedy: string;
+}
+
+export interface RequirementsQuestion {
+  /** The cluster interface, such as "eth0". */
+  readonly interface: string;
+  /** The node's dedicated address. */
+  readonly address: IpAddress;
+  readonly vips: readonly IpAddress[];
+}
+
+/** Everything that is missing, in the order in which to see to it; empty when the agent can start. */
+export function unmetRequirements(question: RequirementsQuestion): Unmet[] {
+  return [
+    ...unmetKernel(),
+    ...unmetCapabilities(readFileSync("/proc/self/status", "utf8")),
+    ...unmetBpf(),
+    ...unmetSysctls(question),
+    ...unmetLinks(question),
+  ];
+}
+
+function unmetKernel(): Unmet[] {
+  const oldest = parseRelease(OLDEST_KERNEL);
+  const running = runningKernel();
+  if (oldest !== undefined && isAtLeast(running, oldest.major, oldest.minor)) return [];
+  return [
+    {
+      code: "PAN_KERNEL_TOO_OLD",
+      missing: `Linux ${OLDEST_KERNEL} or later (this is ${running.major}.${running.minor})`,
+      remedy: "Upgrade the kernel",
+    },
+  ];
+}
+
+/** @param status text of /proc/<pid>/status */
+export function unmetCapabilities(status: string): Unmet[] {
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
+  const missing = Object.entries(CAPABILITIES)
+    .filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
+    .map(([name]) => name);
+  if (missing.length === 0) return [];
+  return [
+    {
+      code: "PAN_NOT_ROOT",
+      missing: missing.join(", "),
+      remedy: "Start the agent as root, or give its service these capabilities",
+    },
+  ];
+}
+
+function unmetBpf(): Unmet[] {
+  const unmet: Unmet[] = [];
+  if (!canLoad(LIBBPF)) {
+    unmet.push({
+      code: "PAN_NO_LIBBPF",
+      missing: `The library ${LIBBPF}`,
+      remedy: "Install it (Debian and Ubuntu: apt install libbpf1; Fedora: dnf install libbpf)",
+    });
+  }
+  const refusal = bpfRefusal();
+  if (refusal !== undefined) {
+    unmet.push({
+      code: "PAN_NO_BPF",
+      missing: `The right to use bpf(2) (the kernel says ${refusal})`,
+      remedy:
+        refusal === "ENOSYS"
+          ? "Use a kernel with CONFIG_BPF_SYSCALL"
+          : "Start the agent as root and outside of sandboxes that forbid bpf(2)",
+    });
+  }
+  return unmet;
+}
+
+function canLoad(library: string): boolean {
+  try {
+    koffi.load(library);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes the smallest map there is and drops it. Undefined: the kernel allowed it. */
+function bpfRefusal(): string | undefined {
+  const BPF_SYSCALL = arch() === "arm64" ? 280 : 321;
+  const BPF_MAP_CREATE = 0;
+  const BPF_MAP_TYPE_ARRAY = 2;
+  // union bpf_attr: map type, key size, value size, entries
+  const attributes = new Uint32Array([BPF_MAP_TYPE_ARRAY, 4, 4, 1]);
+  const address = koffi.address(attributes);
+  const fd = libc.syscall(BPF_SYSCALL, BPF_MAP_CREATE, address, attributes.byteLength, 0, 0, 0);
+  if (fd < 0) return errnoName(errno());
+  libc.close(fd);
+  return undefined;
+}
+
+function unmetSysctls({ interface: device, vips }: RequirementsQuestion): Unmet[] {
+  const unmet: Unmet[] = [];
+  const own = `/proc/sys/net/ipv4/conf/${device}/arp_ignore`;
+  if (isPresent(own) && !isWritable(own)) {
+    unmet.push({
+      code: "PAN_HOST_SETTING",
+      missing: "Write access to /proc/sys/net",
+      remedy:
+        "Mount /proc/sys writable for the agent (containers: --privileged or a writable /proc/sys)",
+    });
+  }
+  // The kernel takes the larger of "all" and the interface's own. From 2 on it does not answer for a /32.
+  const forAll = readNumber("/proc/sys/net/ipv4/conf/all/arp_ignore") ?? 0;
+  if (forAll > 1 && vips.some((vip) => familyOf(vip) === 4)) {
+    unmet.push({
+      code: "PAN_HOST_SETTING",
+      missing: `net.ipv4.conf.all.arp_ignore of 0 or 1 (it is ${forAll}: nobody would answer for the virtual addresses)`,
+      remedy: "sysctl -w net.ipv4.conf.all.arp_ignore=1",
+    });
+  }
+  if (vips.some((vip) => familyOf(vip) === 6)) unmet.push(...unmetIpv6(["lo", device]));
+  return unmet;
+}
+
+const unmetIpv6 = (devices: readonly string[]): Unmet[] =>
+  devices
+    .filter((device) => readNumber(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`) === 1)
+    .map((device) => ({
+      code: "PAN_HOST_SETTING",
+      missing: `IPv6 on ${device}, for virtual addresses of IPv6`,
+      remedy: `sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`,
+    }));
+
+function isPresent(file: string): boolean {
+  return readNumber(file) !== undefined;
+}
+
+function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Undefined: the file is not there (no such interface, no IPv6 in this kernel). */
+function readNumber(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function unmetLinks(question: RequirementsQuestion): Unmet[] {
+  const netlink = Rtnetlink.open();
+  try {
+    const links = netlink.links();
+    const link = links.find(({ name }) => name === question.interface);
+    const down = ["lo", question.interface].flatMap((name) => unmetUp(links, name));
+    if (link === undefined) return [missingLink(question.interface, links), ...down];
+    return [...down, ...unmetAddress(netlink, link, question.address)];
+  } finally {
+    netlink.close();
+  }
+}
+
+const missingLink = (name: string, links: readonly Link[]): Unmet => ({
+  code: "PAN_INTERFACE_MISSING",
+  missing: `The network interface ${name}`,
+  remedy: `Correct the node's configuration; this host has ${links.map((link) => link.name).join(", ")}`,
+});
+
+function unmetUp(links: readonly Link[], name: string): Unmet[] {
+  const link = links.find((candidate) => candidate.name === name);
+  if (link === undefined || link.up) return [];
+  return [
+    {
+      code: "PAN_INTERFACE_DOWN",
+      missing: `The network interface ${name} is down`,
+      remedy: `ip link set ${name} up`,
+    },
+  ];
+}
+
+function unmetAddress(netlink: Rtnetlink, link: Link, address: IpAddress): Unmet[] {
+  const found = netlink
+    .addresses()
+    .find((candidate) => candidate.link === link.index && candidate.address === address);
+  if (found === undefined) {
+    return [
+      {
+        code: "PAN_ADDRESS_MISSING",
+        missing: `${address} on ${link.name}`,
+        remedy: `ip address add ${address}/<prefix length> dev ${link.name}, or correct the node's configuration`,
+      },
+    ];
+  }
+  // Duplicate address detection of IPv6 has found another machine (RFC 4862).
+  if ((found.flags & ADDRESS_FLAGS.dadFailed) === 0) return [];
+  return [
+    {
+      code: "PAN_ADDRESS_IN_USE",
+      missing: `${address} is also used by another machine (duplicate address detection failed)`,
+      remedy: "Give one of the two machines another address",
+    },
+  ];
+}
