@@ -2,10 +2,10 @@
 // from the routes themselves.
 import { type IncomingMessage, request } from "node:http";
 import { PanError } from "#base/error-codes.ts";
-import { CONTRACT, type Input, type Operation, type Output, type Route } from "./contract.ts";
+import type { Input, Operation, Output } from "./contract.ts";
 import { errorFrom } from "./problem.ts";
+import { type Address, ROUTES } from "./routes.ts";
 
-export const DEFAULT_SOCKET = "/run/panoply/agent.sock";
 const DEFAULT_TIMEOUT_MS = 15_000;
 /** Longest answer that is read, in characters. */
 const MAX_ANSWER = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ interface Answer {
 }
 
 export function createClient(options: ClientOptions): Client {
-  const operations = Object.entries(CONTRACT).map(([operation, route]: [string, Route]) => [
+  const operations = Object.entries(ROUTES).map(([operation, route]: [string, Address]) => [
     operation,
     async (input: AnyInput): Promise<unknown> => {
       const call = { method: route.method, path: fillPath(route.path, input), body: input.body };

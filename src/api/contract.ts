@@ -2,6 +2,7 @@
 // routes, the client calls them, the OpenAPI document lists them; nobody writes a shape twice.
 import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { LIMITS } from "#config/schema.ts";
+import { type Address, ROUTES } from "./routes.ts";
 import { Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
 
@@ -103,9 +104,7 @@ export const Version = Type.Object(
 export type Version = Static<typeof Version>;
 
 /** One operation. Every failure is a Problem; the status code follows its `code` (problem.ts). */
-export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  readonly path: string;
+export interface Route extends Address {
   readonly summary: string;
   readonly params?: TObject;
   readonly body?: TObject;
@@ -118,73 +117,63 @@ const NodeName = Type.Object({ node: Name });
 
 export const CONTRACT = {
   status: {
-    method: "GET",
-    path: "/v1/status",
+    ...ROUTES.status,
     summary: "What this node knows of itself, its cluster and its traffic",
     reply: Status,
   },
   services: {
-    method: "GET",
-    path: "/v1/services",
+    ...ROUTES.services,
     summary: "Service groups as configured",
     reply: ServiceList,
   },
   addService: {
-    method: "POST",
-    path: "/v1/services",
+    ...ROUTES.addService,
     summary: "Add a service to a group, creating the group if asked",
     body: AddService,
     reply: Changed,
   },
   removeService: {
-    method: "DELETE",
-    path: "/v1/services",
+    ...ROUTES.removeService,
     summary: "Remove a service; a group without services goes with its last one",
     body: RemoveService,
     reply: Changed,
   },
   setWeight: {
-    method: "PATCH",
-    path: "/v1/groups/:group/nodes/:node",
+    ...ROUTES.setWeight,
     summary: "Set a node's weight in a group; established connections stay where they are",
     params: GroupNode,
     body: Weight,
     reply: Changed,
   },
   drain: {
-    method: "POST",
-    path: "/v1/nodes/:node/drain",
+    ...ROUTES.drain,
     summary: "Give a node no new connections; established ones finish there",
     params: NodeName,
     reply: Changed,
   },
   undrain: {
-    method: "POST",
-    path: "/v1/nodes/:node/undrain",
+    ...ROUTES.undrain,
     summary: "Give a drained node its share again",
     params: NodeName,
     reply: Changed,
   },
   config: {
-    method: "GET",
-    path: "/v1/config",
+    ...ROUTES.config,
     summary: "The cluster configuration as YAML, with its version",
     reply: Config,
   },
   putConfig: {
-    method: "PUT",
-    path: "/v1/config",
+    ...ROUTES.putConfig,
     summary: "Replace the cluster configuration: checked first, then all of it or nothing",
     body: NewConfig,
     reply: Changed,
   },
   version: {
-    method: "GET",
-    path: "/v1/version",
+    ...ROUTES.version,
     summary: "Versions of the running agent",
     reply: Version,
   },
-} as const satisfies Record<string, Route>;
+} as const satisfies Record<keyof typeof ROUTES, Route>;
 
 export type Contract = typeof CONTRACT;
 export type Operation = keyof Contract;

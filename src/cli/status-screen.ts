@@ -1,0 +1,148 @@
+// One node's status as a page of text. Pure: the same status gives the same page.
+import { styleText } from "node:util";
+import { ip } from "#base/address.ts";
+import type { Status } from "#api/contract.ts";
+import { formatService } from "#config/service.ts";
+import { formatByteRate, formatCount, formatDuration, formatRatio } from "./quantity.ts";
+import { type Column, formatTable } from "./table.ts";
+
+type Style = "bold" | "dim" | "green" | "yellow" | "red";
+type Paint = (style: Style, text: string) => string;
+
+/** Where a value is not known, or does not apply. */
+const NONE = "–";
+
+const painter =
+  (colour: boolean): Paint =>
+  (style, text) =>
+    colour ? styleText(style, text, { validateStream: false }) : text;
+
+/** The page, ending in a line break. */
+export function renderStatus(status: Status, colour: boolean): string {
+  const paint = painter(colour);
+  const sections = [
+    summary(status, paint),
+    members(status, paint),
+    ...(status.groups.length === 0 ? [] : [groups(status, paint)]),
+    packets(status, paint),
+    ...(status.failovers.length === 0 ? [] : [failovers(status, paint)]),
+  ];
+  return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+const section = (
+  title: string,
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  paint: Paint,
+): string[] => [
+  paint("bold", title),
+  ...formatTable(columns, rows, (heading) => paint("dim", heading)),
+];
+
+function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): string[] {
+  const { config, tables } = cluster;
+  const path =
+    datapath.hook === "none" ? "no packet program" : `${datapath.hook} on ${datapath.interface}`;
+  const lease = datapath.leaseValid ? "may answer for VIPs" : "may not answer for VIPs";
+  return [
+    `${paint("bold", `Cluster ${cluster.name}`)}  master ${cluster.master ?? NONE}, secondary ${cluster.secondary ?? NONE}`,
+    `  epoch ${cluster.epoch}, configuration ${config.counter} (${config.digest}), tables ${tables.epoch}.${tables.counter}, keepalive every ${formatDuration(cluster.keepaliveIntervalMs)}`,
+    `${paint("bold", `Node ${node.name}`)}  ${node.address}, ${node.role}, up ${formatDuration(uptimeMs)}`,
+    `  ${path}, tables ${datapath.version.epoch}.${datapath.version.counter} in force, ${lease}`,
+  ];
+}
+
+function members(status: Status, paint: Paint): string[] {
+  const right = "right" as const;
+  const columns: Column[] = [
+    { title: "NAME" },
+    { title: "ADDRESS" },
+    { title: "STATE" },
+    { title: "HEARD", align: right },
+    { title: "LOSS", align: right },
+    { title: "PACKETS/S", align: right },
+    { title: "BYTES/S", align: right },
+    { title: "CONNECTIONS", align: right },
+  ];
+  const optional = (value: number | undefined, format: (value: number) => string): string =>
+    value === undefined ? NONE : format(value);
+  const rows = status.members.map((member) => [
+    member.name,
+    member.address,
+    memberState(member, paint),
+    optional(member.lastHeardMs, formatDuration),
+    optional(member.lossEstimate, formatRatio),
+    formatCount(member.packetsPerSecond),
+    formatByteRate(member.bytesPerSecond),
+    optional(member.connections, formatCount),
+  ]);
+  return section("Members", columns, rows, paint);
+}
+
+function memberState({ state, drained }: Status["members"][number], paint: Paint): string {
+  const styles = { master: "green", member: "green", departed: "red" } as const;
+  const text = paint(styles[state], state);
+  return drained ? `${text} ${paint("yellow", "drained")}` : text;
+}
+
+function groups(status: Status, paint: Paint): string[] {
+  const columns: Column[] = [
+    { title: "NAME" },
+    { title: "POLICY" },
+    { title: "PACKETS/S", align: "right" },
+    { title: "SLOTS", align: "right" },
+    { title: "OWNERS" },
+    { title: "SERVICES" },
+  ];
+  const rows = status.groups.flatMap((group) => {
+    const owners = group.shares.map(
+      ({ node, slots, home, weight }) =>
+        `${node} ${slots}${slots === home ? "" : ` (home ${home})`}, weight ${weight}`,
+    );
+    const services = group.services.map(({ protocol, vip, port }) =>
+      formatService({ protocol, vip: ip(vip), port }),
+    );
+    const height = Math.max(owners.length, services.length, 1);
+    return Array.from({ length: height }, (_, line) => [
+      ...(line === 0
+        ? [group.name, group.policy, formatCount(group.packetsPerSecond), String(group.slots)]
+        : ["", "", "", ""]),
+      owners[line] ?? "",
+      services[line] ?? "",
+    ]);
+  });
+  return section("Service groups", columns, rows, paint);
+}
+
+function packets({ datapath, membership }: Status, paint: Paint): string[] {
+  const columns: Column[] = [{ title: "REASON" }, { title: "COUNT", align: "right" }];
+  const seen = [
+    ...datapath.counters,
+    { reason: "keepalives sent", count: membership.keepalivesSent },
+    { reason: "keepalives received", count: membership.keepalivesReceived },
+    { reason: "watchdog expiries", count: membership.watchdogExpiries },
+    ...membership.drops.map(({ reason, count }) => ({
+      reason: `message refused: ${reason}`,
+      count,
+    })),
+  ].filter(({ count }) => count > 0);
+  const rows = seen.map(({ reason, count }) => [reason, String(count)]);
+  return section("Packets and messages", columns, rows, paint);
+}
+
+function failovers(status: Status, paint: Paint): string[] {
+  const columns: Column[] = [
+    { title: "AT" },
+    { title: "NODE" },
+    { title: "REASON" },
+    { title: "TOOK", align: "right" },
+  ];
+  const rows = status.failovers.map(({ at, node, reason, tookMs }) => [
+    at,
+    node,
+    reason,
+    tookMs === undefined ? NONE : formatDuration(tookMs),
+  ]);
+  return section("Departures, newest first", columns, rows, paint);
+}

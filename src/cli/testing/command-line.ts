@@ -1,0 +1,62 @@
+// Runs command lines in this process against a fake agent on a real socket, and keeps what they print.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { TestContext } from "node:test";
+import { startApiServer } from "#api/server.ts";
+import { type FakeAgent, fakeAgent } from "#api/testing/fake-agent.ts";
+import type { Terminal } from "../context.ts";
+import { run } from "../program.ts";
+
+export interface Outcome {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface CommandLine {
+  readonly agent: FakeAgent;
+  readonly socketPath: string;
+  run(...words: readonly string[]): Promise<Outcome>;
+}
+
+export interface RecordingTerminal extends Terminal {
+  readonly written: { out: string; err: string };
+}
+
+export function recordingTerminal(overrides: Partial<Terminal> = {}): RecordingTerminal {
+  const written = { out: "", err: "" };
+  return {
+    written,
+    out: (text): void => {
+      written.out += text;
+    },
+    err: (text): void => {
+      written.err += text;
+    },
+    colour: false,
+    interactive: false,
+    interrupted: () => AbortSignal.abort(),
+    ...overrides,
+  };
+}
+
+export async function commandLine(t: TestContext): Promise<CommandLine> {
+  const folder = mkdtempSync(path.join(tmpdir(), "pan-cli-"));
+  const socketPath = path.join(folder, "agent.sock");
+  const agent = fakeAgent();
+  const server = await startApiServer({ socketPath, port: agent.port });
+  t.after(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    agent,
+    socketPath,
+    run: async (...words): Promise<Outcome> => {
+      const terminal = recordingTerminal();
+      const status = await run(["--socket", socketPath, ...words], terminal);
+      return { status, ...terminal.written };
+    },
+  };
+}
