@@ -1,5 +1,6 @@
 // Writes a configuration as YAML. Where there is an original, only what differs is changed in it, so
-// that an operator's comments, order and spelling outlive the commands that edit the file.
+// that an operator's comments, order and spelling outlive the commands that edit the file. Spaces may
+// be set anew, as in `[ a, b ]`.
 import { Document, isMap, isScalar, isSeq, type YAMLMap, type YAMLSeq } from "yaml";
 import { parseIp } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";

@@ -9,7 +9,7 @@ import { suggestion } from "./spelling.ts";
 /** The keywords that src/config/schema.ts uses, and our own hint and powerOfTwo. */
 export interface Shape {
   readonly type?: string;
-  readonly const?: unknown;
+  readonly const?: string;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly Shape[];
   readonly properties?: Readonly<Record<string, Shape>>;
@@ -111,9 +111,7 @@ function checkChoice(
   if (choices.some((choice) => choice.const !== undefined && choice.const === value)) return value;
   const list = choices.find((choice) => choice.type === "array");
   if (list !== undefined && Array.isArray(value)) return checkArray(list, value, path, report);
-  const words = choices.flatMap((choice) =>
-    choice.const === undefined ? [] : [String(choice.const)],
-  );
+  const words = choices.flatMap((choice) => (choice.const === undefined ? [] : [choice.const]));
   report({ path, message: `${show(value)} is neither ${words.join(" nor ")} nor a list` });
   return undefined;
 }
