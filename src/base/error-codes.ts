@@ -36,6 +36,8 @@ export const ERROR_CODES = {
   PAN_CONFLICT: "The change contradicts the present configuration.",
   PAN_LAB_EXISTS: "A lab of this name is already up.",
   PAN_LAB_MISSING: "No lab of this name is up.",
+  PAN_LAB_FAILED: "A step of the lab failed; the message names it.",
+  PAN_LAB_FAULT: "The lab cannot make this fault.",
   PAN_LAB_TOPOLOGY: "The topology file does not follow its schema.",
 } as const;
 

@@ -1,0 +1,109 @@
+// The lab that `npm start`, the tests and the benchmarks use: members with a web server each, and a
+// client, on one switch.
+import type { Host, Program, Topology } from "./topology.ts";
+
+export interface StandardMember {
+  readonly name: string;
+  /** 1 for the first. */
+  readonly number: number;
+  readonly address4: string;
+  readonly address6: string;
+}
+
+export interface StandardOptions {
+  readonly members: number;
+  /** Programs that a member runs besides nginx, started before it: its agent. */
+  readonly programs?: (member: StandardMember) => readonly Program[];
+  /** Hosts on the same switch besides the members and the client c1. */
+  readonly extraHosts?: readonly Host[];
+  readonly mtu?: number;
+}
+
+export const STANDARD = {
+  switch: "sw",
+  client: "c1",
+  interface: "eth0",
+  /** Addresses that the agents own and announce; the lab itself gives them to nobody. */
+  vip4: "10.77.0.100",
+  vip6: "fd77::100",
+  client4: "10.77.0.2",
+  client6: "fd77::2",
+  prefix4: 24,
+  prefix6: 64,
+} as const;
+
+const MOST_MEMBERS = 80;
+
+/** m1 … mN: 10.77.0.11 and fd77::11 for the first. The IPv6 group repeats the IPv4 octet's digits. */
+export function standardMembers(count: number): StandardMember[] {
+  if (!Number.isInteger(count) || count < 1 || count > MOST_MEMBERS) {
+    throw new RangeError(`A standard lab has 1 to ${MOST_MEMBERS} members, not ${count}`);
+  }
+  return Array.from({ length: count }, (_, index) => ({
+    name: `m${index + 1}`,
+    number: index + 1,
+    address4: `10.77.0.${11 + index}`,
+    address6: `fd77::${11 + index}`,
+  }));
+}
+
+/** Members with nginx (and what `programs` adds), the client c1 and the switch sw. */
+export function standardTopology(options: StandardOptions): Topology {
+  const mtu = options.mtu === undefined ? {} : { mtu: options.mtu };
+  const link = (address4: string, address6: string) => ({
+    switch: STANDARD.switch,
+    interface: STANDARD.interface,
+    addresses: [`${address4}/${STANDARD.prefix4}`, `${address6}/${STANDARD.prefix6}`],
+    ...mtu,
+  });
+  const members = standardMembers(options.members).map((member) => ({
+    name: member.name,
+    links: [link(member.address4, member.address6)],
+    run: [...(options.programs?.(member) ?? []), webServer()],
+  }));
+  const client = { name: STANDARD.client, links: [link(STANDARD.client4, STANDARD.client6)] };
+  return {
+    switches: [{ name: STANDARD.switch }],
+    hosts: [...members, client, ...(options.extraHosts ?? [])],
+  };
+}
+
+/** nginx with everything in the host's folder, so that many run side by side on one machine. */
+export function webServer(): Program {
+  return {
+    name: "nginx",
+    argv: ["nginx", "-p", "@DIR@", "-c", "@DIR@/nginx.conf", "-e", "@DIR@/nginx-error.log"],
+    files: {
+      "nginx.conf": NGINX_CONF,
+      "www/64k": { sizeBytes: 64 * 1024 },
+      "www/1m": { sizeBytes: 1024 * 1024 },
+    },
+    ready: { tcp: 80 },
+  };
+}
+
+const NGINX_CONF = `daemon off;
+user root;
+worker_processes 1;
+pid @DIR@/nginx.pid;
+error_log @DIR@/nginx-error.log;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000000;
+  client_body_temp_path @DIR@/temp-body;
+  proxy_temp_path @DIR@/temp-proxy;
+  fastcgi_temp_path @DIR@/temp-fastcgi;
+  uwsgi_temp_path @DIR@/temp-uwsgi;
+  scgi_temp_path @DIR@/temp-scgi;
+  server {
+    listen 80 backlog=4096;
+    listen [::]:80 backlog=4096;
+    root @DIR@/www;
+    default_type application/octet-stream;
+    location = /whoami { default_type text/plain; return 200 "@HOST@\\n"; }
+  }
+}
+`;
