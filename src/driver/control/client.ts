@@ -110,6 +110,7 @@ export class ControlClient {
     const trust = new PeerTrust(identity, revoked);
     return connectTls({
       ...tlsMaterial(identity),
+      rejectUnauthorized: true,
       host: address,
       port,
       ...(localAddress === undefined ? {} : { localAddress }),

@@ -6,7 +6,7 @@ export type HandshakeFailure =
   /** What came is not TLS, or not TLS 1.3. */
   | "not-tls"
   | "no-certificate"
-  /** The chain does not end at the cluster's CA, or a date in it is wrong. */
+  /** Our own check found nothing wrong, but OpenSSL did. */
   | "untrusted-certificate"
   | "handshake-timeout"
   | "handshake-broken";
@@ -15,15 +15,9 @@ export type HandshakeFailure =
 const NOT_TLS =
   /^ERR_SSL_(WRONG_VERSION_NUMBER|HTTP_REQUEST|UNSUPPORTED_PROTOCOL|UNEXPECTED_MESSAGE|(TLS_)?ALERT_PROTOCOL_VERSION|PACKET_LENGTH_TOO_LONG|.*RECORD.*|.*VERSION.*)/;
 
-export function handshakeFailure(
-  error: { readonly code?: string | undefined },
-  authorizationError: unknown,
-): HandshakeFailure {
+export function handshakeFailure(error: { readonly code?: string | undefined }): HandshakeFailure {
   const code = error.code ?? "";
-  if (authorizationError !== null && authorizationError !== undefined)
-    return "untrusted-certificate";
   if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return "handshake-timeout";
-  if (code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE") return "no-certificate";
   return NOT_TLS.test(code) ? "not-tls" : "handshake-broken";
 }
 

@@ -18,7 +18,6 @@ export interface TlsMaterial {
   readonly key: string;
   readonly ca: string;
   readonly minVersion: "TLSv1.3";
-  readonly rejectUnauthorized: true;
 }
 
 /** Only the cluster's CA: `ca` takes the place of the CAs that Node brings along. */
@@ -27,7 +26,6 @@ export const tlsMaterial = (identity: ControlIdentity): TlsMaterial => ({
   key: identity.privateKeyPem,
   ca: identity.caPem,
   minVersion: "TLSv1.3",
-  rejectUnauthorized: true,
 });
 
 export class PeerTrust {

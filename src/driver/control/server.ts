@@ -111,10 +111,12 @@ export class ControlServer {
     this.#tls = createTlsServer({
       ...tlsMaterial(options.identity),
       requestCert: true,
+      // Not in the handshake but in #admit, where the reason and the address of a refusal are still known.
+      rejectUnauthorized: false,
       handshakeTimeout: this.#limits.handshakeMs,
     });
     this.#tls.on("tlsClientError", (error: NodeJS.ErrnoException, socket) =>
-      this.#refuse(handshakeFailure(error, socket.authorizationError), socket),
+      this.#refuse(handshakeFailure(error), socket),
     );
     this.#tls.on("secureConnection", (socket) => this.#admit(socket));
     this.#ticker = setInterval(() => this.#tick(), this.#limits.pingEveryMs);
@@ -171,6 +173,8 @@ export class ControlServer {
     if (certificate === undefined) return this.#refuse("no-certificate", socket);
     const verdict = this.#trust.judge(certificate.raw);
     if (!verdict.ok) return this.#refuse(verdict.reason, socket);
+    // OpenSSL's own judgement of the chain: both must agree that the peer is one of us.
+    if (!socket.authorized) return this.#refuse("untrusted-certificate", socket);
     this.#connections.get(verdict.node.id)?.channel.cut("superseded");
     this.#open(socket, verdict.node, certificate.validToDate.getTime());
   }
