@@ -12,7 +12,10 @@ const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const node = fc.integer({ min: 1, max: MAX_NODE_ID }).map(nodeId);
 const config = fc.record({ counter: fc.nat(), digest: fc.stringMatching(/^[0-9a-f]{16}$/) }, plain);
 const tables = fc.record({ epoch: u32, counter: u32, master: node }, plain);
-const key = fc.record({ keyId: u32, key: fc.uint8Array({ minLength: 32, maxLength: 32 }) }, plain);
+const key = fc.record(
+  { keyId: fc.integer({ min: 1, max: 255 }), key: fc.uint8Array({ minLength: 32, maxLength: 32 }) },
+  plain,
+);
 // What JSON can say: −0 comes back as 0, and "__proto__" as an ordinary key only from JSON.parse.
 const body = fc
   .jsonValue({ maxDepth: 4 })
@@ -77,15 +80,15 @@ test("A2, B9: every message comes back from any cutting of the stream", () => {
 test("A2: golden bytes of a group key with its predecessor", () => {
   const frame = frameOf({
     type: "group-key",
-    keyId: 0x01020304,
+    keyId: 200,
     key: new Uint8Array(32).fill(0xaa),
     previous: { keyId: 7, key: new Uint8Array(32).fill(0xbb) },
   });
   assert.equal(
     Buffer.from(frame).toString("hex"),
-    "0000004a0102" + // 74 bytes follow; version 1; type 2
-      `01020304${"aa".repeat(32)}` +
-      `00000007${"bb".repeat(32)}`,
+    "000000440102" + // 68 bytes follow; version 1; type 2
+      `c8${"aa".repeat(32)}` +
+      `07${"bb".repeat(32)}`,
   );
 });
 
@@ -123,6 +126,7 @@ test("a breach of the protocol has a name, and nothing is read after it", () => 
     ["too short for version and type", "malformed", [0, 0, 0, 1, 1, 10]],
     ["a ping without its nonce", "malformed", [0, 0, 0, 2, 1, 10]],
     ["a group key cut short", "malformed", [0, 0, 0, 3, 1, 2, 0]],
+    ["a group key with id 0", "malformed", [0, 0, 0, 35, 1, 2, ...Array<number>(33).fill(0)]],
     ["HTTP", "oversize", [...Buffer.from("GET / HTTP/1.1\r\n")]],
   ];
   for (const [what, reason, bytes] of cases) {

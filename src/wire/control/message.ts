@@ -2,7 +2,7 @@
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
 import type { JsonValue } from "./json.ts";
 
-/** One generation of the key that authenticates keepalives (A2). 32 bytes; the id is 32 bits. */
+/** One generation of the key that authenticates keepalives (A2). 32 bytes; the id is 1 … 255. */
 export interface GroupKey {
   readonly keyId: number;
   readonly key: Uint8Array;

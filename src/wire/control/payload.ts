@@ -14,7 +14,7 @@ const MAX_UINT32 = 2 ** 32 - 1;
 const DIGEST = /^[0-9a-f]{0,16}$/;
 const BOOT_ID = /^[0-9a-f]{1,32}$/;
 const METHOD = /^[\x21-\x7e][\x20-\x7e]{0,255}$/;
-const GROUP_KEY_ENTRY = 4 + GROUP_KEY_LENGTH;
+const GROUP_KEY_ENTRY = 1 + GROUP_KEY_LENGTH;
 
 const configJson = ({ counter, digest }: ConfigVersion): JsonValue => ({ counter, digest });
 const tablesJson = ({ epoch, counter, master }: TableVersion): JsonValue => ({
@@ -61,13 +61,16 @@ function encodeNonce(nonce: number): Uint8Array {
   return payload;
 }
 
+const isKeyId = (keyId: number): boolean => Number.isInteger(keyId) && keyId > 0 && keyId < 256;
+
 function encodeGroupKeys(message: GroupKey & { readonly previous?: GroupKey }): Uint8Array {
   const keys = message.previous === undefined ? [message] : [message, message.previous];
   const payload = new Uint8Array(keys.length * GROUP_KEY_ENTRY);
   keys.forEach(({ keyId, key }, index) => {
     assert(key.byteLength === GROUP_KEY_LENGTH, "a group key has 32 bytes");
-    new DataView(payload.buffer).setUint32(index * GROUP_KEY_ENTRY, keyId);
-    payload.set(key, index * GROUP_KEY_ENTRY + 4);
+    assert(isKeyId(keyId), "the id of a group key is 1 … 255, as in datagrams");
+    payload[index * GROUP_KEY_ENTRY] = keyId;
+    payload.set(key, index * GROUP_KEY_ENTRY + 1);
   });
   return payload;
 }
@@ -103,13 +106,16 @@ const uint32 = (bytes: Uint8Array, at: number): number =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
 
 function decodeGroupKeys(payload: Uint8Array): ControlMessage | undefined {
-  const entry = (index: number): GroupKey => ({
-    keyId: uint32(payload, index * GROUP_KEY_ENTRY),
-    key: payload.slice(index * GROUP_KEY_ENTRY + 4, (index + 1) * GROUP_KEY_ENTRY),
+  const entry = (start: number): GroupKey => ({
+    keyId: payload[start] ?? 0,
+    key: payload.slice(start + 1, start + GROUP_KEY_ENTRY),
   });
-  if (payload.byteLength === GROUP_KEY_ENTRY) return { type: "group-key", ...entry(0) };
-  if (payload.byteLength !== 2 * GROUP_KEY_ENTRY) return undefined;
-  return { type: "group-key", ...entry(0), previous: entry(1) };
+  const now = entry(0);
+  const previous = entry(GROUP_KEY_ENTRY);
+  if (!isKeyId(now.keyId)) return undefined;
+  if (payload.byteLength === GROUP_KEY_ENTRY) return { type: "group-key", ...now };
+  if (payload.byteLength !== 2 * GROUP_KEY_ENTRY || !isKeyId(previous.keyId)) return undefined;
+  return { type: "group-key", ...now, previous };
 }
 
 function asConfigVersion(value: JsonValue | undefined): ConfigVersion | undefined {
