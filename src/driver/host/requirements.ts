@@ -127,12 +127,13 @@ function unmetSysctls({ interface: device, vips }: RequirementsQuestion): Unmet[
         "Mount /proc/sys writable for the agent (containers: --privileged or a writable /proc/sys)",
     });
   }
-  // The kernel takes the larger of "all" and the interface's own. From 2 on it does not answer for a /32.
+  // The kernel takes the larger of "all" and the interface's own. With 2 it answers only for addresses in
+  // the interface's other subnets, with 3 not for ours of scope "host", with 8 for none.
   const forAll = readNumber("/proc/sys/net/ipv4/conf/all/arp_ignore") ?? 0;
   if (forAll > 1 && vips.some((vip) => familyOf(vip) === 4)) {
     unmet.push({
       code: "PAN_HOST_SETTING",
-      missing: `net.ipv4.conf.all.arp_ignore of 0 or 1 (it is ${forAll}: nobody would answer for the virtual addresses)`,
+      missing: `net.ipv4.conf.all.arp_ignore of 0 or 1 (with ${forAll} virtual addresses can stay without an answer)`,
       remedy: "sysctl -w net.ipv4.conf.all.arp_ignore=1",
     });
   }

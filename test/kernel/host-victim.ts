@@ -1,0 +1,9 @@
+// Started by host-state.test.ts: makes an interface node's changes on its host and dies by SIGKILL.
+//   node host-victim.ts STATE-FOLDER VIP...
+import { ip } from "#base/address.ts";
+import { HostState } from "#driver/host/host-state.ts";
+
+const [stateFolder = "", ...vips] = process.argv.slice(2);
+const state = HostState.open({ interface: "eth0", stateFolder });
+state.apply({ vips: vips.map(ip), interfaceNode: true });
+process.kill(process.pid, "SIGKILL");
