@@ -2,7 +2,8 @@
 import { ERROR_CODES, type ErrorCode, PanError } from "#base/error-codes.ts";
 import type { Problem } from "./shapes.ts";
 
-const STATUS: Partial<Record<ErrorCode, number>> = {
+/** HTTP status by code; every other code is 500. */
+export const HTTP_STATUS: Partial<Record<ErrorCode, number>> = {
   PAN_REQUEST_INVALID: 400,
   PAN_CONFIG_INVALID: 400,
   PAN_CONFIG_UNREADABLE: 400,
@@ -27,7 +28,7 @@ const isClientStatus = (status: unknown): status is number =>
 export function answerFor(error: unknown): Answer {
   if (error instanceof PanError) {
     const { code, message } = error;
-    return { status: STATUS[code] ?? 500, problem: { code, message }, internal: false };
+    return { status: HTTP_STATUS[code] ?? 500, problem: { code, message }, internal: false };
   }
   // Fastify marks what the client did wrong (schema, size, media type) with a 4xx status of its own.
   if (error instanceof Error && "statusCode" in error && isClientStatus(error.statusCode)) {

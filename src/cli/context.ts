@@ -3,14 +3,14 @@ import type { Command } from "commander";
 import type { Client } from "#api/client.ts";
 
 export interface Terminal {
-  out(text: string): void;
-  err(text: string): void;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
   /** Whether to use colours (a terminal, and no NO_COLOR). */
   readonly colour: boolean;
   /** Whether a person looks at the output: a screen may be cleared. */
   readonly interactive: boolean;
   /** Aborted when the operator wants an endless command to stop (Ctrl-C). */
-  interrupted(): AbortSignal;
+  readonly interrupted: () => AbortSignal;
 }
 
 export interface Context {

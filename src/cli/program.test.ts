@@ -6,7 +6,8 @@ import path from "node:path";
 import { test } from "node:test";
 import { notFound, STATUS } from "#api/testing/fake-agent.ts";
 import { run } from "./program.ts";
-import { commandLine, recordingTerminal } from "./testing/command-line.ts";
+import { recordingTerminal } from "./recording-terminal.ts";
+import { commandLine } from "./testing/command-line.ts";
 
 const IN_FORCE = "Configuration 8 (ffeeddccbbaa9988) is in force.\n";
 
@@ -122,7 +123,7 @@ test("CLI: metrics are printed as the agent serves them", async (t) => {
 test("CLI: version works with and without an agent", async (t) => {
   const cli = await commandLine(t);
   const together = await cli.run("version");
-  assert.match(together.out, /^pan \d+\.\d+\.\d+ .*\nagent 0\.1\.0 \(Node\.js v24\.21\.0\)\n$/);
+  assert.match(together.out, /^pan \d+\.\d+\.\d+ .*\nagent 0\.1\.0 \(Node\.js 24\.21\.0\)\n$/);
   const alone = await cli.run("version", "--json", "--socket", `${cli.socketPath}.gone`);
   assert.equal(alone.status, 0);
   const { panoply, agent } = JSON.parse(alone.out) as { panoply: string; agent: unknown };

@@ -136,7 +136,7 @@ export function fakeAgent(): FakeAgent {
     undrain: answer("undrain", changed),
     config: answer("config", { version: changed.config, yaml: "cluster: {name: demo}\n" }),
     putConfig: answer("putConfig", changed),
-    version: answer("version", { panoply: "0.1.0", node: "v24.21.0", kernel: "6.18.0" }),
+    version: answer("version", { panoply: "0.1.0", node: "24.21.0", kernel: "6.18.0" }),
   };
   return {
     port,

@@ -1,7 +1,7 @@
 // `pan version`: of this program, and of the agent where one answers. After an upgrade they differ until
 // the agent is restarted.
 import { release } from "node:os";
-import { VERSION } from "#api/version.ts";
+import { panoplyVersion } from "#daemon/package-version.ts";
 import type { Version } from "#api/contract.ts";
 import { PanError } from "#base/error-codes.ts";
 import { type Context, examples, printJson, type Register } from "../context.ts";
@@ -17,7 +17,11 @@ export const registerVersion: Register = (program, context) => {
     .option("--json", "print one JSON object")
     .addHelpText("after", examples("pan version", "pan version --json"))
     .action(async ({ json }: { json?: true }, command: Command) => {
-      const own: Version = { panoply: VERSION, node: process.version, kernel: release() };
+      const own: Version = {
+        panoply: panoplyVersion,
+        node: process.versions.node,
+        kernel: release(),
+      };
       const agent = await agentVersion(context, command);
       if (json) return printJson(context.terminal, { ...own, agent: agent ?? null });
       context.terminal.out(

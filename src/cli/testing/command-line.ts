@@ -5,8 +5,8 @@ import path from "node:path";
 import type { TestContext } from "node:test";
 import { startApiServer } from "#api/server.ts";
 import { type FakeAgent, fakeAgent } from "#api/testing/fake-agent.ts";
-import type { Terminal } from "../context.ts";
 import { run } from "../program.ts";
+import { recordingTerminal } from "../recording-terminal.ts";
 
 export interface Outcome {
   readonly status: number;
@@ -18,27 +18,6 @@ export interface CommandLine {
   readonly agent: FakeAgent;
   readonly socketPath: string;
   run(...words: readonly string[]): Promise<Outcome>;
-}
-
-export interface RecordingTerminal extends Terminal {
-  readonly written: { out: string; err: string };
-}
-
-export function recordingTerminal(overrides: Partial<Terminal> = {}): RecordingTerminal {
-  const written = { out: "", err: "" };
-  return {
-    written,
-    out: (text): void => {
-      written.out += text;
-    },
-    err: (text): void => {
-      written.err += text;
-    },
-    colour: false,
-    interactive: false,
-    interrupted: () => AbortSignal.abort(),
-    ...overrides,
-  };
 }
 
 export async function commandLine(t: TestContext): Promise<CommandLine> {

@@ -1,0 +1,12 @@
+// `node tools/reference.ts`: writes the reference pages that are made from the command line and the API.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { apiReference } from "#api/reference.ts";
+import { cliReference } from "#cli/reference.ts";
+import { root } from "./steps.ts";
+
+const write = (name: string, text: string): void =>
+  writeFileSync(path.join(root, "docs/reference", name), text);
+
+write("api.md", apiReference());
+write("cli.md", await cliReference());
