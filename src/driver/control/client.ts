@@ -47,11 +47,17 @@ export class ControlClient {
   readonly #pending = new PendingRequests();
   #channel: Channel | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #handedOver = false;
 
   /** Resolves when the master has let this node in. Rejects with a ControlError. */
   static async connect(options: ControlClientOptions): Promise<ControlClient> {
     const client = new ControlClient(options);
     await client.#connect();
+    if (client.closed) {
+      throw new ControlError("refused", `Let in and at once dismissed by ${client.#where}`);
+    }
+    // No event can come between here and the caller: from now on it is told of the end.
+    client.#handedOver = true;
     return client;
   }
 
@@ -144,10 +150,8 @@ export class ControlClient {
     socket: TLSSocket,
     admission: { readonly onFirstFrame: () => void; readonly onRefused: () => void },
   ): void {
-    let admitted = false;
     const channel = new Channel(socket, this.#options.expectedNode, this.#limits, {
       onFirstFrame: () => {
-        admitted = true;
         this.#ticker = setInterval(() => channel.tick(), this.#limits.pingEveryMs);
         admission.onFirstFrame();
       },
@@ -155,7 +159,7 @@ export class ControlClient {
       onClose: (reason) => {
         clearInterval(this.#ticker);
         this.#pending.failAll("closed", `The connection to ${this.#where} ended: ${reason}`);
-        if (admitted) this.#options.onClose(this, reason);
+        if (this.#handedOver) this.#options.onClose(this, reason);
         else admission.onRefused();
       },
     });

@@ -212,3 +212,22 @@ test("connecting can be given up, at once or after a time", async (t) => {
   stop.abort();
   await assert.rejects(going, { reason: "aborted" });
 });
+
+test("A4: a node that dismisses whoever it has let in is told apart from a master, every time", async (t) => {
+  const cluster = await testCluster(t);
+  const { server } = await startServer(t, {
+    identity: await cluster.issue(1),
+    onOpen: (peer) => peer.close(),
+  });
+  const identity = await cluster.issue(2);
+  for (let round = 0; round < 20; round++) {
+    const dialled = connectClient(t, server.port, { identity, expectedNode: nodeId(1) });
+    const outcome = await dialled.catch((error: unknown) => error);
+    if (outcome instanceof ControlError) assert.equal(outcome.reason, "refused");
+    else {
+      const { log } = outcome as Awaited<typeof dialled>;
+      await until("the member is told", () => log.length === 1);
+      assert.deepEqual(log, ["close closed-by-peer"]);
+    }
+  }
+});
