@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   PAN_KERNEL_TOO_OLD: "The kernel is older than the oldest one supported.",
   PAN_NO_LIBBPF: "The library libbpf.so.1 cannot be loaded.",
   PAN_NO_BPF: "The kernel refused to load or attach a packet program.",
+  PAN_TABLES_CAPACITY: "The tables are larger than the packet program was loaded for.",
+  PAN_TABLES_OLD: "The kernel holds tables of a later version than the ones to be published.",
   PAN_AGENT_RUNNING: "Another agent already runs on this host.",
   PAN_AGENT_UNREACHABLE: "No agent answers on the socket.",
   PAN_REQUEST_INVALID: "A command or API request is not of the form that is expected.",

@@ -1,28 +1,207 @@
 // The packet program on one interface (B1, B2, B3, B5): loads or takes over what is there, publishes tables into
 // its maps, reads its counters. The interface keeps the program and the program keeps its maps, so forwarding
 // goes on when this process dies, and the next one finds everything through the interface: nothing is pinned.
-import type { TableVersion } from "#base/ids.ts";
+import { macBytes, type MacAddress } from "#base/address.ts";
+import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { CONFIG, REASON_NAMES, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { attach, detach, preferredHooks, PROGRAM_NAMES } from "./attachment.ts";
+import { CounterMaps } from "./counter-maps.ts";
+import { findNetdev, netdev, type Netdev } from "./netdev.ts";
+import { Predecessor } from "./predecessor.ts";
+import { LoadedObject } from "./program-loader.ts";
+import type { Capacities } from "./table-plan.ts";
+import { TableWriter } from "./table-writer.ts";
+import { testRun } from "./test-run.ts";
 import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from "./types.ts";
 
-export declare class Datapath {
-  /** Loads the program, or replaces the one already attached and goes on with its maps. PAN_NO_BPF, PAN_INTERFACE_MISSING. */
-  static open(options: DatapathOptions): Datapath;
-  /** Removes program, filter and (if ours and empty) clsact from an interface. Quiet when nothing is there. */
-  static teardown(interfaceName: string): void;
+/** Frames above this do not fit into one buffer of native XDP. */
+const LARGEST_SINGLE_BUFFER_MTU = 3498;
+
+interface Sizes extends Capacities {
+  readonly fragments: number;
+}
+
+const sizesOf = (options: DatapathOptions): Sizes => ({
+  slots: Math.ceil((options.slotCapacity ?? 262_144) / SLOTS_PER_WORD) * SLOTS_PER_WORD,
+  services: options.serviceCapacity ?? 16_384,
+  vips: options.serviceCapacity ?? 16_384,
+  groups: options.groupCapacity ?? 4096,
+  fragments: options.fragmentCapacity ?? 4096,
+});
+
+const mapCapacities = (sizes: Sizes): Record<string, number> => ({
+  services4: sizes.services,
+  services6: sizes.services,
+  slots: sizes.slots / SLOTS_PER_WORD,
+  former_owners: sizes.slots,
+  vips: sizes.vips,
+  fragments: sizes.fragments,
+  group_counters: sizes.groups,
+});
+
+function constants(self: NodeId, mac: MacAddress, multiBuffer: boolean): Uint8Array {
+  const bytes = Buffer.alloc(CONFIG.size);
+  bytes.set(macBytes(mac), CONFIG.mac);
+  bytes.writeUInt32LE(self, CONFIG.self);
+  bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
+  return bytes;
+}
+
+/** With the predecessor's maps if all of them are as we would make them, otherwise with new ones. */
+function load(
+  device: Netdev,
+  hook: Hook,
+  options: DatapathOptions,
+  predecessor: Predecessor | undefined,
+): { readonly object: LoadedObject; readonly reused: boolean } {
+  const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
+  const loadOptions = {
+    capacities: mapCapacities(sizesOf(options)),
+    constants: constants(options.self, options.mac ?? device.mac, multiBuffer),
+    multiBuffer,
+  };
+  if (predecessor === undefined || !predecessor.compatible) {
+    return { object: LoadedObject.load(`steer-${hook}.o`, loadOptions), reused: false };
+  }
+  const object = LoadedObject.load(`steer-${hook}.o`, {
+    ...loadOptions,
+    existing: (name, shape) => predecessor.mapFd(name, shape),
+  });
+  if (predecessor.compatible) return { object, reused: true };
+  // some map has another size: start anew with all of them, rather than with half of the old state
+  object.close();
+  return { object: LoadedObject.load(`steer-${hook}.o`, loadOptions), reused: false };
+}
+
+export class Datapath {
   readonly hook: Hook;
   readonly ifindex: number;
-  /** For new AnswerLease(stateFd), also in a worker thread, while this Datapath is open. */
-  readonly stateFd: number;
   /** False: the maps were new (or of another layout), so nothing is forwarded until publish(). */
   readonly reused: boolean;
-  /** Of the last complete publish; NO_TABLES for new maps. */
-  version(): TableVersion;
-  /** Writes what differs. PAN_TABLES_OLD when the kernel holds a later version, PAN_TABLES_CAPACITY when it cannot hold them. */
-  publish(tables: Tables): PublishReport;
-  counters(): Counters;
-  /** Runs the program once over a frame, without the network. */
-  testRun(frame: Uint8Array, hook?: Hook): TestResult;
+  readonly #object: LoadedObject;
+  readonly #tables: TableWriter;
+  readonly #counters: CounterMaps;
+
+  private constructor(
+    object: LoadedObject,
+    found: { readonly hook: Hook; readonly ifindex: number; readonly reused: boolean },
+    sizes: Sizes,
+  ) {
+    this.hook = found.hook;
+    this.ifindex = found.ifindex;
+    this.reused = found.reused;
+    this.#object = object;
+    this.#tables = new TableWriter(
+      {
+        state: object.mapFd(".data.state"),
+        slots: object.mapFd("slots"),
+        former: object.mapFd("former_owners"),
+        nodes: object.mapFd("nodes"),
+        vips: object.mapFd("vips"),
+        services4: object.mapFd("services4"),
+        services6: object.mapFd("services6"),
+      },
+      sizes,
+    );
+    this.#counters = new CounterMaps({
+      counters: object.mapFd("counters"),
+      nodeCounters: object.mapFd("node_counters"),
+      groupCounters: object.mapFd("group_counters"),
+    });
+  }
+
+  /**
+   * Loads the program and puts it on the interface, or replaces the one that is there and goes on with its maps.
+   * PAN_INTERFACE_MISSING, PAN_NO_LIBBPF, PAN_NO_BPF (no permission, verifier, another XDP program).
+   */
+  static open(options: DatapathOptions): Datapath {
+    const device = netdev(options.interface);
+    const predecessor = Predecessor.find(device.ifindex);
+    try {
+      const [first, otherwise] = preferredHooks(device, options.hook ?? "auto");
+      try {
+        return Datapath.#openAt(device, first, options, predecessor);
+      } catch (error) {
+        if (otherwise === undefined) throw error;
+        return Datapath.#openAt(device, otherwise, options, predecessor);
+      }
+    } finally {
+      predecessor?.close();
+    }
+  }
+
+  static #openAt(
+    device: Netdev,
+    hook: Hook,
+    options: DatapathOptions,
+    predecessor: Predecessor | undefined,
+  ): Datapath {
+    const sizes = sizesOf(options);
+    const { object, reused } = load(device, hook, options, predecessor);
+    try {
+      const datapath = new Datapath(object, { hook, ifindex: device.ifindex, reused }, sizes);
+      const madeClsact = attach(device, hook, object.programFd(PROGRAM_NAMES[hook]));
+      datapath.#tables.state.markRevision(madeClsact || predecessor?.ownsClsact === true);
+      if (predecessor !== undefined && predecessor.hook !== hook) {
+        detach(device.ifindex, predecessor.hook, false);
+      }
+      return datapath;
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+  }
+
+  /** Removes program, filter and (if it is ours and empty) clsact. Quiet when nothing of ours is there. */
+  static teardown(interfaceName: string): void {
+    const device = findNetdev(interfaceName);
+    if (device === undefined) return;
+    for (;;) {
+      const found = Predecessor.find(device.ifindex);
+      if (found === undefined) return;
+      try {
+        detach(device.ifindex, found.hook, found.ownsClsact);
+      } finally {
+        found.close();
+      }
+    }
+  }
+
+  /** For new AnswerLease(stateFd), also in a worker thread, while this Datapath is open. */
+  get stateFd(): number {
+    return this.#object.mapFd(".data.state");
+  }
+
+  /** Of the last publish that was completed; NO_TABLES for new maps. */
+  version(): TableVersion {
+    return this.#tables.state.version;
+  }
+
+  /**
+   * Makes the program forward by these tables; writes only what differs from what the kernel holds.
+   * PAN_TABLES_OLD when that is a later version, PAN_TABLES_CAPACITY (before anything is written) when they do not fit.
+   */
+  publish(tables: Tables): PublishReport {
+    return this.#tables.publish(tables, (index) => this.#counters.resetGroup(index));
+  }
+
+  counters(): Counters {
+    return this.#counters.read(this.#tables.groupNames);
+  }
+
+  /** Runs the program once over a frame, without the network; for tests and `pan trace`. */
+  testRun(frame: Uint8Array): TestResult {
+    const before = this.counters().reasons;
+    const result = testRun(this.#object.programFd(PROGRAM_NAMES[this.hook]), frame);
+    const after = this.counters().reasons;
+    const reason = REASON_NAMES.find((name) => after[name].packets > before[name].packets);
+    return { ...result, reason: reason ?? "drop-no-neighbour" };
+  }
+
   /** Lets go of it; forwarding continues. */
-  close(): void;
+  close(): void {
+    this.#tables.close();
+    this.#object.close();
+  }
 }

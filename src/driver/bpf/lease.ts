@@ -2,7 +2,7 @@
 // which the program drops questions for them. Renewed from the heart thread, which maps the state by its
 // file descriptor number (a descriptor belongs to the process, a mapping of koffi to the thread that made it).
 import { Mapping } from "../libc.ts";
-import { STATE_LEASE_OFFSET, STATE_SIZE } from "./state-layout.ts";
+import { STATE } from "./abi.gen.ts";
 
 export class AnswerLease {
   readonly #mapping: Mapping;
@@ -10,10 +10,10 @@ export class AnswerLease {
 
   /** @param stateFd Datapath.stateFd of the same process; the Datapath must stay open */
   constructor(stateFd: number) {
-    this.#mapping = new Mapping(stateFd, STATE_SIZE);
+    this.#mapping = new Mapping(stateFd, STATE.size);
     this.#until = new BigUint64Array(
       this.#mapping.bytes.buffer,
-      this.#mapping.bytes.byteOffset + STATE_LEASE_OFFSET,
+      this.#mapping.bytes.byteOffset + STATE.leaseUntilNs,
       1,
     );
   }

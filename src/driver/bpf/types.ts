@@ -42,9 +42,7 @@ export interface Counters {
 /** What one publish() wrote. All zero: the kernel held these tables already. */
 export interface PublishReport {
   readonly nodes: number;
-  /** 8-byte map values (four slots each). */
-  readonly slotWords: number;
-  readonly formerWords: number;
+  readonly slots: number;
   readonly services: number;
   readonly vips: number;
 }

@@ -1,0 +1,127 @@
+/*
+ * Layout of every map that the packet program shares with the agent, and the reasons it counts: the single
+ * source. src/driver/bpf/abi.gen.ts is generated from the compiled object's type information, never typed.
+ * Change ABI_REVISION with any change of meaning that sizes do not show: the agent then starts with new maps.
+ */
+#ifndef PANOPLY_ABI_H
+#define PANOPLY_ABI_H
+
+#include <linux/types.h>
+
+enum abi {
+	ABI_REVISION = 1,
+	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
+	ABI_FORMER_OWNERS = 3,
+	ABI_SLOTS_PER_WORD = 4,
+	ABI_SLOT_OWNER = 0x0fff,
+	ABI_SLOT_HAS_FORMER = 0x8000,
+	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
+	ABI_TABLE_ANY = 2, /* table 2: (protocol, VIP) */
+	ABI_SERVICE_STICKY = 1,
+};
+
+/* Why a frame got its verdict; order and names of src/core/steering/reasons.ts. */
+enum reason {
+	REASON_PASS_NOT_IP,
+	REASON_PASS_MALFORMED,
+	REASON_PASS_ANNOUNCE,
+	REASON_DROP_ANNOUNCE,
+	REASON_PASS_OTHER_MAC,
+	REASON_PASS_NO_FLOW,
+	REASON_DROP_ORPHAN_FRAGMENT,
+	REASON_PASS_PEER_FRAGMENT,
+	REASON_PASS_NO_SERVICE,
+	REASON_PASS_NO_OWNER,
+	REASON_PASS_LOCAL,
+	REASON_FORWARD_OWNER,
+	REASON_FORWARD_FORMER,
+	REASON_DROP_NO_NEIGHBOUR,
+	REASON_COUNT,
+};
+
+/* Map services4. Addresses and ports in network order; port 0 in table 2. */
+struct service4_key {
+	__be32 vip;
+	__be16 port;
+	__u8 protocol;
+	__u8 table;
+};
+
+/* Map services6. */
+struct service6_key {
+	__be32 vip[4];
+	__be16 port;
+	__u8 protocol;
+	__u8 table;
+};
+
+/* Where a service's group has its slots. Replaced as a whole, so a reader sees the old or the new one. */
+struct service {
+	__u32 base; /* first slot, a multiple of ABI_SLOTS_PER_WORD */
+	__u32 mask; /* slots - 1 */
+	__u32 group; /* index of the group's counter */
+	__u32 flags; /* ABI_SERVICE_STICKY */
+};
+
+/* Map slots: one 64-bit value per four slots, lowest slot in the lowest 16 bits; each is an owner's id,
+ * with ABI_SLOT_HAS_FORMER when map former_owners has owners for it (read only then). */
+
+/* Map former_owners: the owners before the present one, newest first; 0 = none. */
+struct former {
+	__u16 owner[ABI_FORMER_OWNERS];
+	__u16 reserved;
+};
+
+/* Map vips: every virtual address; IPv4 as ::ffff:a.b.c.d. */
+struct address {
+	__be32 word[4];
+};
+
+/* Map nodes: a node's MAC as the six low bytes of a little-endian number; 0 = unknown. */
+struct node {
+	__u64 mac;
+};
+
+/* Map fragments: what was decided about the first fragment of a datagram. */
+struct fragment_key {
+	struct address source;
+	struct address destination;
+	__u32 identification;
+	__u32 protocol;
+};
+
+struct decision {
+	__u32 group; /* index of the group's counter + 1; 0 = no group */
+	__u16 node; /* 0: stays here */
+	__u8 hop;
+	__u8 reason;
+};
+
+/* Maps counters (by reason), node_counters (by id), group_counters (by index): one per CPU. */
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Map .data.state, shared memory. */
+struct state {
+	__u64 lease_until_ns; /* CLOCK_MONOTONIC; this node may answer for the VIPs until then */
+	__u32 hash_key[2]; /* written together */
+	__u64 epoch; /* version of the tables that were last written completely */
+	__u64 version_counter;
+	__u32 master;
+	enum abi revision; /* ABI_REVISION; 0 = new */
+	__u32 table_any_used; /* table 2 is asked only when it has entries */
+	__u32 owns_clsact; /* the agent made the interface's clsact qdisc */
+};
+
+/* Set before loading, constant afterwards. */
+struct config {
+	__u64 mac; /* own, as in struct node */
+	__u32 self; /* own node id */
+	__u32 multi_buffer; /* frames may be spread over several buffers (XDP) */
+	enum reason reserved; /* not read; makes the enum part of the object's type information */
+	__u32 padding;
+};
+
+#endif

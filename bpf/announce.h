@@ -1,0 +1,71 @@
+/*
+ * Stage announce: who asks for a VIP gets an answer only from the interface node, and from it only while its lease
+ * lasts (docs/adr/0003). The kernel answers by itself; this stage decides whether it hears the question.
+ */
+#ifndef PANOPLY_ANNOUNCE_H
+#define PANOPLY_ANNOUNCE_H
+
+#include "parse.h"
+
+enum { ARP_REQUEST = 1, ICMPV6_NEIGHBOR_SOLICITATION = 135, SOLICITATION_LENGTH = 24 };
+
+struct arp_packet {
+	__be16 hardware;
+	__be16 protocol;
+	__u8 hardware_length;
+	__u8 protocol_length;
+	__be16 operation;
+	__u8 sender_mac[6];
+	__u8 sender[4];
+	__u8 target_mac[6];
+	__u8 target[4];
+};
+
+static __always_inline int is_vip(const struct address *address)
+{
+	return bpf_map_lookup_elem(&vips, address) != 0;
+}
+
+static __always_inline __u8 answer_reason(void)
+{
+	__u64 until = *(volatile __u64 *)&state.lease_until_ns;
+
+	return until > bpf_ktime_get_ns() ? REASON_PASS_ANNOUNCE : REASON_DROP_ANNOUNCE;
+}
+
+/* Answers the reason, or REASON_COUNT when it is not about a VIP. */
+static __always_inline __u8 announce_arp(frame_t *frame)
+{
+	struct address target;
+	struct arp_packet arp;
+	__be32 ipv4;
+
+	if (read_bytes(frame, ETHERNET_LENGTH, &arp, sizeof(arp)))
+		return REASON_PASS_MALFORMED;
+	if (arp.hardware != bpf_htons(1) || arp.protocol != bpf_htons(ETHERTYPE_IPV4) ||
+	    arp.hardware_length != 6 || arp.protocol_length != 4)
+		return REASON_PASS_MALFORMED;
+	__builtin_memcpy(&ipv4, arp.target, sizeof(ipv4));
+	map_ipv4(&target, ipv4);
+	if (arp.operation != bpf_htons(ARP_REQUEST) || !is_vip(&target))
+		return REASON_COUNT;
+	return answer_reason();
+}
+
+static __always_inline __u8 announce_ipv6(frame_t *frame, const struct packet *packet)
+{
+	struct address target;
+	__u8 type;
+
+	if (packet->protocol != PROTOCOL_ICMPV6 || packet->fragment == FRAGMENT_LATER ||
+	    packet->transport + SOLICITATION_LENGTH > packet->end)
+		return REASON_COUNT;
+	if (read_bytes(frame, packet->transport, &type, sizeof(type)) ||
+	    read_bytes(frame, packet->transport + 8, &target, sizeof(target)))
+		return REASON_PASS_MALFORMED;
+	if (type != ICMPV6_NEIGHBOR_SOLICITATION || !is_vip(&target))
+		return REASON_COUNT;
+	return answer_reason();
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* What the stages hand to each other. */
+#ifndef PANOPLY_PACKET_H
+#define PANOPLY_PACKET_H
+
+#include "abi.h"
+
+enum {
+	ETHERNET_LENGTH = 14,
+	ETHERTYPE_IPV4 = 0x0800,
+	ETHERTYPE_ARP = 0x0806,
+	ETHERTYPE_IPV6 = 0x86dd,
+	PROTOCOL_ICMP = 1,
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	PROTOCOL_ICMPV6 = 58,
+	TCP_FIN_SYN_RST_ACK = 0x17,
+	TCP_SYN = 0x02,
+	TCP_ACK = 0x10,
+	HIGHEST_HOP = ABI_FORMER_OWNERS + 1,
+};
+
+enum fragment_kind { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
+
+/* The IP packet in a frame, as stage parse leaves it. Offsets from the first byte of the frame. */
+struct packet {
+	struct address source;
+	struct address destination;
+	__u32 header; /* offset of the IP header */
+	__u32 transport; /* offset of what follows the IP headers */
+	__u32 end; /* offset behind the last byte of the packet */
+	__u32 identification; /* of a fragmented datagram */
+	__u8 family; /* 4 or 6 */
+	__u8 protocol;
+	__u8 fragment; /* enum fragment_kind */
+	__u8 hop; /* 0: from outside; else 1 … HIGHEST_HOP */
+};
+
+/* A flow as its server sees it: the source is the client, the destination the VIP. Network order. */
+struct flow {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 family;
+	__u8 protocol;
+	__u8 opening; /* a SYN without ACK */
+	__u8 quoted; /* taken from an ICMP error: there is no segment to check a cookie with */
+};
+
+static __always_inline void map_ipv4(struct address *address, __be32 ipv4)
+{
+	address->word[0] = 0;
+	address->word[1] = 0;
+	address->word[2] = bpf_htonl(0xffff);
+	address->word[3] = ipv4;
+}
+
+static __always_inline int same_address(const struct address *a, const struct address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+static __always_inline struct decision decide(__u8 reason)
+{
+	return (struct decision){ .reason = reason };
+}
+
+/* A frame that one of our nodes forwarded has the source MAC 06:50:4e:HH:II:II. Given its first four bytes. */
+static __always_inline __u32 hop_of(__u32 source_mac)
+{
+	__u32 hop = source_mac >> 24;
+
+	return (source_mac & 0xffffff) == 0x4e5006 && hop <= HIGHEST_HOP ? hop : 0;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * The packet program: parse, announce, admit, classify, lookup, hash, own, emit, as told in
+ * docs/walks/a-packet-arrives.md and modelled in src/core/steering/pipeline.ts. Compiled once for each hook.
+ *
+ * Plain TCP and UDP packets whose slot has no former owners take a short way: headers at fixed offsets, read in place.
+ * Everything else goes through the stages one by one. Both end in emit, and both answer alike: steer.test.ts
+ * compares them with the model.
+ */
+#include "announce.h"
+#include "classify.h"
+#include "emit.h"
+#include "fragment.h"
+#include "hook.h"
+#include "lookup.h"
+#include "own.h"
+#include "parse.h"
+
+struct ethernet {
+	__u16 destination[3];
+	__u16 source[3];
+	__be16 type;
+} __attribute__((aligned(8)));
+
+/* Stage admit: a switch floods frames to addresses it does not know; those are somebody else's. */
+static __always_inline int admit(const void *ethernet)
+{
+	return *(__u32 *)ethernet == (__u32)config.mac && *(__u16 *)(ethernet + 4) == (__u16)(config.mac >> 32);
+}
+
+/* Stages classify … own of a packet that parse and admit have let through, in any shape. */
+static __always_inline struct decision place(frame_t *frame, struct packet *packet)
+{
+	struct decision decision;
+	struct service *service;
+	struct flow flow = {};
+	__u32 hash, slot;
+	__u16 entry;
+
+	if (!classify(frame, packet, &flow))
+		return decide(REASON_PASS_NO_FLOW);
+	service = flow.family == 4 ?
+			  lookup4(flow.protocol, flow.destination.word[3], flow.destination_port) :
+			  lookup6(flow.protocol, &flow.destination, flow.destination_port);
+	if (!service)
+		return decide(REASON_PASS_NO_SERVICE);
+	hash = flow.family == 4 ? hash4(service, flow.source.word[3], flow.source_port) :
+				  hash6(service, &flow.source, flow.source_port);
+	if (!read_slot(service, hash, &slot, &entry))
+		return decide(REASON_PASS_NO_SERVICE);
+	decision = own(frame, packet, &flow, slot, entry);
+	decision.group = service->group + 1;
+	return decision;
+}
+
+/* Stages parse … own, for frames of any shape. */
+static __always_inline struct decision judge(frame_t *frame, struct packet *packet)
+{
+	__u8 reason = REASON_COUNT;
+	struct decision decision;
+	struct ethernet ethernet;
+
+	if (read_bytes(frame, 0, &ethernet, ETHERNET_LENGTH))
+		return decide(REASON_PASS_MALFORMED);
+	packet->hop = hop_of(ethernet.source[0] | (__u32)ethernet.source[1] << 16);
+	if (has_hidden_tag(frame))
+		return decide(REASON_PASS_NOT_IP);
+	if (ethernet.type == bpf_htons(ETHERTYPE_ARP)) {
+		reason = announce_arp(frame);
+	} else if (ethernet.type == bpf_htons(ETHERTYPE_IPV4) || ethernet.type == bpf_htons(ETHERTYPE_IPV6)) {
+		packet->family = ethernet.type == bpf_htons(ETHERTYPE_IPV4) ? 4 : 6;
+		if (!parse_ip(frame, packet))
+			reason = REASON_PASS_MALFORMED;
+		else if (packet->family == 6)
+			reason = announce_ipv6(frame, packet);
+	} else {
+		reason = REASON_PASS_NOT_IP;
+	}
+	if (reason != REASON_COUNT)
+		return decide(reason);
+	if (!admit(&ethernet))
+		return decide(REASON_PASS_OTHER_MAC);
+	if (!packet->family)
+		return decide(REASON_PASS_NO_FLOW);
+	if (packet->fragment == FRAGMENT_LATER)
+		return recall_fragment(packet);
+	decision = place(frame, packet);
+	if (packet->fragment == FRAGMENT_FIRST)
+		remember_fragment(packet, &decision);
+	return decision;
+}
+
+static __noinline int steer_any(frame_t *frame)
+{
+	struct packet packet = {};
+
+	return emit(frame, judge(frame, &packet), frame_length(frame));
+}
+
+#include "fast.h"
+
+#ifdef HOOK_XDP
+SEC("xdp")
+int steer_xdp(struct xdp_md *frame)
+#else
+SEC("tc")
+int steer_tc(struct __sk_buff *frame)
+#endif
+{
+	return steer(frame);
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,118 @@
+// Puts a packet program on an interface, finds it there again and takes it away. The interface itself keeps the
+// program: native XDP by netlink, or a filter on clsact ingress. Replacing is atomic at both hooks.
+import { PanError } from "#base/error-codes.ts";
+import { libc } from "../libc.ts";
+import { bpfCheck, bpfError, libbpf, Structure } from "./libbpf.ts";
+import type { Netdev } from "./netdev.ts";
+import { programName } from "./objects.ts";
+import { filterCount } from "./tc-filters.ts";
+import type { Hook } from "./types.ts";
+
+/** Our place among the filters of clsact ingress. */
+const TC_HANDLE = 0x7061;
+const TC_PRIORITY = 50;
+const TC_INGRESS = 1;
+const TC_BOTH = 3;
+const TC_REPLACE = 1;
+const XDP_NATIVE = 1 << 2;
+const XDP_REPLACE = 1 << 4;
+const EEXIST = 17;
+
+export const PROGRAM_NAMES = { xdp: "steer_xdp", tc: "steer_tc" } as const;
+
+const tcHook = (ifindex: number, point: number): Uint8Array =>
+  new Structure(24).u64(0, 24).u32(8, ifindex).u32(12, point).bytes;
+
+const tcOptions = (programFd: number, flags: number): Structure =>
+  new Structure(32)
+    .u64(0, 32)
+    .u32(8, programFd)
+    .u32(12, flags)
+    .u32(20, TC_HANDLE)
+    .u32(24, TC_PRIORITY);
+
+function xdpProgramId(ifindex: number): number {
+  const options = new Structure(32).u64(0, 32);
+  if (libbpf().xdpQuery(ifindex, 0, options.bytes) < 0) return 0;
+  return options.readU32(8) || options.readU32(12) || options.readU32(20);
+}
+
+function tcProgramId(ifindex: number): number {
+  const options = tcOptions(0, 0);
+  const result = libbpf().tcQuery(tcHook(ifindex, TC_INGRESS), options.bytes);
+  return result < 0 ? 0 : options.readU32(16);
+}
+
+/** The id of our program at a hook of an interface; undefined when something else or nothing is there. */
+export function attachedProgram(ifindex: number, hook: Hook): number | undefined {
+  const id = hook === "xdp" ? xdpProgramId(ifindex) : tcProgramId(ifindex);
+  return id !== 0 && programName(id) === PROGRAM_NAMES[hook] ? id : undefined;
+}
+
+/** XDP only where it is native and pays: on veth it costs offloads and partial checksums. */
+export function preferredHooks(
+  device: Netdev,
+  wanted: Hook | "auto",
+): readonly [first: Hook, otherwise?: Hook] {
+  if (wanted !== "auto") return [wanted];
+  return device.driver === "veth" || device.driver === "" ? ["tc"] : ["xdp", "tc"];
+}
+
+function attachXdp(device: Netdev, programFd: number): void {
+  const present = xdpProgramId(device.ifindex);
+  if (present !== 0 && programName(present) !== PROGRAM_NAMES.xdp) {
+    throw new PanError(
+      "PAN_NO_BPF",
+      `Another XDP program (${programName(present) ?? "unknown"}) is on ${device.name}. ` +
+        "Detach it, or set datapath.hook to tc.",
+    );
+  }
+  const bpf = libbpf();
+  if (present === 0) {
+    const result = bpf.xdpAttach(device.ifindex, programFd, XDP_NATIVE, null);
+    if (result >= 0) return;
+    throw bpfError(
+      -result,
+      `attach the packet program to ${device.name} as native XDP`,
+      " Set datapath.hook to tc if its driver has none.",
+    );
+  }
+  const oldFd = bpfCheck(bpf.progFdById(present), "open the attached packet program");
+  const options = new Structure(16).u64(0, 16).u32(8, oldFd).bytes;
+  const result = bpf.xdpAttach(device.ifindex, programFd, XDP_NATIVE | XDP_REPLACE, options);
+  libc.close(oldFd);
+  bpfCheck(result, `replace the packet program on ${device.name}`);
+}
+
+function attachTc(device: Netdev, programFd: number): boolean {
+  const bpf = libbpf();
+  const created = bpf.tcHookCreate(tcHook(device.ifindex, TC_INGRESS));
+  if (created < 0 && created !== -EEXIST) {
+    throw bpfError(-created, `add the clsact qdisc to ${device.name}`);
+  }
+  const options = tcOptions(programFd, TC_REPLACE).bytes;
+  const result = bpf.tcAttach(tcHook(device.ifindex, TC_INGRESS), options);
+  bpfCheck(result, `attach the packet program to ${device.name} at tc ingress`);
+  return created >= 0;
+}
+
+/** Attaches or replaces. Answers whether the clsact qdisc had to be made. */
+export function attach(device: Netdev, hook: Hook, programFd: number): boolean {
+  if (hook === "tc") return attachTc(device, programFd);
+  attachXdp(device, programFd);
+  return false;
+}
+
+/** Removes our program from a hook; with it goes clsact, when it is ours and nobody else uses it. */
+export function detach(ifindex: number, hook: Hook, ownsClsact: boolean): void {
+  const bpf = libbpf();
+  if (hook === "xdp") {
+    bpfCheck(bpf.xdpDetach(ifindex, XDP_NATIVE, null), "detach the packet program from XDP");
+    return;
+  }
+  const options = new Structure(32).u64(0, 32).u32(20, TC_HANDLE).u32(24, TC_PRIORITY).bytes;
+  bpfCheck(bpf.tcDetach(tcHook(ifindex, TC_INGRESS), options), "remove the filter from tc ingress");
+  if (ownsClsact && filterCount(ifindex) === 0) {
+    bpfCheck(bpf.tcHookDestroy(tcHook(ifindex, TC_BOTH)), "remove the clsact qdisc");
+  }
+}

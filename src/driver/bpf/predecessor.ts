@@ -1,0 +1,68 @@
+// The packet program that an earlier agent left on the interface, with its maps: what a new one goes on with.
+import { REVISION } from "./abi.gen.ts";
+import { attachedProgram } from "./attachment.ts";
+import {
+  closeProgram,
+  openProgram,
+  type LiveMap,
+  type LiveProgram,
+  type MapShape,
+} from "./objects.ts";
+import { StateMap } from "./shared-maps.ts";
+import type { Hook } from "./types.ts";
+
+const HOOKS: readonly Hook[] = ["xdp", "tc"];
+
+const sameShape = (a: MapShape, b: MapShape): boolean =>
+  a.type === b.type &&
+  a.keySize === b.keySize &&
+  a.valueSize === b.valueSize &&
+  a.maxEntries === b.maxEntries &&
+  a.flags === b.flags;
+
+export class Predecessor {
+  readonly hook: Hook;
+  /** Its agent made the clsact qdisc. */
+  readonly ownsClsact: boolean;
+  readonly #program: LiveProgram;
+  #compatible: boolean;
+
+  private constructor(hook: Hook, program: LiveProgram) {
+    this.hook = hook;
+    this.#program = program;
+    const map = this.#map(".data.state");
+    const state = map === undefined ? undefined : new StateMap(map.fd);
+    this.#compatible = state?.revision === REVISION;
+    this.ownsClsact = state?.ownsClsact === true;
+    state?.close();
+  }
+
+  /** Undefined when nothing of ours is on the interface. Close it. */
+  static find(ifindex: number): Predecessor | undefined {
+    for (const hook of HOOKS) {
+      const id = attachedProgram(ifindex, hook);
+      if (id !== undefined) return new Predecessor(hook, openProgram(id));
+    }
+    return undefined;
+  }
+
+  /** False once a map was asked for that it has in another shape, or not at all. */
+  get compatible(): boolean {
+    return this.#compatible;
+  }
+
+  mapFd(name: string, shape: MapShape): number | undefined {
+    const map = this.#map(name);
+    if (map !== undefined && sameShape(map, shape)) return map.fd;
+    this.#compatible = false;
+    return undefined;
+  }
+
+  close(): void {
+    closeProgram(this.#program);
+  }
+
+  #map(name: string): LiveMap | undefined {
+    return this.#program.maps.find((each) => each.name === name);
+  }
+}

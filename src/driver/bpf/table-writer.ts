@@ -1,0 +1,163 @@
+// Brings the kernel's maps from whatever they hold to new tables, writing only what differs. The order makes every
+// state in between one that a packet may meet, also the one that a killed agent leaves behind: services that vanish
+// go first; then nodes, slots, services, each needing only what was written before it; the version last.
+import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
+import { compareVersions, type TableVersion } from "#base/ids.ts";
+import { PanError } from "#base/error-codes.ts";
+import type { GroupTable, Tables } from "#core/steering/tables.ts";
+import { ADDRESS, FORMER, FORMER_OWNERS, SLOT_HAS_FORMER } from "./abi.gen.ts";
+import { bpfCheck, libbpf } from "./libbpf.ts";
+import { isAnyPort, readHashMap, ServiceMap } from "./service-map.ts";
+import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
+import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
+import type { PublishReport } from "./types.ts";
+
+const FORMER_STRIDE = FORMER.size / 2;
+const ENOENT = 2;
+
+export interface TableMapFds {
+  readonly state: number;
+  readonly slots: number;
+  readonly former: number;
+  readonly nodes: number;
+  readonly vips: number;
+  readonly services4: number;
+  readonly services6: number;
+}
+
+const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${counter}@${master}`;
+
+/** Key of map vips: IPv4 as ::ffff:a.b.c.d. */
+function vipKeyText(vip: IpAddress): string {
+  const address = ipBytes(vip);
+  const key = Buffer.alloc(ADDRESS.size);
+  if (address.byteLength === 4) key.fill(0xff, 10, 12);
+  key.set(address, ADDRESS.size - address.byteLength);
+  return key.toString("latin1");
+}
+
+export class TableWriter {
+  readonly state: StateMap;
+  readonly #slots: SlotMaps;
+  readonly #nodes: NodeMap;
+  readonly #services: ServiceMap;
+  readonly #vipsFd: number;
+  readonly #vips = new Set<string>();
+  readonly #capacities: Capacities;
+  /** Names of the groups by counter index, as of the last publish. */
+  #groupNames: ReadonlyMap<number, string> = new Map();
+
+  constructor(fds: TableMapFds, capacities: Capacities) {
+    this.state = new StateMap(fds.state);
+    this.#slots = new SlotMaps(fds.slots, fds.former, capacities.slots);
+    this.#nodes = new NodeMap(fds.nodes);
+    this.#services = new ServiceMap(fds.services4, fds.services6);
+    this.#vipsFd = fds.vips;
+    this.#capacities = capacities;
+    for (const [key] of readHashMap(fds.vips, ADDRESS.size, 1)) {
+      this.#vips.add(key.toString("latin1"));
+    }
+  }
+
+  get groupNames(): ReadonlyMap<number, string> {
+    return this.#groupNames;
+  }
+
+  /** @param resetGroup clears the counter of a group index that is given to another group */
+  publish(tables: Tables, resetGroup: (index: number) => void): PublishReport {
+    const held = this.state.version;
+    if (compareVersions(tables.version, held) < 0) {
+      throw new PanError(
+        "PAN_TABLES_OLD",
+        `Refused to go back from tables ${show(held)} to ${show(tables.version)}: somebody else publishes newer ones.`,
+      );
+    }
+    const plan = planTables(tables, this.#services.entries, this.#capacities);
+    for (const key of plan.vanished) this.#services.delete(key);
+    let nodes = 0;
+    for (const { id, mac } of tables.nodes) if (this.#nodes.set(id, macBytes(mac))) nodes++;
+    const slots = this.#writeGroups(plan, resetGroup);
+    this.state.hashKey = tables.hashKey;
+    const vips = this.#addVips(tables.vips);
+    const services = this.#writeServices(plan) + plan.vanished.length;
+    const removed = this.#removeVips(tables.vips);
+    nodes += this.#nodes.keepOnly(new Set(tables.nodes.map(({ id }) => id)));
+    this.#groupNames = new Map(plan.groups.map(({ table, entry }) => [entry.group, table.name]));
+    this.state.version = tables.version;
+    return { nodes, slots, services, vips: vips + removed };
+  }
+
+  close(): void {
+    this.state.close();
+    this.#slots.close();
+    this.#nodes.close();
+  }
+
+  #writeGroups(plan: TablePlan, resetGroup: (index: number) => void): number {
+    let changed = 0;
+    for (const { table, entry, fresh } of plan.groups) {
+      if (fresh) resetGroup(entry.group);
+      changed += this.#writeSlots(table, entry.base);
+    }
+    return changed;
+  }
+
+  /** A slot's former owners are there before the slot says so, and go after it has stopped saying so. */
+  #writeSlots({ owners, former }: GroupTable, base: number): number {
+    const kernel = this.#slots;
+    let changed = 0;
+    for (let slot = 0; slot < owners.length; slot++) {
+      const from = slot * FORMER_OWNERS;
+      const to = (base + slot) * FORMER_STRIDE;
+      let any = 0;
+      for (let k = 0; k < FORMER_OWNERS; k++) any |= former[from + k] ?? 0;
+      const value = (owners[slot] ?? 0) | (any === 0 ? 0 : SLOT_HAS_FORMER);
+      const present = kernel.owners[base + slot];
+      let differs = present !== value;
+      if (differs && any === 0) kernel.owners[base + slot] = value;
+      for (let k = 0; k < FORMER_OWNERS; k++) {
+        const id = former[from + k] ?? 0;
+        if (kernel.former[to + k] === id) continue;
+        kernel.former[to + k] = id;
+        differs = true;
+      }
+      if (present !== value && any !== 0) kernel.owners[base + slot] = value;
+      if (differs) changed++;
+    }
+    return changed;
+  }
+
+  #writeServices(plan: TablePlan): number {
+    const anyPort = plan.groups.some(({ keys }) => keys.some(isAnyPort));
+    if (anyPort) this.state.tableAnyUsed = true;
+    let written = 0;
+    for (const { keys, entry } of plan.groups) {
+      for (const key of keys) if (this.#services.set(key, entry)) written++;
+    }
+    if (!anyPort) this.state.tableAnyUsed = false;
+    return written;
+  }
+
+  #addVips(vips: readonly IpAddress[]): number {
+    let added = 0;
+    for (const key of vips.map(vipKeyText)) {
+      if (this.#vips.has(key)) continue;
+      const bytes = Buffer.from(key, "latin1");
+      bpfCheck(libbpf().updateElem(this.#vipsFd, bytes, Uint8Array.of(1), 0), "write a VIP");
+      this.#vips.add(key);
+      added++;
+    }
+    return added;
+  }
+
+  #removeVips(vips: readonly IpAddress[]): number {
+    const wanted = new Set(vips.map(vipKeyText));
+    const unwanted = [...this.#vips].filter((key) => !wanted.has(key));
+    for (const key of unwanted) {
+      const result = libbpf().deleteElem(this.#vipsFd, Buffer.from(key, "latin1"));
+      if (result !== -ENOENT) bpfCheck(result, "remove a VIP");
+      this.#vips.delete(key);
+    }
+    return unwanted.length;
+  }
+}
