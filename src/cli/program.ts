@@ -28,14 +28,19 @@ const COMMANDS: readonly {
   },
   {
     names: ["config"],
-    load: async () => {
-      const { registerConfigApply } = await import("./commands/config-apply.ts");
-      return (program, context) =>
-        registerConfigApply(
-          program.command("config").description("work with the cluster configuration"),
-          context,
-        );
-    },
+    load: async () => (await import("./commands/config.ts")).registerConfig,
+  },
+  {
+    names: ["config"],
+    load: async () => (await import("./commands/config-apply.ts")).registerConfigApply,
+  },
+  {
+    names: ["ca"],
+    load: async () => (await import("./commands/ca.ts")).registerCa,
+  },
+  {
+    names: ["node"],
+    load: async () => (await import("./commands/node.ts")).registerNode,
   },
   {
     names: ["metrics"],
@@ -44,6 +49,10 @@ const COMMANDS: readonly {
   {
     names: ["agent"],
     load: async () => (await import("./commands/agent.ts")).registerAgent,
+  },
+  {
+    names: ["lab"],
+    load: async () => (await import("./commands/lab.ts")).registerLab,
   },
   {
     names: ["version"],

@@ -3,11 +3,12 @@ import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import type { Command } from "commander";
 import { PanError } from "#base/error-codes.ts";
-import { type Context, examples, printJson } from "../context.ts";
+import { examples, printJson, type Register } from "../context.ts";
 import { reportChange } from "./service.ts";
 
-/** Adds both to the `config` command. */
-export function registerConfigApply(config: Command, context: Context): void {
+export const registerConfigApply: Register = (program, context) => {
+  const config =
+    program.commands.find((command) => command.name() === "config") ?? program.command("config");
   config
     .command("apply")
     .description("replace the cluster's configuration: checked first, then all of it or nothing")
@@ -31,7 +32,7 @@ export function registerConfigApply(config: Command, context: Context): void {
       if (json) printJson(context.terminal, current);
       else context.terminal.out(current.yaml);
     });
-}
+};
 
 async function readConfig(file: string): Promise<string> {
   try {
