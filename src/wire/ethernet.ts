@@ -4,7 +4,6 @@ import { assert } from "#base/assert.ts";
 export const ETHERNET_LENGTH = 14;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
-export const ETHERTYPE_VLAN = 0x8100;
 export const ETHERTYPE_IPV6 = 0x86dd;
 const DESTINATION = 0;
 const SOURCE = 6;

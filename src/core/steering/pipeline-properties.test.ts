@@ -10,7 +10,7 @@ import { indexTables } from "./indexed-tables.ts";
 import { steer, type PipelineContext } from "./pipeline.ts";
 import { REASONS, type Reason } from "./reasons.ts";
 import { randomFrame, randomScenario, type Scenario } from "./testing/arbitrary.ts";
-import { hex } from "./testing/frames.ts";
+import { hex } from "#wire/testing/hex.ts";
 import { owned, SELF } from "./testing/vector.ts";
 
 const contextOf = ({ tables, leased }: Scenario, knows = false): PipelineContext => ({

@@ -7,7 +7,7 @@ import type { Flow } from "./packet.ts";
 import { FragmentMemory } from "./fragments.ts";
 import { steer, type PipelineContext } from "./pipeline.ts";
 import { actionOf, REASONS } from "./reasons.ts";
-import { hex, unhex } from "./testing/frames.ts";
+import { hex, unhex } from "#wire/testing/hex.ts";
 import { SELF, type Known, type Vector } from "./testing/vector.ts";
 import { VECTORS } from "./testing/vectors.ts";
 

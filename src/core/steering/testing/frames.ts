@@ -2,13 +2,6 @@
 // Transport checksums are left 0: nothing in steering looks at them.
 import { ip, ipBytes, mac, macBytes } from "#base/address.ts";
 
-export const hex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** Spaces are ignored. */
-export const unhex = (text: string): Uint8Array =>
-  Uint8Array.from(text.replaceAll(" ", "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
-
 export function join(...parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;

@@ -11,9 +11,9 @@ import {
   SYN,
   tcp,
   udp,
-  unhex,
   zeros,
 } from "./frames.ts";
+import { unhex } from "#wire/testing/hex.ts";
 import {
   CLIENT4,
   CLIENT6,
