@@ -8,6 +8,7 @@ import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import { Controller, type Input } from "#core/node/controller.ts";
 import type { View } from "#core/membership/types.ts";
 import { decodeTables } from "#core/steering/tables-codec.ts";
+import { AnswerLease } from "#driver/bpf/lease.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { Announcer } from "#driver/host/announcer.ts";
 import { HostState } from "#driver/host/host-state.ts";
@@ -54,6 +55,7 @@ export class NodeRuntime {
   readonly #traffic = new Traffic();
   readonly #failovers = new FailoverLog();
   readonly #world: World;
+  readonly #lease: AnswerLease;
   readonly #controller: Controller;
   readonly #intervals: NodeJS.Timeout[] = [];
   #fail: (cause: unknown) => void = () => {};
@@ -84,6 +86,7 @@ export class NodeRuntime {
     this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
     this.operator = this.#makeOperator();
     this.#world = this.#openWorld();
+    this.#lease = new AnswerLease(this.#world.datapath.stateFd);
     this.#controller = new Controller({
       self: self.id,
       spec: clusterSpec(store.current.config),
@@ -384,7 +387,7 @@ export class NodeRuntime {
       datapath: {
         hook: datapath.hook,
         interface: facts.interface,
-        leaseValid: datapath.leaseUntil() > process.hrtime.bigint(),
+        leaseValid: this.#lease.untilNs > process.hrtime.bigint(),
         version: datapath.version(),
       },
       uptimeMs: clock() - this.#startedAt,
@@ -410,6 +413,7 @@ export class NodeRuntime {
     await this.#world.followers.close();
     this.#world.announcer.close();
     this.#world.host.close();
+    this.#lease.close();
     this.#world.datapath.close();
   }
 }

@@ -1,6 +1,7 @@
 // Runs iproute2 with many commands at once: one process for each namespace, not one for each change.
 import { execFile, spawnSync } from "node:child_process";
 import { PanError } from "#base/error-codes.ts";
+import { identify, type ProcessId } from "./processes.ts";
 
 const batchArguments = (netns: string | undefined, force: boolean): string[] => [
   ...(netns === undefined ? [] : ["-n", netns]),
@@ -75,6 +76,10 @@ const missing = (tool: string, cause: Error): PanError =>
     cause,
   });
 
+const running = new Set<ProcessId>();
+/** Tools of this process that have not ended yet. */
+export const runningTools = (): readonly ProcessId[] => [...running];
+
 async function run(tool: string, args: readonly string[], input: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(tool, args, { maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
@@ -82,6 +87,8 @@ async function run(tool: string, args: readonly string[], input: string): Promis
       else if (error.code === "ENOENT") reject(missing(tool, error));
       else reject(new ToolError(error.message, stderr));
     });
+    const id = child.pid === undefined ? undefined : identify(child.pid);
+    if (id !== undefined) running.add(id);
     // who refuses the first command closes its input early; the exit status says what happened
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);

@@ -5,13 +5,14 @@ import { existsSync, mkdirSync } from "node:fs";
 import os from "node:os";
 import { PanError } from "#base/error-codes.ts";
 import { Faults } from "./faults.ts";
-import { ipBatchSync } from "./ip.ts";
+import { ipBatchSync, runningTools } from "./ip.ts";
 import { spawnIn, startProgram } from "./launch.ts";
 import { inhabitants, killAllSync, stateOf } from "./processes.ts";
 import {
   createRecord,
   folderOf,
   hostFolder,
+  labNames,
   type LabRecord,
   netnsName,
   netnsPath,
@@ -55,8 +56,8 @@ export class Lab {
   }
 
   /**
-   * Builds the network and starts every program. What was made is removed again when a step fails.
-   * Throws PAN_NOT_ROOT, PAN_LAB_EXISTS, PAN_LAB_TOPOLOGY, PAN_LAB_FAILED.
+   * Builds the network and starts every program. What was made is removed again when a step fails or
+   * this process is interrupted. Throws PAN_NOT_ROOT, PAN_LAB_EXISTS, PAN_LAB_TOPOLOGY, PAN_LAB_FAILED.
    */
   static async up(topology: Topology, options: { readonly name: string }): Promise<Lab> {
     requireRoot("Making network namespaces");
@@ -67,11 +68,14 @@ export class Lab {
     const record: LabRecord = { name, topology, namespaces };
     createRecord(record);
     const lab = new Lab(record);
+    const letGo = removeOnExit(name);
     try {
       await lab.#build();
     } catch (error) {
       await lab.down();
       throw error;
+    } finally {
+      letGo();
     }
     return lab;
   }
@@ -80,7 +84,9 @@ export class Lab {
   static open(name: string): Lab {
     const record = readRecord(name);
     if (record !== undefined) return new Lab(record);
-    const message = `No lab "${name}" is up. Make one with "pan lab up --name ${name}"`;
+    const others = labNames();
+    const known = others.length === 0 ? "" : ` Labs that are up: ${others.join(", ")}.`;
+    const message = `No lab "${name}" is up.${known} Make it with "pan lab up --name ${name}"`;
     throw new PanError("PAN_LAB_MISSING", message);
   }
 
@@ -114,11 +120,7 @@ export class Lab {
    * with 128 and the signal's number), by exit() or by an uncaught error. Only SIGKILL leaves it up.
    */
   downOnExit(): void {
-    process.once("exit", () => Lab.down(this.name));
-    const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-    for (const [signal, number] of Object.entries(numbers)) {
-      process.once(signal, () => process.exit(128 + number));
-    }
+    removeOnExit(this.name);
   }
 
   /** The host's own folder: its programs' files, state and logs. */
@@ -176,8 +178,23 @@ const unknownNode = (name: string, known: readonly { readonly name: string }[]):
     `The lab has no host "${name}". It has ${known.map((node) => node.name).join(", ")}`,
   );
 
+/** What Lab.downOnExit says. The function given back undoes it. */
+function removeOnExit(name: string): () => void {
+  const remove = (): void => void Lab.down(name);
+  const exit = (signal: NodeJS.Signals): void => process.exit(128 + os.constants.signals[signal]);
+  const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+  process.once("exit", remove);
+  for (const signal of signals) process.once(signal, exit);
+  return () => {
+    process.off("exit", remove);
+    for (const signal of signals) process.off(signal, exit);
+  };
+}
+
 /** Synchronous, because it must also work while the process exits. */
 function removeLabSync(name: string): void {
+  // what an interrupted bring-up is still making would come after its removal
+  killAllSync(() => runningTools().filter((id) => stateOf(id) !== "ended"));
   const record = readRecord(name);
   const namespaces = record?.namespaces ?? [];
   const left = (): ReturnType<typeof inhabitants> => [

@@ -41,7 +41,7 @@ export function spawnIn(
   const [command = "", ...args] = argv;
   const netns = netnsPath(netnsName(place.lab, place.host));
   if (!existsSync(netns)) {
-    const message = `Host ${place.host} of lab ${place.lab} is dead. Bring it back with "pan lab fault revive ${place.host}"`;
+    const message = `Host ${place.host} of lab ${place.lab} is dead. Bring it back with "pan lab fault revive ${place.host} --name ${place.lab}"`;
     throw new PanError("PAN_NOT_FOUND", message);
   }
   const { program = path.basename(command), ...rest } = options;

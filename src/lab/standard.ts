@@ -102,6 +102,7 @@ http {
     listen 80 backlog=4096;
     listen [::]:80 backlog=4096;
     root @DIR@/www;
+    add_header X-Served-By @HOST@;
     default_type application/octet-stream;
     location = /whoami { default_type text/plain; return 200 "@HOST@\\n"; }
   }

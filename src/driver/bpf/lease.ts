@@ -23,6 +23,11 @@ export class AnswerLease {
     Atomics.store(this.#until, 0, untilNs);
   }
 
+  /** When the right ends or ended, CLOCK_MONOTONIC in nanoseconds. */
+  get untilNs(): bigint {
+    return Atomics.load(this.#until, 0);
+  }
+
   /** Does not give the lease up: it runs out by itself. */
   close(): void {
     this.#mapping.unmap();

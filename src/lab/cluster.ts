@@ -1,0 +1,217 @@
+// A whole cluster in a lab: a CA, a configuration, node bundles, the real agent on every member. What `npm start` shows, what
+// whole-cluster tests and benchmarks run against.
+import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { createClient, type Client } from "#api/client.ts";
+import type { Status } from "#api/status.ts";
+import { ip } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
+import { createCa, issueNode } from "#driver/identity/authority.ts";
+import { writeBundle } from "#driver/identity/bundle.ts";
+import { Lab } from "./lab.ts";
+import { STANDARD, standardMembers, standardTopology, type StandardMember } from "./standard.ts";
+import type { Host, Program } from "./topology.ts";
+
+export interface ClusterOptions {
+  /** Name of the lab, and of the cluster. */
+  readonly name: string;
+  readonly members: number;
+  /** More YAML of the configuration, such as "detection: { intervalMs: 500 }". */
+  readonly extraConfig?: string;
+  /** The groups in YAML; default: one weighted group with port 80 of both VIPs. */
+  readonly groups?: string;
+  /** Arguments of every agent, such as "--log-level=debug". */
+  readonly agentArguments?: readonly string[];
+  readonly extraHosts?: readonly Host[];
+  /** Programs of a member beside its agent and its web server. */
+  readonly programs?: (member: StandardMember) => readonly Program[];
+}
+
+const DEFAULT_GROUPS = `groups:
+  - name: web
+    services: ["tcp ${STANDARD.vip4}:80", "tcp [${STANDARD.vip6}]:80"]
+`;
+const LONGEST_SETTLING_MS = 30_000;
+const POLL_MS = 50;
+
+export class LabCluster {
+  readonly lab: Lab;
+  /** Names of the members: m1 … mN. */
+  readonly members: readonly string[];
+  readonly folder: string;
+  readonly #locks: readonly string[];
+
+  private constructor(lab: Lab, members: readonly string[], folder: string) {
+    this.lab = lab;
+    this.members = members;
+    this.folder = folder;
+    this.#locks = members.map(
+      (member) => `/run/panoply/netns-${statSync(lab.netns(member)).ino}.lock`,
+    );
+  }
+
+  /** Everything is up and every agent answers; see settled() for the cluster itself. */
+  static async up(options: ClusterOptions): Promise<LabCluster> {
+    const folder = path.join("/run", `panoply-cluster-${options.name}`);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      await writeIdentities(folder, options);
+      const lab = await Lab.up(topologyOf(folder, options), { name: options.name });
+      return new LabCluster(
+        lab,
+        standardMembers(options.members).map(({ name }) => name),
+        folder,
+      );
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  client(member: string): Client {
+    return createClient({ socketPath: path.join(this.lab.folder(member), "agent.sock") });
+  }
+
+  status(member: string): Promise<Status> {
+    return this.client(member).status({});
+  }
+
+  /** Waits until what `condition` looks for is so; fails after 30 s with the last status seen. */
+  async until(
+    what: string,
+    condition: (status: Status) => boolean,
+    member = this.members[0] ?? "",
+  ): Promise<Status> {
+    const end = performance.now() + LONGEST_SETTLING_MS;
+    let last: unknown;
+    while (performance.now() < end) {
+      try {
+        const status = await this.status(member);
+        if (condition(status)) return status;
+        last = status;
+      } catch (error) {
+        last = error instanceof Error ? error.message : error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    throw new Error(`${member} never saw that ${what}; last: ${JSON.stringify(last, null, 1)}`);
+  }
+
+  /** One master, these members (default: all) and nobody else, each with slots in every group. */
+  settled(expected: readonly string[] = this.members): Promise<Status> {
+    const [witness] = expected;
+    return this.until(
+      `exactly ${expected.join(", ")} serve`,
+      (status) => isSettled(status, expected),
+      witness,
+    );
+  }
+
+  /** Name of the master as this member knows it. */
+  async master(member = this.members[0] ?? ""): Promise<string> {
+    const { cluster } = await this.until(
+      "there is a master",
+      (s) => s.cluster.master !== undefined,
+      member,
+    );
+    return cluster.master ?? "";
+  }
+
+  async down(): Promise<void> {
+    await this.lab.down();
+    this.#removeFiles();
+  }
+
+  /** Also when this process ends in any way but SIGKILL. */
+  downOnExit(): void {
+    this.lab.downOnExit();
+    process.once("exit", () => this.#removeFiles());
+  }
+
+  /** Killed agents leave their lock files, which no longer lock anything. */
+  #removeFiles(): void {
+    for (const file of this.#locks) rmSync(file, { force: true });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function isSettled(status: Status, expected: readonly string[]): boolean {
+  const present = status.members
+    .filter(({ state }) => state !== "departed")
+    .map(({ name }) => name);
+  const serving = (names: readonly string[]): boolean =>
+    status.groups.every(({ shares }) =>
+      shares.every(({ node, slots, weight }) =>
+        names.includes(node) ? slots > 0 || weight === 0 : slots === 0,
+      ),
+    );
+  return (
+    status.cluster.master !== undefined &&
+    present.length === expected.length &&
+    present.every((name) => expected.includes(name)) &&
+    serving(expected.filter((name) => !status.members.find((m) => m.name === name)?.drained)) &&
+    sameVersion(status)
+  );
+}
+
+const sameVersion = ({ cluster, datapath }: Status): boolean =>
+  cluster.tables.epoch === datapath.version.epoch &&
+  cluster.tables.counter === datapath.version.counter;
+
+async function writeIdentities(folder: string, options: ClusterOptions): Promise<void> {
+  const caFolder = path.join(folder, "ca");
+  const ca = await createCa(caFolder, options.name);
+  const members = standardMembers(options.members);
+  const nodes = members.map(
+    ({ name, number, address4 }) => `  - { name: ${name}, id: ${number}, address: ${address4} }`,
+  );
+  writeFileSync(
+    path.join(folder, "cluster.yaml"),
+    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}" }
+nodes:
+${nodes.join("\n")}
+${options.groups ?? DEFAULT_GROUPS}${options.extraConfig ?? ""}`,
+  );
+  for (const { name, number, address4 } of members) {
+    const bundle = await issueNode(caFolder, {
+      name,
+      id: nodeId(number),
+      address: ip(address4),
+      days: 1,
+      vips: [ip(STANDARD.vip4), ip(STANDARD.vip6)],
+    });
+    writeBundle(path.join(folder, `${name}.bundle`), bundle);
+    chmodSync(path.join(folder, `${name}.bundle`), 0o600);
+  }
+}
+
+function topologyOf(folder: string, options: ClusterOptions): Parameters<typeof Lab.up>[0] {
+  return standardTopology({
+    members: options.members,
+    ...(options.extraHosts === undefined ? {} : { extraHosts: options.extraHosts }),
+    programs: (member) => [
+      agentProgram(folder, member.name, options.agentArguments ?? []),
+      ...(options.programs?.(member) ?? []),
+    ],
+  });
+}
+
+/** The agent from this source tree, on the Node.js that runs us. */
+export function agentProgram(folder: string, name: string, more: readonly string[]): Program {
+  const main = path.join(import.meta.dirname, "../cli/main.ts");
+  return {
+    name: "agent",
+    argv: [
+      process.execPath,
+      main,
+      "agent",
+      `--config=${path.join(folder, "cluster.yaml")}`,
+      `--bundle=${path.join(folder, `${name}.bundle`)}`,
+      "--state-folder=@DIR@/state",
+      "--socket=@DIR@/agent.sock",
+      ...more,
+    ],
+    ready: { file: "@DIR@/agent.sock", timeoutMs: 30_000 },
+  };
+}
