@@ -7,7 +7,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { PanError } from "#base/error-codes.ts";
 import { HostState, type Change } from "#driver/host/host-state.ts";
-import { Segment, VIP4, VIP6, VIPS, type HostName } from "./host-segment.ts";
+import { Segment, until, VIP4, VIP6, VIPS, type HostName } from "./host-segment.ts";
 
 let segment: Segment;
 before(() => {
@@ -19,17 +19,28 @@ const stateFolder = (host: HostName): string => path.join(segment.folder, host);
 const openOn = (host: HostName): HostState =>
   segment.on(host, () => HostState.open({ interface: "eth0", stateFolder: stateFolder(host) }));
 
+/** IPv6 routes of addresses follow from a work queue: two equal snapshots in a row are the state. */
+async function settled(host: HostName): Promise<string> {
+  let last = "";
+  await until("the host settles", () => {
+    const previous = last;
+    last = segment.snapshot(host);
+    return previous === last;
+  });
+  return last;
+}
+
 /** Runs with an agent's host state on a host, and checks that reverting brings back what was before. */
-function withState(host: HostName, run: (state: HostState, found: string) => void): void {
-  const found = segment.snapshot(host);
+async function withState(host: HostName, run: (state: HostState) => void): Promise<void> {
+  const found = await settled(host);
   const state = openOn(host);
   try {
-    run(state, found);
+    run(state);
   } finally {
     segment.on(host, () => state.revert());
     state.close();
   }
-  assert.equal(segment.snapshot(host), found);
+  assert.equal(await settled(host), found);
   assert.equal(existsSync(path.join(stateFolder(host), "host-changes.json")), false);
 }
 
@@ -43,8 +54,8 @@ const short = (changes: readonly Change[]): string[] =>
       : `${change.type} ${change.address} ${change.device}`,
   );
 
-test("B5: every VIP is on lo of a member, after ARP has been made quiet", () => {
-  withState("m1", (state) => {
+test("B5: every VIP is on lo of a member, after ARP has been made quiet", async () => {
+  await withState("m1", (state) => {
     assert.deepEqual(short(apply("m1", state, false)), [
       "arp_ignore 0 → 1 on eth0",
       "arp_announce 0 → 2 on eth0",
@@ -58,8 +69,8 @@ test("B5: every VIP is on lo of a member, after ARP has been made quiet", () => 
   });
 });
 
-test("applying again changes nothing, drift is repaired, fewer VIPs leave nothing behind", () => {
-  withState("m1", (state) => {
+test("applying again changes nothing, drift is repaired, fewer VIPs leave nothing behind", async () => {
+  await withState("m1", (state) => {
     apply("m1", state, true);
     assert.deepEqual(apply("m1", state, true), []);
     segment.ip("m1", "address", "del", `${VIP4}/32`, "dev", "lo");
@@ -78,12 +89,12 @@ test("applying again changes nothing, drift is repaired, fewer VIPs leave nothin
   });
 });
 
-test("what an operator had configured is used, and stays", () => {
+test("what an operator had configured is used, and stays", async () => {
   segment.ip("m2", "address", "add", `${VIP4}/24`, "dev", "eth0");
   segment.ip("m2", "address", "add", `${VIP6}/128`, "dev", "lo");
   segment.setSysctl("m2", "ipv4/conf/eth0/arp_ignore", 1);
   try {
-    withState("m2", (state) => {
+    await withState("m2", (state) => {
       const changes = short(apply("m2", state, true));
       assert.deepEqual(changes, [
         "arp_announce 0 → 2 on eth0",
@@ -123,10 +134,10 @@ function killedAgent(host: HostName): void {
   );
 }
 
-test("left-overs of a killed agent are recognised and undone", () => {
-  const found = segment.snapshot("m1");
+test("left-overs of a killed agent are recognised and undone", async () => {
+  const found = await settled("m1");
   killedAgent("m1");
-  assert.notEqual(segment.snapshot("m1"), found);
+  assert.notEqual(await settled("m1"), found);
   const state = openOn("m1");
   assert.equal(state.journal.addresses.length, 4);
   assert.deepEqual(short(segment.on("m1", () => state.revert())), [
@@ -143,11 +154,11 @@ test("left-overs of a killed agent are recognised and undone", () => {
     "reverting is repeatable",
   );
   state.close();
-  assert.equal(segment.snapshot("m1"), found);
+  assert.equal(await settled("m1"), found);
 });
 
-test("an agent that follows a killed one takes over its changes and undoes them in the end", () => {
-  const found = segment.snapshot("m1");
+test("an agent that follows a killed one takes over its changes and undoes them in the end", async () => {
+  const found = await settled("m1");
   killedAgent("m1");
   const state = openOn("m1");
   assert.deepEqual(short(apply("m1", state, false)), [
@@ -156,7 +167,7 @@ test("an agent that follows a killed one takes over its changes and undoes them 
   ]);
   segment.on("m1", () => state.revert());
   state.close();
-  assert.equal(segment.snapshot("m1"), found);
+  assert.equal(await settled("m1"), found);
 });
 
 test("without the journal the addresses are still known by their mark", () => {
@@ -188,8 +199,8 @@ test("one refused address does not keep back the others", () => {
   }
 });
 
-test("without its interface nothing is changed", () => {
-  const found = segment.snapshot("m2");
+test("without its interface nothing is changed", async () => {
+  const found = await settled("m2");
   const state = segment.on("m2", () =>
     HostState.open({ interface: "eth7", stateFolder: stateFolder("m2") }),
   );
@@ -198,5 +209,5 @@ test("without its interface nothing is changed", () => {
     (error) => error instanceof PanError && error.code === "PAN_INTERFACE_MISSING",
   );
   state.close();
-  assert.equal(segment.snapshot("m2"), found);
+  assert.equal(await settled("m2"), found);
 });

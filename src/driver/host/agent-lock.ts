@@ -8,8 +8,8 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import path from "node:path";
@@ -48,6 +48,8 @@ export class AgentLock {
   /** For the network namespace the thread is in now. Throws PAN_AGENT_RUNNING, naming the other's pid. */
   static acquire(options: AgentLockOptions): AgentLock {
     const folder = options.runtimeFolder ?? DEFAULT_RUNTIME_FOLDER;
+    mkdirSync(options.stateFolder, { recursive: true, mode: 0o700 });
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
     const namespace = statSync("/proc/thread-self/ns/net").ino;
     return new AgentLock([
       path.join(options.stateFolder, "agent.lock"),
@@ -57,14 +59,13 @@ export class AgentLock {
 
   release(): void {
     for (const { path: file, fd } of this.#files.splice(0)) {
-      unlinkSync(file);
+      rmSync(file, { force: true });
       closeSync(fd);
     }
   }
 }
 
 function lockFile(file: string): LockedFile {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
   for (let tries = 0; tries < TRIES; tries++) {
     const fd = openSync(file, "a+", 0o644);
     try {

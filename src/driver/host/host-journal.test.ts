@@ -1,3 +1,4 @@
+// The journal by which a later agent undoes what an earlier one has changed: whose it is, and what is not one.
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

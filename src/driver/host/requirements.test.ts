@@ -1,3 +1,4 @@
+// What can be judged without a host: capability sets and kernel releases. The rest is in test/kernel.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAtLeast, parseRelease } from "./kernel-release.ts";
