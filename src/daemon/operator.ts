@@ -2,7 +2,7 @@
 // master, to which a member passes them on, so that it does not matter which node is asked (B8).
 import { release } from "node:os";
 import type { AgentPort } from "#api/agent-port.ts";
-import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
+import type { AddService, Changed, Input, Output } from "#api/contract.ts";
 import { parseIp } from "#base/address.ts";
 import { type ErrorCode, ERROR_CODES, PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
@@ -77,7 +77,7 @@ export class Operator {
   }
 
   #apply(kind: Change, body: JsonValue): Changed {
-    const input = body as unknown as Input<Operation>;
+    const input: unknown = body;
     const { version } =
       kind === "putConfig"
         ? this.#host.replace((input as Input<"putConfig">).body.yaml)
@@ -103,7 +103,7 @@ export class Operator {
 function edited(
   config: ClusterConfig,
   kind: Exclude<Change, "putConfig">,
-  input: Input<Operation>,
+  input: unknown,
 ): ClusterConfig {
   switch (kind) {
     case "addService":
