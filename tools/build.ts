@@ -27,18 +27,18 @@ interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
-/** Worker threads are started from a URL, which a bundler does not follow by itself. */
-const WORKER = /new URL\("(\.[^"]+)\.ts", import\.meta\.url\)/g;
+/** Modules that are started by their file name (threads, processes): a bundler does not follow those by itself. */
+const STARTED = /(new URL\(|import\.meta\.dirname, )"([^"]+)\.ts"/g;
 
-const workers: Plugin = {
-  name: "workers",
+const startedModules: Plugin = {
+  name: "started-modules",
   transform(code, id) {
-    const found = [...code.matchAll(WORKER)];
+    const found = [...code.matchAll(STARTED)];
     if (found.length === 0) return null;
-    for (const [, name = ""] of found) {
+    for (const [, , name = ""] of found) {
       this.emitFile({ type: "chunk", id: path.resolve(path.dirname(id), `${name}.ts`) });
     }
-    return code.replaceAll(WORKER, 'new URL("$1.js", import.meta.url)');
+    return code.replaceAll(STARTED, '$1"$2.js"');
   },
 };
 
@@ -51,7 +51,7 @@ async function bundle(folder: string): Promise<string[]> {
     input: ENTRY,
     platform: "node",
     external: (id) => !/^[./#]/.test(id),
-    plugins: [workers],
+    plugins: [startedModules],
   });
   const { output } = await build.write({
     dir: folder,

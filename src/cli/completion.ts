@@ -19,9 +19,10 @@ complete -o default -F _pan pan
 _pan() {
   local -a candidates
   candidates=("\${(@f)$(pan __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  if [[ -n "$candidates" ]]; then compadd -- $candidates; else _files; fi
+  if [[ -n "$candidates" ]]; then compadd -- "\${candidates[@]}"; else _files; fi
 }
-compdef _pan pan
+# zsh runs this file for the first completion, and the function from then on
+if [[ "\${funcstack[1]}" == "_pan" ]]; then _pan; else compdef _pan pan; fi
 `;
     case "fish":
       return `complete -c pan -a '(pan __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
