@@ -64,12 +64,12 @@ const REFUSALS: readonly [string, string, string][] = [
     "lab.yaml:5: the name m1 is a host's already; rename one",
   ],
   [
-    "a file outside the host's folder",
-    `${HEAD}  - name: m1\n    run:\n      - name: a\n        argv: [true]\n        files: {../x: y}\n`,
-    "lab.yaml:7: true must be string",
+    "an argument that is not text",
+    `${HEAD}  - name: m1\n    run:\n      - name: a\n        argv: [true]\n`,
+    "lab.yaml:7: true is not text; put it in quotes",
   ],
   [
-    "a file outside the host's folder, well-formed",
+    "a file outside the host's folder",
     `${HEAD}  - name: m1\n    run:\n      - name: a\n        argv: ["true"]\n        files: {../x: y}\n`,
     'lab.yaml:8: "../x" lies outside the host\'s folder; write a relative name without ..',
   ],

@@ -130,6 +130,10 @@ function describe(error: SchemaError, value: unknown): string | undefined {
       return `${shown} is not valid; use ${hintAt(error.schemaPath)}`;
     case "anyOf":
       return `${shown} is not valid; write text, or {sizeBytes: N} for a file of that size`;
+    case "type":
+      if (error.schemaPath.includes("anyOf")) return undefined;
+      if (params["type"] === "string") return `${shown} is not text; put it in quotes`;
+      return `${shown} is not valid; write ${String(params["type"])}`;
     default:
       return error.schemaPath.includes("anyOf") ? undefined : `${shown} ${error.message}`;
   }
