@@ -206,6 +206,18 @@ test("limits: more nodes, services or revocations than stated are refused, not c
   assert.match(problems(`#${"x".repeat(4 * 1024 * 1024)}`).join(), /at most 4194304/);
 });
 
+test("limits: a file full of mistakes is reported up to a limit, and says so", () => {
+  const names = Array.from({ length: 300 }, (_, i) => `{ name: x${i} }`).join(", ");
+  const found = problems(`${HEAD}${NODES}groups: [{ name: a, slots: 512, nodes: [${names}] }]\n`);
+  assert.equal(found.length, 201);
+  assert.match(found.join("\n"), /more than 200 problems; the rest is left out/);
+});
+
+test("B8: a small group takes a whole word of slots", () => {
+  const text = `${HEAD}datapath: { slotCapacity: 4 }\ngroups: [{ name: a, slots: 2 }, { name: b, slots: 2 }]\n`;
+  assert.match(problems(text).join(), /the groups have 8 slots, but room is for 4/);
+});
+
 test("text that is not YAML is reported with its line, and nothing throws whatever the text", () => {
   assert.match(problems("cluster:\n  name: [demo\n").join("\n"), /^3:1 YAML: /);
   assert.match(problems("cluster: 1\ncluster: 2\n").join("\n"), /^2:1 YAML: .*unique/);

@@ -23,16 +23,31 @@ type Checked =
   | { readonly ok: true; readonly raw: RawConfig }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
+/** Ends a check that has found enough; never leaves this file. */
+class Enough extends Error {}
+
 /** Checks a value against schema and rules; where nothing is wrong, defaults are filled in. */
 export function checkConfig(value: unknown): Checked {
   const findings: Finding[] = [];
-  const report = (finding: Finding): void => void findings.push(finding);
-  const raw = checkShape(ClusterSchema, value, [], report);
-  if (raw !== undefined) checkRules(raw as Draft<RawConfig>, report);
+  const report = (finding: Finding): void => {
+    if (findings.length === LIMITS.problems) throw new Enough();
+    findings.push(finding);
+  };
+  let raw: unknown;
+  try {
+    raw = checkShape(ClusterSchema, value, [], report);
+    if (raw !== undefined) checkRules(raw as Draft<RawConfig>, report);
+  } catch (error) {
+    if (!(error instanceof Enough)) throw error;
+    findings.push({
+      path: [],
+      message: `more than ${LIMITS.problems} problems; the rest is left out`,
+    });
+  }
   return findings.length === 0 ? { ok: true, raw: raw as RawConfig } : { ok: false, findings };
 }
 
-/** Reads a configuration; every problem is reported at once, in the order of the file. */
+/** Reads a configuration; every problem (the first 200) is reported at once, in the order of the file. */
 export function loadConfig(text: string, fileName: string): LoadedConfig {
   if (text.length > LIMITS.fileCharacters) {
     const message = `${text.length} characters; at most ${LIMITS.fileCharacters} are allowed`;

@@ -13,7 +13,7 @@ const HEAD = `# Configuration of a cluster
 <!-- Written by \`pan config docs\` from src/config/schema.ts. Change the schema, not this page. -->
 
 One YAML file describes one cluster; every node has the same one. \`pan config check FILE\` reports
-every mistake in it with line and column, and changes nothing. \`examples/cluster.yaml\` is an example
+every mistake in it (up to ${LIMITS.problems}) with line and column, and changes nothing. \`examples/cluster.yaml\` is an example
 with comments. Unknown keys are refused. A key without a value means its default.`;
 
 const count = (value: number): string => value.toLocaleString("en").replaceAll(",", " ");
@@ -27,6 +27,7 @@ const TAIL = `## Limits
 | services in all groups | ${count(LIMITS.services)} |
 | virtual addresses | ${count(LIMITS.vips)} |
 | slots of one group | ${count(LIMITS.slotsPerGroup)} |
+| slots of all groups | \`datapath.slotCapacity\`, ${count(LIMITS.slots)} |
 | revoked certificates | ${count(LIMITS.revoked)} |
 | characters of the file | ${count(LIMITS.fileCharacters)} |
 
@@ -40,7 +41,8 @@ const TAIL = `## Limits
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more
   nodes than the group has slots.
-- The slots of all groups together fit into \`datapath.slotCapacity\`.
+- The slots of all groups together fit into \`datapath.slotCapacity\`; a group counts as 4 at least.
+  Leave room to spare: a group that changes its size needs the old and the new slots for a moment.
 
 ## Version
 

@@ -184,7 +184,11 @@ function possibleWeights(config: DraftConfig, report: Report): void {
 
 function slotsFit(config: DraftConfig, report: Report): void {
   const capacity = config.datapath?.slotCapacity;
-  const slots = (config.groups ?? []).reduce((sum, group) => sum + (group?.slots ?? 0), 0);
+  // the kernel packs four slots into a word, and a group begins on a word
+  const slots = (config.groups ?? []).reduce(
+    (sum, group) => sum + (group?.slots === undefined ? 0 : Math.max(group.slots, 4)),
+    0,
+  );
   if (capacity === undefined || slots <= capacity) return;
   report({
     path: ["datapath", "slotCapacity"],

@@ -13,7 +13,11 @@ export const LIMITS = {
   revoked: 4096,
   weight: 1000,
   slotsPerGroup: 65_536,
+  /** All groups together: what the control channel carries (core/steering). */
+  slots: 1_048_576,
   fileCharacters: 4 * 1024 * 1024,
+  /** What is reported of one file; suggestions cost time, and nobody reads more. */
+  problems: 200,
 } as const;
 
 const closed = { additionalProperties: false } as const;
@@ -81,7 +85,7 @@ const Datapath = Type.Object(
     }),
     slotCapacity: Type.Integer({
       minimum: 2,
-      maximum: 4_194_304,
+      maximum: LIMITS.slots,
       default: 262_144,
       description: "Slots of all groups together for which every node reserves memory at start.",
     }),
