@@ -124,15 +124,26 @@ function hash(flow: Flow, group: GroupTable, { tables }: PipelineContext): numbe
 /** Stage 7: who owns the slot, and if the frame is here rightly, does this node know its connection? (B4, B5) */
 function own(flow: Flow, slot: Slot, hop: number, context: PipelineContext): Decision {
   const owner = chainEntry(slot, 0);
-  const settled = owner === NO_NODE || owner === context.self;
-  if (hop === 0 && !settled) return { reason: "forward-owner", node: owner, hop: 1 };
+  const mine = owner === NO_NODE || owner === context.self;
+  if (hop === 0 && !mine) return { reason: "forward-owner", node: owner, hop: 1 };
   const k = hop === 0 ? 0 : hop - 1;
-  const next = k === 0 && !settled ? owner : chainEntry(slot, k + 1);
-  const nobodyLeft = next === NO_NODE || next === context.self;
+  const next = k === 0 && !mine ? owner : askedNext(slot, k, context.self);
+  const nobodyLeft = k === FORMER_OWNERS || next === NO_NODE || next === context.self;
   if (nobodyLeft || flow.protocol === "udp" || flow.opening || context.knows(flow)) {
     return here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
   }
   return { reason: "forward-former", node: next, hop: k + 2 };
+}
+
+/**
+ * Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is not
+ * in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there.
+ */
+function askedNext(slot: Slot, k: number, self: NodeId): NodeId {
+  for (let entry = 0; entry <= FORMER_OWNERS; entry++) {
+    if (chainEntry(slot, entry) === self) return chainEntry(slot, entry + 1);
+  }
+  return chainEntry(slot, Math.max(k, 1));
 }
 
 /** Entry 0 is the present owner, 1 … 3 are the earlier ones, newest first; beyond that nobody. */

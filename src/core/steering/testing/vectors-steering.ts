@@ -165,8 +165,24 @@ export const OWN: readonly Vector[] = [
   stays("own: hop 4, unknown: nobody is left", tcp4(ACK, 80, peer(4)), "pass-local", {
     tables: owned(5, [2, 3, 1]),
   }),
-  stays("own: the next in the chain is this node", tcp4(ACK, 80, peer(2)), "pass-local", {
+  goes("own: this node is further down than the hop says", toFormer(tcp4(ACK, 80, peer(2)), 4, 3), {
     tables: owned(5, [2, 1, 4]),
+  }),
+  stays("own: this node is the last of the chain", tcp4(ACK, 80, peer(2)), "pass-local", {
+    tables: owned(5, [2, 3, 1]),
+  }),
+  goes("own: hop 2, mine by an older table", toFormer(tcp4(ACK, 80, peer(2)), 2, 3), chain),
+  goes("own: hop 2, not in the chain of an older table", toFormer(tcp4(ACK, 80, peer(2)), 2, 3), {
+    tables: owned(5, [2, 3, 4]),
+  }),
+  goes("own: hop 3, not in the chain of an older table", toFormer(tcp6(ACK, 80, peer(3)), 3, 4), {
+    tables: owned(5, [2, 3, 4]),
+  }),
+  stays("own: hop 4, not in the chain", tcp4(ACK, 80, peer(4)), "pass-local", {
+    tables: owned(5, [2, 3, 4]),
+  }),
+  stays("own: the next one is this node again", tcp4(ACK, 80, peer(1)), "pass-local", {
+    tables: owned(1, [1]),
   }),
   stays("own: the chain ends", tcp4(ACK, 80, peer(2)), "pass-local", { tables: owned(5, [1]) }),
   goes("own: hop 1, but another's by a newer table", toFormer(tcp4(ACK, 80, peer(1)), 2, 2), stale),
