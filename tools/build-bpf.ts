@@ -16,6 +16,7 @@ export const PROGRAMS: readonly Program[] = [
   { object: "steer-xdp.o", source: "bpf/steer.bpf.c", defines: ["HOOK_XDP"] },
   { object: "steer-tc.o", source: "bpf/steer.bpf.c", defines: ["HOOK_TC"] },
   { object: "generator.o", source: "bpf/bench/generator.bpf.c", defines: [] },
+  { object: "lab-loss.o", source: "bpf/lab/loss.bpf.c", defines: [] },
 ];
 
 /** Any of the two hooks: they share every map. */
