@@ -158,6 +158,7 @@ test("fields are checked: what a type promises is there, and within its bounds",
     [8, '{"id":1,"method":"","body":null}'],
     [8, '{"id":1,"method":"a\\nb","body":null}'],
     [8, '{"id":1,"method":"get"}'],
+    [8, '{"id":1,"method":"get","body":[{"a":1e999}]}'],
     [9, '{"id":1,"status":99,"body":null}'],
     [9, '{"id":1,"status":"200","body":null}'],
   ];

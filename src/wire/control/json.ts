@@ -34,15 +34,24 @@ function depthOf(bytes: Uint8Array): number {
   return deepest;
 }
 
-/** Undefined when the bytes are not UTF-8, not JSON, or nested too deeply. */
+/** Undefined when the bytes are not UTF-8, not JSON, nested too deeply, or hold a number beyond a double. */
 export function decodeJson(bytes: Uint8Array): JsonValue | undefined {
   const text = depthOf(bytes) <= MAX_JSON_DEPTH ? decodeUtf8(bytes) : undefined;
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as JsonValue;
+    const value = JSON.parse(text) as JsonValue;
+    return hasFiniteNumbers(value) ? value : undefined;
   } catch {
     return undefined; // JSON.parse has no other way to say that the text is not JSON
   }
+}
+
+/** JSON can write 1e999, which becomes Infinity here and null when it is sent on. */
+function hasFiniteNumbers(value: JsonValue): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  return (
+    typeof value !== "object" || value === null || Object.values(value).every(hasFiniteNumbers)
+  );
 }
 
 export const encodeJson = (value: JsonValue): Uint8Array => encodeUtf8(JSON.stringify(value));
