@@ -51,34 +51,41 @@ static __noinline int knows_connection(frame_t *frame, struct packet *packet, st
 	return known;
 }
 
-/* Entry 0 … 3 of the slot's chain: the present owner and those before it. */
-static __always_inline __u16 chain_entry(__u32 slot, __u16 entry, __u32 k)
+/* Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is
+ * not in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there. */
+static __always_inline __u16 ask_next(__u32 slot, __u16 owner, __u32 k)
 {
-	struct former *former;
+	struct former *former = bpf_map_lookup_elem(&former_owners, &slot);
 
-	if (k == 0)
-		return entry & ABI_SLOT_OWNER;
-	if (!(entry & ABI_SLOT_HAS_FORMER))
+	if (!former)
 		return 0;
-	former = bpf_map_lookup_elem(&former_owners, &slot);
-	if (!former || k > ABI_FORMER_OWNERS)
+	if (owner == config.self)
+		return former->owner[0];
+	if (former->owner[0] == config.self)
+		return former->owner[1];
+	if (former->owner[1] == config.self)
+		return former->owner[2];
+	if (former->owner[2] == config.self)
 		return 0;
-	return former->owner[k - 1] & ABI_SLOT_OWNER;
+	return former->owner[k > 1]; /* entry max(k, 1); k is 0 … 2 */
 }
 
 static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow,
 					   __u32 slot, __u16 entry)
 {
-	__u16 owner = entry & ABI_SLOT_OWNER;
+	__u16 owner = entry & ABI_SLOT_OWNER, next = 0;
 	__u8 here = owner ? REASON_PASS_LOCAL : REASON_PASS_NO_OWNER;
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
-	__u16 next;
+	int mine = !owner || owner == config.self;
 
-	if (!packet->hop && owner && owner != config.self)
+	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
-	if (flow->protocol != PROTOCOL_TCP || flow->opening || k >= ABI_FORMER_OWNERS)
+	if (flow->protocol != PROTOCOL_TCP || flow->opening || k == ABI_FORMER_OWNERS)
 		return decide(here);
-	next = k == 0 && owner && owner != config.self ? owner : chain_entry(slot, entry, k + 1);
+	if (k == 0 && !mine)
+		next = owner;
+	else if (entry & ABI_SLOT_HAS_FORMER)
+		next = ask_next(slot, owner, k);
 	if (!next || next == config.self || knows_connection(frame, packet, flow))
 		return decide(here);
 	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .hop = k + 2 };
