@@ -8,34 +8,45 @@
 #include "hook.h"
 #include "packet.h"
 
-static __always_inline int emit(frame_t *frame, struct decision decision, __u32 bytes)
+static __always_inline int emit_drop(__u8 reason, __u32 bytes)
 {
-	__u32 id = decision.node, self = config.self;
-	struct node *node;
-	__u64 mac;
+	count(&counters, reason, bytes);
+	return VERDICT_DROP;
+}
 
-	if (decision.reason == REASON_DROP_ANNOUNCE || decision.reason == REASON_DROP_ORPHAN_FRAGMENT) {
-		count(&counters, decision.reason, bytes);
-		return VERDICT_DROP;
-	}
-	if (decision.group)
-		count(&group_counters, decision.group - 1, bytes);
-	if (decision.reason != REASON_FORWARD_OWNER && decision.reason != REASON_FORWARD_FORMER) {
-		count(&counters, decision.reason, bytes);
-		return VERDICT_PASS;
-	}
-	node = bpf_map_lookup_elem(&nodes, &id);
-	mac = node ? node->mac : 0;
-	if (unlikely(!mac)) {
-		count(&counters, REASON_DROP_NO_NEIGHBOUR, bytes);
-		return VERDICT_DROP;
-	}
-	if (decision.reason == REASON_FORWARD_OWNER)
+static __always_inline int emit_pass(__u8 reason, __u32 bytes)
+{
+	count(&counters, reason, bytes);
+	return VERDICT_PASS;
+}
+
+/* Frames to the slot's owner are counted by node only: the agent adds them up. */
+static __always_inline int emit_forward(frame_t *frame, __u8 reason, __u32 id, __u32 hop, __u32 bytes)
+{
+	struct node *node = bpf_map_lookup_elem(&nodes, &id);
+	__u64 mac = node ? node->mac : 0;
+	__u32 self = config.self;
+
+	if (unlikely(!mac))
+		return emit_drop(REASON_DROP_NO_NEIGHBOUR, bytes);
+	if (reason == REASON_FORWARD_OWNER)
 		count(&node_counters, id, bytes);
 	else
-		count(&counters, decision.reason, bytes);
-	return send_back(frame, mac | 0x5006ULL << 48,
-			 0x4e | (__u32)decision.hop << 8 | (self >> 8) << 16 | self << 24);
+		count(&counters, reason, bytes);
+	return send_back(frame, mac | 0x5006ULL << 48, 0x4e | hop << 8 | (self >> 8) << 16 | self << 24);
+}
+
+static __always_inline int emit(frame_t *frame, struct decision decision, __u32 bytes)
+{
+	__u8 reason = decision.reason;
+
+	if (decision.group)
+		count(&group_counters, decision.group - 1, bytes);
+	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER)
+		return emit_forward(frame, reason, decision.node, decision.hop, bytes);
+	if (reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_ORPHAN_FRAGMENT)
+		return emit_drop(reason, bytes);
+	return emit_pass(reason, bytes);
 }
 
 #endif

@@ -1,41 +1,94 @@
 /*
- * The short way: TCP or UDP over IPv4 without options or IPv6 without extension headers, whole packets, whose slot has
- * no former owners. One service lookup, one hash, one slot, one node; nothing is copied.
+ * The short way for the usual packet: TCP or UDP over IPv4 without options or IPv6 without extension headers, whole,
+ * for a slot without a chain to ask. Headers are read in place at fixed offsets; one lookup each for service, slot
+ * and node. Whatever does not fit goes to steer_any(), which decides the same.
  */
 #ifndef PANOPLY_FAST_H
 #define PANOPLY_FAST_H
 
 enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff };
 
-/* What follows the slot. Answers 0 when the chain of former owners has to be asked. */
-static __always_inline int finish(frame_t *frame, const struct service *service, __u16 entry, __u32 hop,
-				  __u32 bytes, int *verdict)
+/* Stages own and emit. */
+static __always_inline int settle(frame_t *frame, const struct service *service, __u32 hash, __u32 hop, __u32 bytes)
 {
-	struct decision decision = { .group = service->group + 1 };
+	__u32 slot, owner;
+	__u16 entry;
 
-	if (!hop && (entry & ABI_SLOT_OWNER) && (entry & ABI_SLOT_OWNER) != config.self) {
-		decision.reason = REASON_FORWARD_OWNER;
-		decision.node = entry & ABI_SLOT_OWNER;
-		decision.hop = 1;
-	} else if (entry == config.self) {
-		decision.reason = REASON_PASS_LOCAL;
-	} else {
-		return 0;
+	if (unlikely(!read_slot(service, hash, &slot, &entry)))
+		return steer_any(frame);
+	owner = entry & ABI_SLOT_OWNER;
+	if (likely(!hop && owner && owner != config.self)) {
+		count(&group_counters, service->group, bytes);
+		return emit_forward(frame, REASON_FORWARD_OWNER, owner, 1, bytes);
 	}
-	*verdict = emit(frame, decision, bytes);
-	return 1;
+	if (unlikely(entry != config.self))
+		return steer_any(frame);
+	count(&group_counters, service->group, bytes);
+	return emit_pass(REASON_PASS_LOCAL, bytes);
 }
 
-static __always_inline int transport_fits(const void *transport, __u8 protocol, __u32 length, const void *end)
+static __always_inline int has_transport(__u8 protocol, __u32 length)
 {
-	__u32 needed = protocol == PROTOCOL_TCP ? 20 : 8;
+	if (protocol == PROTOCOL_TCP)
+		return length >= 20;
+	return protocol == PROTOCOL_UDP && length >= 8;
+}
 
-	return (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) && length >= needed &&
-	       transport + sizeof(struct ports) <= end;
+static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
+{
+	struct ipv4_header *ip = data + ETHERNET_LENGTH;
+	struct ports *ports = data + IPV4_TRANSPORT;
+	__u32 bytes = frame_length(frame), length;
+	struct service *service;
+
+	if (unlikely((void *)(ports + 1) > end || ip->version_and_length != 0x45 ||
+		     ip->fragment & bpf_htons(IPV4_FRAGMENT_BITS)))
+		return steer_any(frame);
+	length = bpf_ntohs(ip->total_length);
+	if (unlikely(length > bytes - ETHERNET_LENGTH || length < sizeof(*ip) ||
+		     !has_transport(ip->protocol, length - sizeof(*ip)) || !admit(data)))
+		return steer_any(frame);
+	service = lookup4(ip->protocol, ip->destination, ports->destination);
+	if (!service)
+		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	return settle(frame, service, hash4(service, ip->source, ports->source), hop_of(*(__u32 *)(data + 6)),
+		      bytes);
+}
+
+static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
+{
+	struct ipv6_header *ip = data + ETHERNET_LENGTH;
+	struct ports *ports = data + IPV6_TRANSPORT;
+	__u32 bytes = frame_length(frame), length;
+	struct service *service;
+
+	if (unlikely((void *)(ports + 1) > end || (*(__u8 *)ip & 0xf0) != 0x60))
+		return steer_any(frame);
+	length = bpf_ntohs(ip->payload_length);
+	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) || !admit(data)))
+		return steer_any(frame);
+	service = lookup6(ip->next, &ip->destination, ports->destination);
+	if (!service)
+		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	return settle(frame, service, hash6(service, &ip->source, ports->source), hop_of(*(__u32 *)(data + 6)),
+		      bytes);
 }
 
 static __always_inline int steer(frame_t *frame)
 {
+	void *data, *end;
+	__be16 type;
+
+	make_readable(frame, IPV6_TRANSPORT + sizeof(struct ports));
+	data = (void *)(long)frame->data;
+	end = (void *)(long)frame->data_end;
+	if (unlikely(data + ETHERNET_LENGTH > end || has_hidden_tag(frame)))
+		return steer_any(frame);
+	type = *(__be16 *)(data + 12);
+	if (likely(type == bpf_htons(ETHERTYPE_IPV4)))
+		return steer_ipv4(frame, data, end);
+	if (type == bpf_htons(ETHERTYPE_IPV6))
+		return steer_ipv6(frame, data, end);
 	return steer_any(frame);
 }
 

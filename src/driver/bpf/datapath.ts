@@ -1,52 +1,28 @@
 // The packet program on one interface (B1, B2, B3, B5): loads or takes over what is there, publishes tables into
 // its maps, reads its counters. The interface keeps the program and the program keeps its maps, so forwarding
 // goes on when this process dies, and the next one finds everything through the interface: nothing is pinned.
-import { macBytes, type MacAddress } from "#base/address.ts";
-import type { NodeId, TableVersion } from "#base/ids.ts";
+import type { TableVersion } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { CONFIG, REASON_NAMES, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { REASON_NAMES } from "./abi.gen.ts";
 import { attach, detach, preferredHooks, PROGRAM_NAMES } from "./attachment.ts";
 import { CounterMaps } from "./counter-maps.ts";
 import { findNetdev, netdev, type Netdev } from "./netdev.ts";
 import { Predecessor } from "./predecessor.ts";
 import { LoadedObject } from "./program-loader.ts";
-import type { Capacities } from "./table-plan.ts";
+import {
+  constants,
+  counterFds,
+  mapCapacities,
+  sizesOf,
+  tableMapFds,
+  type Sizes,
+} from "./program-options.ts";
 import { TableWriter } from "./table-writer.ts";
 import { testRun } from "./test-run.ts";
 import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from "./types.ts";
 
 /** Frames above this do not fit into one buffer of native XDP. */
 const LARGEST_SINGLE_BUFFER_MTU = 3498;
-
-interface Sizes extends Capacities {
-  readonly fragments: number;
-}
-
-const sizesOf = (options: DatapathOptions): Sizes => ({
-  slots: Math.ceil((options.slotCapacity ?? 262_144) / SLOTS_PER_WORD) * SLOTS_PER_WORD,
-  services: options.serviceCapacity ?? 16_384,
-  vips: options.serviceCapacity ?? 16_384,
-  groups: options.groupCapacity ?? 4096,
-  fragments: options.fragmentCapacity ?? 4096,
-});
-
-const mapCapacities = (sizes: Sizes): Record<string, number> => ({
-  services4: sizes.services,
-  services6: sizes.services,
-  slots: sizes.slots / SLOTS_PER_WORD,
-  former_owners: sizes.slots,
-  vips: sizes.vips,
-  fragments: sizes.fragments,
-  group_counters: sizes.groups,
-});
-
-function constants(self: NodeId, mac: MacAddress, multiBuffer: boolean): Uint8Array {
-  const bytes = Buffer.alloc(CONFIG.size);
-  bytes.set(macBytes(mac), CONFIG.mac);
-  bytes.writeUInt32LE(self, CONFIG.self);
-  bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
-  return bytes;
-}
 
 /** With the predecessor's maps if all of them are as we would make them, otherwise with new ones. */
 function load(
@@ -92,23 +68,8 @@ export class Datapath {
     this.ifindex = found.ifindex;
     this.reused = found.reused;
     this.#object = object;
-    this.#tables = new TableWriter(
-      {
-        state: object.mapFd(".data.state"),
-        slots: object.mapFd("slots"),
-        former: object.mapFd("former_owners"),
-        nodes: object.mapFd("nodes"),
-        vips: object.mapFd("vips"),
-        services4: object.mapFd("services4"),
-        services6: object.mapFd("services6"),
-      },
-      sizes,
-    );
-    this.#counters = new CounterMaps({
-      counters: object.mapFd("counters"),
-      nodeCounters: object.mapFd("node_counters"),
-      groupCounters: object.mapFd("group_counters"),
-    });
+    this.#tables = new TableWriter(tableMapFds(object), sizes);
+    this.#counters = new CounterMaps(counterFds(object));
   }
 
   /**

@@ -1,0 +1,55 @@
+// What is set in the packet program before it is loaded: how large its maps are, and who it works for.
+import { macBytes, type MacAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
+import { CONFIG, SLOTS_PER_WORD } from "./abi.gen.ts";
+import type { CounterFds } from "./counter-maps.ts";
+import type { LoadedObject } from "./program-loader.ts";
+import type { Capacities } from "./table-plan.ts";
+import type { TableMapFds } from "./table-writer.ts";
+import type { DatapathOptions } from "./types.ts";
+
+export interface Sizes extends Capacities {
+  readonly fragments: number;
+}
+
+export const sizesOf = (options: DatapathOptions): Sizes => ({
+  slots: Math.ceil((options.slotCapacity ?? 262_144) / SLOTS_PER_WORD) * SLOTS_PER_WORD,
+  services: options.serviceCapacity ?? 16_384,
+  vips: options.serviceCapacity ?? 16_384,
+  groups: options.groupCapacity ?? 4096,
+  fragments: options.fragmentCapacity ?? 4096,
+});
+
+export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
+  services4: sizes.services,
+  services6: sizes.services,
+  slots: sizes.slots / SLOTS_PER_WORD,
+  former_owners: sizes.slots,
+  vips: sizes.vips,
+  fragments: sizes.fragments,
+  group_counters: sizes.groups,
+});
+
+export function constants(self: NodeId, mac: MacAddress, multiBuffer: boolean): Uint8Array {
+  const bytes = Buffer.alloc(CONFIG.size);
+  bytes.set(macBytes(mac), CONFIG.mac);
+  bytes.writeUInt32LE(self, CONFIG.self);
+  bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
+  return bytes;
+}
+
+export const tableMapFds = (object: LoadedObject): TableMapFds => ({
+  state: object.mapFd(".data.state"),
+  slots: object.mapFd("slots"),
+  former: object.mapFd("former_owners"),
+  nodes: object.mapFd("nodes"),
+  vips: object.mapFd("vips"),
+  services4: object.mapFd("services4"),
+  services6: object.mapFd("services6"),
+});
+
+export const counterFds = (object: LoadedObject): CounterFds => ({
+  counters: object.mapFd("counters"),
+  nodeCounters: object.mapFd("node_counters"),
+  groupCounters: object.mapFd("group_counters"),
+});
