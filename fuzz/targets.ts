@@ -1,0 +1,11 @@
+// Every decoder that is fuzzed.
+import type { Target } from "./target.ts";
+import { CLUSTER_TARGETS } from "./targets-cluster.ts";
+import { CONTROL_TARGETS } from "./targets-control.ts";
+import { FRAME_TARGETS } from "./targets-frames.ts";
+
+export const TARGETS: readonly Target[] = [
+  ...CLUSTER_TARGETS,
+  ...CONTROL_TARGETS,
+  ...FRAME_TARGETS,
+];
