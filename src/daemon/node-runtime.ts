@@ -100,6 +100,11 @@ export class NodeRuntime {
     return this.#options.store.current;
   }
 
+  /** Serial numbers, of the configuration and of the bundle. */
+  get #revoked(): string[] {
+    return [...this.#config.config.revoked, ...this.#options.identity.personality.security.revoked];
+  }
+
   get #isMaster(): boolean {
     return this.#view?.role === "master";
   }
@@ -107,7 +112,7 @@ export class NodeRuntime {
   #openWorld(): World {
     const { facts, self, state, identity, log } = this.#options;
     const { datapath, cluster } = this.#config.config;
-    const revoked = (): ReadonlySet<string> => revocationSet(this.#config.config.revoked);
+    const revoked = (): ReadonlySet<string> => revocationSet(this.#revoked);
     const hello = (): Hello => this.#hello();
     return {
       mac: facts.mac,
@@ -192,7 +197,7 @@ export class NodeRuntime {
         privateKey: identity.privateKeyPem,
         caCertificate: identity.caPem,
       },
-      revoked: config.revoked,
+      revoked: this.#revoked,
       leaseFd: this.#world.datapath.stateFd,
     };
   }
@@ -347,7 +352,7 @@ export class NodeRuntime {
       type: "config-changed",
       config: this.#config.version,
       admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
-      revoked: config.revoked,
+      revoked: this.#revoked,
       detection: config.detection,
     });
     this.#step({ type: "spec-changed", spec: clusterSpec(config) });
