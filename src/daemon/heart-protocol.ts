@@ -1,5 +1,6 @@
 // What the agent's main thread and the heart's thread tell each other (docs/adr/0002). Plain data that
 // structured cloning carries.
+import type { MessagePort } from "node:worker_threads";
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { ErrorCode } from "#base/error-codes.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
@@ -14,21 +15,22 @@ export interface HeartSettings {
     readonly address: IpAddress;
     readonly mac: MacAddress;
   };
-  readonly cluster: string;
   readonly interface: string;
   readonly port: number;
   /** Run the socket in this network namespace ("/run/netns/x"); otherwise in the process's own. */
   readonly netns?: string;
+  /** From the `started` event of the last run; keeps starts in order where the wall clock is not. */
+  readonly lastBoot?: bigint;
   /** The highest epoch ever seen here; the main thread keeps it over restarts. */
   readonly epoch: number;
   readonly config: ConfigVersion;
   readonly detection: Detection;
   readonly admitted: readonly AdmittedNode[];
   readonly credentials: Credentials;
-  /** Serial numbers of revoked certificates, upper-case hex as node:crypto prints them. */
+  /** Serial numbers of revoked certificates, hex. */
   readonly revoked: readonly string[];
-  /** A mappable array whose first 64 bits are the time (ns, CLOCK_MONOTONIC) until which this node answers for VIPs. */
-  readonly leaseFd?: number;
+  /** Datapath.stateFd: where the right to answer for the VIPs is renewed (docs/adr/0003). */
+  readonly stateFd?: number;
 }
 
 export interface Credentials {
@@ -65,6 +67,17 @@ export type HeartCommand =
   /** Says goodbye, so that the others act at once; `left` follows. */
   | { readonly type: "leave" };
 
+/** What the thread is started with. */
+export interface HeartStart {
+  readonly settings: HeartSettings;
+  /** Commands come in and events go out here; `stop` is the only command that is not a HeartCommand. */
+  readonly port: MessagePort;
+  /** Written by the main thread after each command, so that it is read at once. */
+  readonly wakeFd: number;
+}
+
+export type HeartOrder = HeartCommand | { readonly type: "stop" };
+
 /** What the machine decided and the main thread has to know. */
 export type MembershipEvent = Exclude<Effect, { type: "send" | "ignored" }>;
 
@@ -79,10 +92,12 @@ export interface HeartCounters {
   readonly worstDelayMs: number;
 }
 
+export type Scheduling = "real-time" | "raised" | "ordinary";
+
 export type HeartEvent =
   | MembershipEvent
   /** The socket is open; `scheduling` is what the kernel granted. */
-  | { readonly type: "started"; readonly scheduling: "real-time" | "raised" | "ordinary" }
+  | { readonly type: "started"; readonly scheduling: Scheduling; readonly boot: bigint }
   /** About once a second. */
   | { readonly type: "counters"; readonly counters: HeartCounters }
   /** The thread has ended because of this; membership is over. */

@@ -1,10 +1,91 @@
-// The main thread's end of the heart (docs/adr/0002).
-import type { HeartCommand, HeartEvent, HeartSettings } from "./heart-protocol.ts";
+// The main thread's end of the heart (docs/adr/0002): starts the thread, passes commands in and events out.
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { PanError } from "#base/error-codes.ts";
+import { check, libc } from "#driver/libc.ts";
+import type {
+  HeartCommand,
+  HeartEvent,
+  HeartOrder,
+  HeartSettings,
+  HeartStart,
+} from "./heart-protocol.ts";
 
-export declare class Heart {
-  /** Starts the thread; resolves when its socket is open. Throws PanError. */
-  static start(settings: HeartSettings, onEvent: (event: HeartEvent) => void): Promise<Heart>;
-  command(command: HeartCommand): void;
+const EFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
+const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+
+export class Heart {
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #wakeFd: number;
+  readonly #ended: Promise<void>;
+  #running = true;
+
+  private constructor(settings: HeartSettings) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#wakeFd = check(libc.eventfd(0, EFD_NONBLOCK_CLOEXEC), "make an eventfd");
+    const start: HeartStart = { settings, port: port2, wakeFd: this.#wakeFd };
+    this.#worker = new Worker(new URL("./heart-worker.ts", import.meta.url), {
+      workerData: start,
+      transferList: [port2],
+      name: "heart",
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once("exit", () => {
+        this.#running = false;
+        libc.close(this.#wakeFd);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Starts the thread; resolves when its socket is open. Rejects with a PanError: PAN_INTERFACE_MISSING,
+   * PAN_AGENT_RUNNING, PAN_SYSCALL. A later failure comes as the event `failed`.
+   */
+  static async start(
+    settings: HeartSettings,
+    onEvent: (event: HeartEvent) => void,
+  ): Promise<Heart> {
+    const heart = new Heart(settings);
+    await new Promise<void>((resolve, reject) => {
+      let started = false;
+      const failed = (event: Extract<HeartEvent, { type: "failed" }>): void => {
+        if (started) onEvent(event);
+        else reject(new PanError(event.code, event.message));
+      };
+      heart.#port.on("message", (event: HeartEvent) => {
+        if (event.type === "failed") return failed(event);
+        onEvent(event);
+        if (event.type !== "started") return;
+        started = true;
+        resolve();
+      });
+      heart.#worker.once("error", (error) => {
+        failed({
+          type: "failed",
+          code: "PAN_SYSCALL",
+          message: `The heart stopped: ${error.message}`,
+        });
+      });
+    });
+    return heart;
+  }
+
+  command(command: HeartCommand): void {
+    this.#order(command);
+  }
+
+  #order(order: HeartOrder): void {
+    if (!this.#running) return;
+    this.#port.postMessage(order, []);
+    libc.write(this.#wakeFd, ONE, ONE.byteLength);
+  }
+
   /** Ends the thread without a goodbye (send `leave` first for one). */
-  stop(): Promise<void>;
+  async stop(): Promise<void> {
+    this.#order({ type: "stop" });
+    await this.#ended;
+    this.#port.close();
+  }
 }

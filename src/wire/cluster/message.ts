@@ -16,17 +16,28 @@ export interface Nonce {
   readonly request: number;
 }
 
-export type RefusalReason =
-  | "not-admitted" // not in the cluster's list of nodes
-  | "certificate" // not issued by the cluster's CA, expired, or not for this id and address
-  | "revoked"
-  | "duplicate" // another machine with this id or address is a member
-  | "full";
+/** In the order of their numbers on the wire. */
+export const REFUSAL_REASONS = [
+  "not-admitted", // not in the cluster's list of nodes
+  "certificate", // not issued by the cluster's CA, expired, or not for this id and address
+  "revoked",
+  "duplicate", // another machine with this id or address is a member
+  "full",
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
-export type ExitReason =
-  | "not-a-member" // keepalives from a node that was not admitted, or was given up (A6)
-  | "configuration" // runs another configuration version than the cluster (A4)
-  | "refused"; // certificate revoked, or no longer in the configuration
+/** In the order of their numbers on the wire. */
+export const EXIT_REASONS = [
+  "not-a-member", // keepalives from a node that was not admitted, or was given up (A6)
+  "configuration", // runs another configuration version than the cluster (A4)
+  "refused", // certificate revoked, or no longer in the configuration
+] as const;
+export type ExitReason = (typeof EXIT_REASONS)[number];
+
+/** Most members of a cluster. */
+export const MAX_ROSTER = 512;
+/** Entries of a member list that fit into one datagram, IPv4 or IPv6. */
+export const ROSTER_PART = 48;
 
 /** A2: may I join? Proof of identity travels with every discovery message. */
 export interface JoinRequest {

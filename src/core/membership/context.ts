@@ -1,0 +1,184 @@
+// What all phases of membership share: who we are, what the configuration says, and the way out for effects.
+import type { IpAddress } from "#base/address.ts";
+import { NO_NODE, NO_TABLES, sameConfig, type ConfigVersion, type NodeId } from "#base/ids.ts";
+import type { TableVersion } from "#base/ids.ts";
+import type { Instant } from "#base/time.ts";
+import type { Message, Nonce } from "#wire/cluster/message.ts";
+import type {
+  AdmittedNode,
+  Detection,
+  Effect,
+  Ignored,
+  MembershipSettings,
+  Received,
+} from "./protocol.ts";
+import { secondaryOf } from "./roster.ts";
+import type { Departure, Member, View } from "./types.ts";
+
+/** One of joining, admitted, offering, following, orphaned, governing. */
+export interface Phase {
+  readonly deadline: Instant | undefined;
+  received(now: Instant, received: Received): void;
+  deadlineReached(now: Instant): void;
+  /** Configuration, key or tables of the context have changed. */
+  settingsChanged(now: Instant, what: "config" | "key" | "tables"): void;
+  portUnreachable(now: Instant, address: IpAddress): void;
+  /** This node itself did not run for so long after its deadline. */
+  stalled(now: Instant, lateMs: number): void;
+  /** Last words before the node leaves. */
+  leave(): void;
+}
+
+/** A master that is gone, and who is left to replace it (A12). */
+export interface Succession {
+  readonly master: Member;
+  readonly reason: Departure;
+  /** Of the last view, the master included. */
+  readonly members: readonly Member[];
+}
+
+/** How phases follow each other; each call replaces the present phase. */
+export interface Transitions {
+  /** @param waitMs before the first join request */
+  joining(now: Instant, waitMs: number): void;
+  admitted(now: Instant, master: Member): void;
+  offering(now: Instant, succession: Succession | undefined): void;
+  following(now: Instant, master: Received, members: readonly Member[]): void;
+  /** @param offer of a candidate that this node agrees with, if it has received one */
+  orphaned(now: Instant, succession: Succession, offer: Received | undefined): void;
+  governing(now: Instant, survivors: readonly Member[], succession: Succession | undefined): void;
+}
+
+export class Context {
+  readonly become: Transitions;
+  readonly self: Member;
+  readonly boot: bigint;
+  config: ConfigVersion;
+  admitted: ReadonlyMap<NodeId, AdmittedNode>;
+  detection: Detection;
+  /** Highest epoch seen. */
+  epoch: number;
+  tables: TableVersion = NO_TABLES;
+  hasKey = false;
+  joinsHeld = false;
+  view: View;
+  #request = 0;
+  #sequence = 0;
+  #effects: Effect[] = [];
+
+  constructor(settings: MembershipSettings, become: Transitions) {
+    this.become = become;
+    this.self = settings.self;
+    this.boot = settings.boot;
+    this.config = settings.config;
+    this.admitted = byId(settings.admitted);
+    this.detection = settings.detection;
+    this.epoch = settings.epoch;
+    this.view = this.#emptyView("joining");
+  }
+
+  emit(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  ignore(reason: Ignored): void {
+    this.emit({ type: "ignored", reason });
+  }
+
+  send(to: IpAddress | "everyone", message: Message): void {
+    this.emit({ type: "send", to, message });
+  }
+
+  takeEffects(): Effect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  sawEpoch(epoch: number): void {
+    this.epoch = Math.max(this.epoch, epoch);
+  }
+
+  nextRequest(): number {
+    this.#request += 1;
+    return this.#request;
+  }
+
+  /** Of keepalives, in whatever role; strictly rising as long as the node runs (A11). */
+  nextSequence(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+
+  /** Whether an answer is to a question asked since `firstRequest`. */
+  isOurs(nonce: Nonce, firstRequest: number): boolean {
+    return (
+      nonce.boot === this.boot && nonce.request >= firstRequest && nonce.request <= this.#request
+    );
+  }
+
+  /** Without a master: alone, whatever is going on. */
+  publishAlone(role: "joining" | "offering"): void {
+    this.publish(this.#emptyView(role));
+  }
+
+  publish(view: View): void {
+    if (sameView(this.view, view)) return;
+    this.view = view;
+    this.emit({ type: "view-changed", view });
+  }
+
+  #emptyView(role: "joining" | "offering"): View {
+    return {
+      role,
+      epoch: this.epoch,
+      master: NO_NODE,
+      secondary: NO_NODE,
+      members: [],
+      keepaliveIntervalMs: this.detection.intervalMs,
+      config: this.config,
+      tables: NO_TABLES,
+    };
+  }
+}
+
+export const byId = (nodes: readonly AdmittedNode[]): ReadonlyMap<NodeId, AdmittedNode> =>
+  new Map(nodes.map((node) => [node.id, node]));
+
+interface Cluster {
+  readonly role: "member" | "master";
+  readonly epoch: number;
+  readonly master: NodeId;
+  /** Sorted by address. */
+  readonly members: readonly Member[];
+  readonly keepaliveIntervalMs: number;
+  readonly config: ConfigVersion;
+  readonly tables: TableVersion;
+}
+
+export const viewOf = (cluster: Cluster): View => ({
+  ...cluster,
+  secondary: secondaryOf(cluster.members, cluster.master),
+});
+
+function sameView(a: View, b: View): boolean {
+  return (
+    a.role === b.role &&
+    a.epoch === b.epoch &&
+    a.master === b.master &&
+    a.keepaliveIntervalMs === b.keepaliveIntervalMs &&
+    sameConfig(a.config, b.config) &&
+    sameTables(a.tables, b.tables) &&
+    sameMembers(a.members, b.members)
+  );
+}
+
+const sameTables = (a: TableVersion, b: TableVersion): boolean =>
+  a.epoch === b.epoch && a.counter === b.counter && a.master === b.master;
+
+const sameMembers = (a: readonly Member[], b: readonly Member[]): boolean =>
+  a.length === b.length &&
+  a.every((member, index) => {
+    const other = b[index];
+    return member.id === other?.id && member.mac === other.mac && member.address === other.address;
+  });

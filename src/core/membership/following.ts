@@ -1,0 +1,216 @@
+// Following: a member under a master (A6, A7, A11, A12). Says that it lives, and watches that the master does.
+import type { IpAddress } from "#base/address.ts";
+import { type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
+import { after, earliest, type Instant } from "#base/time.ts";
+import { assert } from "#base/assert.ts";
+import type { ExitRequest, MasterKeepalive, Offer } from "#wire/cluster/message.ts";
+import { REJOIN_MS } from "./admitted.ts";
+import { type Context, type Phase, viewOf } from "./context.ts";
+import { LossEstimate } from "./loss-estimate.ts";
+import type { Received } from "./protocol.ts";
+import { byAddress, RosterAssembly } from "./roster.ts";
+import { Silence } from "./silence.ts";
+import type { Departure, Member } from "./types.ts";
+
+/** So many members answer a candidate that alone misses the master; more would only be noise. */
+const OBJECTORS = 3;
+/** A member that the master does not list any more asks to join, should the exit request have been lost. */
+export const UNLISTED_MS = 500;
+
+export class Following implements Phase {
+  readonly #context: Context;
+  readonly #master: Member;
+  readonly #silence: Silence;
+  readonly #loss = new LossEstimate();
+  #last: MasterKeepalive;
+  #members: readonly Member[];
+  #roster = new RosterAssembly();
+  #keepaliveAt: Instant;
+  #unlistedSince: Instant | undefined;
+  #wanted: ConfigVersion | undefined;
+
+  constructor(context: Context, now: Instant, received: Received, members: readonly Member[]) {
+    const { message, sender, from } = received;
+    assert(message.type === "master-keepalive", "a master is followed when its keepalive comes");
+    this.#context = context;
+    const listed = members.find(({ id }) => id === sender);
+    this.#master = listed ?? { id: sender, address: from, mac: context.self.mac };
+    this.#members = members;
+    this.#last = message;
+    this.#silence = new Silence(message.detectionMs, received.at);
+    this.#keepaliveAt = now;
+  }
+
+  begin(now: Instant, keepalive: MasterKeepalive): void {
+    this.#heardKeepalive(now, keepalive);
+    this.#sendKeepalive(now);
+  }
+
+  get deadline(): Instant | undefined {
+    return earliest(this.#keepaliveAt, this.#silence.deadline);
+  }
+
+  get #intervalMs(): number {
+    return this.#last.detectionMs / this.#last.perInterval;
+  }
+
+  deadlineReached(now: Instant): void {
+    if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
+    if (this.#unlistedSince !== undefined && now >= after(this.#unlistedSince, UNLISTED_MS)) {
+      return this.#context.become.joining(now, 0);
+    }
+    switch (this.#silence.check(now)) {
+      case "waiting":
+        return;
+      case "probe":
+        return this.#context.send(this.#master.address, { type: "probe" });
+      case "expired":
+        return this.#lose(now, "silent", undefined);
+    }
+  }
+
+  #lose(now: Instant, reason: Departure, offer: Received | undefined): void {
+    const members = this.#members;
+    this.#context.become.orphaned(now, { master: this.#master, reason, members }, offer);
+  }
+
+  #sendKeepalive(now: Instant): void {
+    const { config, tables, self } = this.#context;
+    this.#keepaliveAt = after(now, this.#intervalMs);
+    this.#context.send(this.#master.address, {
+      type: "member-keepalive",
+      sequence: this.#context.nextSequence(),
+      master: this.#master.id,
+      config,
+      tables,
+      perInterval: this.#loss.perInterval,
+      mac: self.mac,
+    });
+  }
+
+  received(now: Instant, received: Received): void {
+    const { message, sender } = received;
+    const fromMaster = sender === this.#master.id;
+    switch (message.type) {
+      case "master-keepalive":
+        if (!fromMaster) return this.#otherMaster(now, received, message);
+        this.#silence.heard(received.at);
+        return this.#heardKeepalive(now, message);
+      case "probe":
+        if (fromMaster) this.#sendKeepalive(now);
+        return;
+      case "offer":
+        return this.#offered(now, received, message);
+      case "exit-request":
+        if (!fromMaster) return this.#context.ignore("unexpected");
+        return this.#toldToLeave(now, sender, message);
+      case "goodbye":
+        if (fromMaster) this.#lose(now, "left", undefined);
+        return;
+      case "other-master-exists":
+        this.#context.sawEpoch(message.epoch);
+        return;
+      case "join-request":
+      case "join-accepted":
+      case "join-refused":
+      case "join-wait":
+      case "offer-accepted":
+      case "member-keepalive":
+        return; // for a master, or for a node that wants to join
+    }
+  }
+
+  #heardKeepalive(now: Instant, keepalive: MasterKeepalive): void {
+    this.#context.sawEpoch(keepalive.epoch);
+    this.#last = keepalive;
+    this.#loss.received(keepalive.sequence);
+    this.#silence.intervalMs = keepalive.detectionMs;
+    this.#keepaliveAt = earliest(this.#keepaliveAt, after(now, this.#intervalMs)) ?? now;
+    const members = this.#roster.add(keepalive);
+    if (members !== undefined) {
+      const listed = members.some(({ id }) => id === this.#context.self.id);
+      this.#unlistedSince = listed ? undefined : (this.#unlistedSince ?? now);
+      if (listed) this.#members = members;
+    }
+    this.#publish();
+    this.#compareConfig(keepalive.config);
+  }
+
+  #publish(): void {
+    const { epoch, config, tables } = this.#last;
+    this.#context.publish(
+      viewOf({
+        role: "member",
+        epoch,
+        master: this.#master.id,
+        members: this.#members,
+        keepaliveIntervalMs: this.#intervalMs,
+        config,
+        tables,
+      }),
+    );
+  }
+
+  /** Asks once for each new version: the main thread may be getting it already (A4). */
+  #compareConfig(version: ConfigVersion): void {
+    if (sameConfig(version, this.#context.config)) {
+      this.#wanted = undefined;
+      return;
+    }
+    if (this.#wanted !== undefined && sameConfig(version, this.#wanted)) return;
+    this.#wanted = version;
+    this.#context.emit({ type: "config-wanted", version, from: this.#master.id });
+  }
+
+  /** Follows whoever was elected later and lists this node; two masters settle the rest themselves (A5). */
+  #otherMaster(now: Instant, received: Received, keepalive: MasterKeepalive): void {
+    this.#context.sawEpoch(keepalive.epoch);
+    const listed = keepalive.members.some(({ id }) => id === this.#context.self.id);
+    if (!listed || keepalive.epoch <= this.#last.epoch) return;
+    const members = new RosterAssembly().add(keepalive) ?? this.#members;
+    this.#context.become.following(now, received, members);
+  }
+
+  /** A12: agrees with a candidate that misses the same master, and tells it when the master lives. */
+  #offered(now: Instant, received: Received, offer: Offer): void {
+    this.#context.sawEpoch(offer.epoch);
+    if (offer.silent !== this.#master.id) return; // the master itself objects
+    if (this.#silence.isDoubtful(now)) return this.#lose(now, "silent", received);
+    const others = this.#members.filter(
+      ({ id }) => id !== this.#master.id && id !== received.sender,
+    );
+    const rank = others.sort(byAddress).findIndex(({ id }) => id === this.#context.self.id);
+    if (rank >= OBJECTORS) return;
+    this.#context.send(received.from, {
+      type: "other-master-exists",
+      master: this.#master.id,
+      epoch: this.#last.epoch,
+      config: this.#last.config,
+      members: this.#last.memberCount,
+    });
+  }
+
+  #toldToLeave(now: Instant, from: NodeId, { reason, config }: ExitRequest): void {
+    if (reason === "configuration") {
+      this.#context.emit({ type: "config-wanted", version: config, from });
+    }
+    this.#context.become.joining(now, REJOIN_MS);
+  }
+
+  settingsChanged(now: Instant, _what: "config" | "key" | "tables"): void {
+    this.#sendKeepalive(now); // the master learns at once what is in force here
+  }
+
+  portUnreachable(now: Instant, address: IpAddress): void {
+    if (address !== this.#master.address || !this.#silence.isProbing(now)) return;
+    this.#lose(now, "agent-down", undefined);
+  }
+
+  stalled(now: Instant, _lateMs: number): void {
+    this.#silence.excuse(now);
+  }
+
+  leave(): void {
+    for (let i = 0; i < 2; i++) this.#context.send(this.#master.address, { type: "goodbye" });
+  }
+}

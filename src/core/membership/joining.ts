@@ -1,0 +1,153 @@
+// Joining: asks whether there is a master, and becomes a candidate when nobody answers (A2, A3, A4).
+import type { IpAddress } from "#base/address.ts";
+import { NO_NODE } from "#base/ids.ts";
+import { after, type Instant } from "#base/time.ts";
+import type {
+  ExitRequest,
+  JoinAccepted,
+  JoinRefused,
+  JoinWait,
+  Offer,
+} from "#wire/cluster/message.ts";
+import { outranks } from "./candidate.ts";
+import type { Context, Phase } from "./context.ts";
+import type { Received } from "./protocol.ts";
+
+/** Between join requests as long as nobody answers. */
+export const ASK_EVERY_MS = 50;
+/** Unanswered requests before the node offers itself. */
+export const ASK_TIMES = 3;
+/** A refused node asks again: the operator may have admitted it meanwhile. */
+export const REFUSED_RETRY_MS = 1000;
+/** While the main thread fetches the configuration; `config-changed` ends the wait. */
+export const CONFIG_RETRY_MS = 500;
+const SHORTEST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 5000;
+
+export class Joining implements Phase {
+  readonly #context: Context;
+  #askAt: Instant;
+  #asked = 0;
+  #firstRequest = Number.POSITIVE_INFINITY;
+
+  constructor(context: Context, now: Instant, waitMs: number) {
+    this.#context = context;
+    this.#askAt = after(now, waitMs);
+    context.publishAlone("joining");
+  }
+
+  get deadline(): Instant {
+    return this.#askAt;
+  }
+
+  deadlineReached(now: Instant): void {
+    if (now < this.#askAt) return;
+    if (this.#asked >= ASK_TIMES) {
+      this.#context.become.offering(now, undefined);
+      return;
+    }
+    this.#ask(now);
+  }
+
+  #ask(now: Instant): void {
+    const { epoch, config, self } = this.#context;
+    const request = this.#context.nextRequest();
+    this.#firstRequest = Math.min(this.#firstRequest, request);
+    this.#asked += 1;
+    this.#askAt = after(now, ASK_EVERY_MS);
+    this.#context.send("everyone", {
+      type: "join-request",
+      request,
+      epoch,
+      config,
+      mac: self.mac,
+    });
+  }
+
+  /** Somebody is in charge, so this node does not offer itself. */
+  #wait(now: Instant, waitMs: number): void {
+    this.#asked = 0;
+    this.#askAt = after(now, waitMs);
+  }
+
+  received(now: Instant, received: Received): void {
+    const { message } = received;
+    switch (message.type) {
+      case "join-accepted":
+        return this.#accepted(now, received, message);
+      case "join-refused":
+        return this.#refused(now, received, message);
+      case "join-wait":
+        return this.#toldToWait(now, message);
+      case "exit-request":
+        return this.#toldToLeave(now, received, message);
+      case "offer":
+        return this.#offered(now, received, message);
+      case "other-master-exists":
+      case "master-keepalive":
+        this.#context.sawEpoch(message.epoch);
+        if (this.#asked >= ASK_TIMES) this.#wait(now, ASK_EVERY_MS);
+        return;
+      case "join-request":
+      case "offer-accepted":
+      case "member-keepalive":
+      case "probe":
+      case "goodbye":
+        return; // meant for a master, or for nobody in particular
+    }
+  }
+
+  #accepted(now: Instant, received: Received, message: JoinAccepted): void {
+    if (!this.#context.isOurs(message.nonce, this.#firstRequest)) {
+      return this.#context.ignore("unexpected");
+    }
+    const { sender, from } = received;
+    this.#context.sawEpoch(message.epoch);
+    this.#context.emit({ type: "admitted-by", master: sender, address: from });
+    this.#context.become.admitted(now, { id: sender, address: from, mac: this.#context.self.mac });
+  }
+
+  #refused(now: Instant, { sender }: Received, { nonce, reason }: JoinRefused): void {
+    if (!this.#context.isOurs(nonce, this.#firstRequest)) {
+      return this.#context.ignore("unexpected");
+    }
+    if (reason === "duplicate") {
+      const { address } = this.#context.self;
+      this.#context.emit({ type: "address-conflict", address, stayingOut: true });
+    } else this.#context.emit({ type: "refused", by: sender, reason });
+    this.#wait(now, REFUSED_RETRY_MS);
+  }
+
+  #toldToWait(now: Instant, { nonce, retryMs }: JoinWait): void {
+    if (!this.#context.isOurs(nonce, this.#firstRequest)) {
+      return this.#context.ignore("unexpected");
+    }
+    this.#wait(now, Math.min(Math.max(retryMs, SHORTEST_WAIT_MS), LONGEST_WAIT_MS));
+  }
+
+  /** A4: the cluster runs another configuration. */
+  #toldToLeave(now: Instant, { sender }: Received, { reason, config }: ExitRequest): void {
+    if (reason !== "configuration") return;
+    this.#context.emit({ type: "config-wanted", version: config, from: sender });
+    this.#wait(now, CONFIG_RETRY_MS);
+  }
+
+  /** Stands by for a better candidate, or for the heir of a cluster; competes with a worse one at once. */
+  #offered(now: Instant, received: Received, offer: Offer): void {
+    const { detection, self, config } = this.#context;
+    this.#context.sawEpoch(offer.epoch);
+    const rival = { config: offer.config, address: received.from };
+    if (offer.silent !== NO_NODE || outranks(rival, { config, address: self.address })) {
+      return this.#wait(now, detection.offerMs + ASK_EVERY_MS);
+    }
+    this.#context.become.offering(now, undefined);
+  }
+
+  settingsChanged(now: Instant, what: "config" | "key" | "tables"): void {
+    if (what === "config") this.#wait(now, 0);
+  }
+
+  portUnreachable(_now: Instant, _address: IpAddress): void {}
+  stalled(_now: Instant, _lateMs: number): void {}
+  leave(): void {}
+}

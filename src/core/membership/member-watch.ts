@@ -1,0 +1,33 @@
+// What the master keeps of one member: how well it hears it, and since when it does not.
+import type { Instant } from "#base/time.ts";
+import type { MemberKeepalive } from "#wire/cluster/message.ts";
+import { keepalivesPerInterval, INITIAL_LOSS, LossEstimate } from "./loss-estimate.ts";
+import { Silence } from "./silence.ts";
+import type { Member } from "./types.ts";
+
+export class MemberWatch {
+  readonly member: Member;
+  /** Which start of the node is the member. */
+  boot: bigint | undefined;
+  readonly silence: Silence;
+  readonly #loss = new LossEstimate();
+  #wanted = keepalivesPerInterval(INITIAL_LOSS);
+
+  /** @param boot unknown for a survivor of the view before, until it is heard */
+  constructor(member: Member, boot: bigint | undefined, intervalMs: number, now: Instant) {
+    this.member = member;
+    this.boot = boot;
+    this.silence = new Silence(intervalMs, now);
+  }
+
+  heard(at: Instant, keepalive: MemberKeepalive): void {
+    this.silence.heard(at);
+    this.#loss.received(keepalive.sequence);
+    this.#wanted = keepalive.perInterval;
+  }
+
+  /** Keepalives per detection interval that this member needs, in either direction (A17). */
+  get perInterval(): number {
+    return Math.max(this.#loss.perInterval, this.#wanted);
+  }
+}

@@ -1,0 +1,139 @@
+// Orphaned: a member whose master is gone (A12). The remaining members offer themselves in the order of their
+// addresses, each a little later than the one before, so that normally only the secondary does and
+// everybody agrees. To the rest of the node nothing happens until the new master lists this member.
+import type { IpAddress } from "#base/address.ts";
+import { after, earliest, type Instant } from "#base/time.ts";
+import type { MasterKeepalive, Offer } from "#wire/cluster/message.ts";
+import { outranks } from "./candidate.ts";
+import type { Context, Phase, Succession } from "./context.ts";
+import type { Received } from "./protocol.ts";
+import { byAddress, RosterAssembly } from "./roster.ts";
+import type { Member } from "./types.ts";
+
+/** By how much each further heir waits longer for the offer of the one before. */
+export const STAGGER_MS = 50;
+/** Beyond the time of an offer: until the candidate's first keepalive must have come. */
+export const PATIENCE_MS = 150;
+
+interface Chosen {
+  readonly sender: Member["id"];
+  readonly config: Offer["config"];
+  readonly address: IpAddress;
+}
+
+export class Orphaned implements Phase {
+  readonly #context: Context;
+  readonly #succession: Succession;
+  /** Those that may still become master, in order. */
+  #heirs: readonly Member[];
+  #chosen: Chosen | undefined;
+  #offerAt: Instant | undefined;
+  #giveUpAt: Instant | undefined;
+  #roster = new RosterAssembly();
+  #listedBy: Member["id"] | undefined;
+
+  constructor(context: Context, now: Instant, succession: Succession) {
+    this.#context = context;
+    this.#succession = succession;
+    this.#heirs = succession.members
+      .filter(({ id }) => id !== succession.master.id)
+      .sort(byAddress);
+    this.#offerAt = this.#turn(now);
+  }
+
+  #turn(now: Instant): Instant {
+    const rank = this.#heirs.findIndex(({ id }) => id === this.#context.self.id);
+    return after(now, Math.max(rank, 0) * STAGGER_MS);
+  }
+
+  get deadline(): Instant | undefined {
+    return earliest(this.#offerAt, this.#giveUpAt);
+  }
+
+  /** The first in line does not wait. */
+  begin(now: Instant, offer: Received | undefined): void {
+    if (offer?.message.type === "offer") this.#offered(now, offer, offer.message);
+    else this.deadlineReached(now);
+  }
+
+  deadlineReached(now: Instant): void {
+    if (this.#giveUpAt !== undefined && now >= this.#giveUpAt) this.#giveUp(now);
+    if (this.#offerAt !== undefined && now >= this.#offerAt) {
+      this.#context.become.offering(now, this.#succession);
+    }
+  }
+
+  /** The candidate is gone as well. */
+  #giveUp(now: Instant): void {
+    this.#heirs = this.#heirs.filter(({ id }) => id !== this.#chosen?.sender);
+    this.#chosen = undefined;
+    this.#giveUpAt = undefined;
+    this.#offerAt = this.#turn(now);
+  }
+
+  received(now: Instant, received: Received): void {
+    const { message } = received;
+    switch (message.type) {
+      case "offer":
+        this.#context.sawEpoch(message.epoch);
+        if (message.silent === this.#succession.master.id) this.#offered(now, received, message);
+        return;
+      case "master-keepalive":
+        return this.#heardMaster(now, received, message);
+      case "other-master-exists":
+        this.#context.sawEpoch(message.epoch);
+        return this.#context.become.joining(now, 0);
+      case "exit-request":
+        return this.#context.become.joining(now, 0);
+      case "join-request":
+      case "join-accepted":
+      case "join-refused":
+      case "join-wait":
+      case "offer-accepted":
+      case "member-keepalive":
+      case "probe":
+      case "goodbye":
+        return;
+    }
+  }
+
+  #offered(now: Instant, { sender, from, boot }: Received, offer: Offer): void {
+    const candidate = { sender, config: offer.config, address: from };
+    if (this.#chosen !== undefined && outranks(this.#chosen, candidate)) return;
+    this.#chosen = candidate;
+    this.#offerAt = undefined;
+    this.#giveUpAt = after(now, this.#context.detection.offerMs + PATIENCE_MS);
+    const { epoch, config, self } = this.#context;
+    this.#context.send(from, {
+      type: "offer-accepted",
+      nonce: { boot, request: offer.request },
+      epoch,
+      config,
+      mac: self.mac,
+    });
+  }
+
+  /** The old master after all, or the new one. */
+  #heardMaster(now: Instant, received: Received, message: MasterKeepalive): void {
+    const isNew = message.epoch > this.#context.view.epoch;
+    this.#context.sawEpoch(message.epoch);
+    if (received.sender === this.#succession.master.id) {
+      return this.#context.become.following(now, received, this.#succession.members);
+    }
+    if (!isNew) return;
+    if (this.#listedBy !== received.sender) {
+      this.#listedBy = received.sender;
+      this.#roster = new RosterAssembly();
+    }
+    const members = this.#roster.add(message);
+    if (members === undefined) return;
+    const listed = members.some(({ id }) => id === this.#context.self.id);
+    if (listed) this.#context.become.following(now, received, members);
+    else this.#context.become.joining(now, 0);
+  }
+
+  settingsChanged(_now: Instant, _what: "config" | "key" | "tables"): void {}
+  portUnreachable(_now: Instant, _address: IpAddress): void {}
+  stalled(_now: Instant, _lateMs: number): void {}
+  leave(): void {}
+}

@@ -1,0 +1,43 @@
+// The member list: in order, cut into parts that fit a datagram, and put together again (A7).
+import { compareIp } from "#base/address.ts";
+import { NO_NODE, type NodeId } from "#base/ids.ts";
+import { MAX_ROSTER, type MasterKeepalive, ROSTER_PART } from "#wire/cluster/message.ts";
+import type { Member } from "./types.ts";
+
+export const byAddress = (a: Member, b: Member): number => compareIp(a.address, b.address);
+
+/** The member that takes over when the master dies: the lowest address after the master's. */
+export const secondaryOf = (members: readonly Member[], master: NodeId): NodeId =>
+  members.filter(({ id }) => id !== master).sort(byAddress)[0]?.id ?? NO_NODE;
+
+export interface RosterPart {
+  readonly offset: number;
+  readonly members: readonly Member[];
+}
+
+export function rosterParts(members: readonly Member[]): RosterPart[] {
+  const parts: RosterPart[] = [];
+  for (let offset = 0; offset < members.length; offset += ROSTER_PART) {
+    parts.push({ offset, members: members.slice(offset, offset + ROSTER_PART) });
+  }
+  return parts;
+}
+
+/** Collects the parts of one version of the list. */
+export class RosterAssembly {
+  #roster = -1;
+  #parts = new Map<number, readonly Member[]>();
+
+  /** The whole list, sorted by address, when this part completed it; undefined as long as parts are missing. */
+  add(part: MasterKeepalive): readonly Member[] | undefined {
+    if (part.memberCount > MAX_ROSTER || part.roster < this.#roster) return undefined;
+    if (part.roster > this.#roster) {
+      this.#roster = part.roster;
+      this.#parts.clear();
+    } else if (this.#parts.has(part.offset)) return undefined;
+    this.#parts.set(part.offset, part.members);
+    const members = [...this.#parts.values()].flat();
+    if (members.length < part.memberCount) return undefined;
+    return members.sort(byAddress);
+  }
+}

@@ -1,0 +1,206 @@
+// One turn after the other of the heart (docs/adr/0002): wait, read everything that has arrived, step the membership
+// machine, perform. Silence is judged only after the socket was found empty, by the kernel's times of arrival.
+import { instant, type Instant } from "#base/time.ts";
+import type { Effect, Input } from "#core/membership/protocol.ts";
+import { Membership } from "#core/membership/machine.ts";
+import { AnswerLease } from "#driver/bpf/lease.ts";
+import { ClusterAuth } from "#driver/cluster/auth.ts";
+import { type Arrival, ClusterSocket, monotonicMs } from "#driver/cluster/cluster-socket.ts";
+import { LONGEST_WAIT_MS, Waiting } from "#driver/cluster/waiting.ts";
+import { HeartCounts } from "./heart-counts.ts";
+import type { HeartEvent, HeartOrder, HeartSettings } from "./heart-protocol.ts";
+
+/** A flood must not keep the loop from its deadlines. */
+const LONGEST_DRAIN_MS = 50;
+const COUNTERS_EVERY_MS = 1000;
+/** Deadlines that are due at once; each step sets the next one later. */
+const MOST_STEPS = 32;
+/** The lease for answering, in detection intervals (docs/adr/0003). */
+const LEASE_INTERVALS = 2;
+
+export interface HeartSurroundings {
+  readonly wakeFd: number;
+  readonly emit: (event: HeartEvent) => void;
+  readonly nextOrder: () => HeartOrder | undefined;
+}
+
+export class HeartLoop {
+  readonly #surroundings: HeartSurroundings;
+  readonly #auth: ClusterAuth;
+  readonly #socket: ClusterSocket;
+  readonly #waiting: Waiting;
+  readonly #lease: AnswerLease | undefined;
+  readonly #machine: Membership;
+  readonly #counts = new HeartCounts();
+  #detectionMs: number;
+  #countersAt: number;
+  #stopped = false;
+
+  /** @param boot larger than that of every earlier start of this node */
+  constructor(settings: HeartSettings, boot: bigint, surroundings: HeartSurroundings) {
+    const { self, credentials, revoked } = settings;
+    this.#surroundings = surroundings;
+    this.#auth = new ClusterAuth({ id: self.id, boot, revoked, ...credentials });
+    const { netns } = settings;
+    this.#socket = new ClusterSocket({
+      interface: settings.interface,
+      address: self.address,
+      port: settings.port,
+      ...(netns === undefined ? {} : { netns }),
+    });
+    this.#waiting = new Waiting(this.#socket.fd, surroundings.wakeFd);
+    this.#lease = settings.stateFd === undefined ? undefined : new AnswerLease(settings.stateFd);
+    this.#detectionMs = settings.detection.intervalMs;
+    this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
+    const { id, address, mac } = self;
+    const { epoch, config, admitted, detection } = settings;
+    this.#machine = new Membership(
+      { self: { id, address, mac }, boot, epoch, config, admitted, detection },
+      instant(monotonicMs()),
+    );
+  }
+
+  /** Until told to stop. */
+  run(): void {
+    try {
+      while (!this.#stopped) this.#turn();
+      this.#lease?.renew(0n);
+    } finally {
+      this.#emitCounters();
+      this.#lease?.close();
+      this.#socket.close();
+    }
+  }
+
+  #turn(): void {
+    const before = monotonicMs();
+    const waitMs = Math.min((this.#machine.deadline ?? before) - before, LONGEST_WAIT_MS);
+    this.#waiting.wait(this.#machine.deadline === undefined ? LONGEST_WAIT_MS : waitMs);
+    this.#counts.delayed(monotonicMs() - before - Math.max(waitMs, 0));
+    this.#drain();
+    this.#takeOrders();
+    this.#meetDeadlines();
+    this.#renewLease();
+    if (monotonicMs() >= this.#countersAt) this.#emitCounters();
+  }
+
+  #drain(): void {
+    const until = monotonicMs() + LONGEST_DRAIN_MS;
+    while (monotonicMs() < until) {
+      const arrival = this.#socket.receive();
+      if (arrival === undefined) break;
+      this.#received(arrival);
+    }
+    for (;;) {
+      const address = this.#socket.takeUnreachable();
+      if (address === undefined) return;
+      this.#counts.received("port-unreachable", 0);
+      this.#step({ type: "port-unreachable", address });
+    }
+  }
+
+  #received({ bytes, from, atMs }: Arrival): void {
+    const opened = this.#auth.open(bytes, from, atMs);
+    if (!opened.ok) {
+      if (opened.reason !== "own") this.#counts.dropped(opened.reason);
+      if (opened.stranger === undefined) return;
+      return this.#step({ type: "stranger-refused", from, ...opened.stranger });
+    }
+    const { header, message } = opened;
+    this.#counts.received(message.type, bytes.byteLength);
+    const { sender, boot, counter } = header;
+    const at = instant(atMs);
+    this.#step({
+      type: "message-received",
+      received: { sender, boot, counter, from, at, message },
+    });
+    if (message.type === "master-keepalive" && this.#machine.view.role !== "master") {
+      this.#auth.followMaster();
+    }
+  }
+
+  #takeOrders(): void {
+    for (;;) {
+      const order = this.#surroundings.nextOrder();
+      if (order === undefined) return;
+      this.#obey(order);
+    }
+  }
+
+  #obey(order: HeartOrder): void {
+    switch (order.type) {
+      case "stop":
+        this.#stopped = true;
+        return;
+      case "group-key":
+        this.#auth.keys.install(order.keyId, order.key, order.activate);
+        return this.#step({ type: "key-available" });
+      case "config-changed":
+        this.#auth.revoked = order.revoked;
+        this.#detectionMs = order.detection.intervalMs;
+        return this.#step(order);
+      case "tables-published":
+      case "hold-joins":
+      case "expel":
+      case "leave":
+        return this.#step(order);
+    }
+  }
+
+  #meetDeadlines(): void {
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      const { deadline } = this.#machine;
+      if (deadline === undefined || deadline > monotonicMs()) return;
+      this.#step({ type: "deadline-reached" });
+    }
+  }
+
+  #step(input: Input): void {
+    const now: Instant = instant(monotonicMs());
+    for (const effect of this.#machine.step(now, input)) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "send": {
+        const bytes = this.#auth.seal(effect.message);
+        if (bytes === undefined) return this.#counts.dropped("no-key");
+        const sent = this.#socket.send(effect.to, bytes);
+        if (sent) this.#counts.sent(effect.message.type, bytes.byteLength);
+        else this.#counts.dropped("not-sent");
+        return;
+      }
+      case "ignored":
+        return this.#counts.dropped(effect.reason);
+      case "lost-mastership":
+      case "left":
+        this.#lease?.renew(0n);
+        return this.#surroundings.emit(effect);
+      case "view-changed":
+      case "became-master":
+      case "announce-wanted":
+      case "member-joined":
+      case "member-departed":
+      case "departure-confirmed":
+      case "admitted-by":
+      case "config-wanted":
+      case "refused":
+      case "join-denied":
+      case "address-conflict":
+        return this.#surroundings.emit(effect);
+    }
+  }
+
+  /** Only while this node is master, and only from this thread: a frozen node stops answering by itself. */
+  #renewLease(): void {
+    if (this.#lease === undefined || this.#machine.view.role !== "master") return;
+    if (this.#machine.deadline === undefined) return; // it has left
+    const untilMs = monotonicMs() + LEASE_INTERVALS * this.#detectionMs;
+    this.#lease.renew(BigInt(Math.round(untilMs * 1e6)));
+  }
+
+  #emitCounters(): void {
+    this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
+    this.#surroundings.emit({ type: "counters", counters: this.#counts.snapshot() });
+  }
+}
