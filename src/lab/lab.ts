@@ -21,9 +21,15 @@ import {
   startedProcesses,
 } from "./record.ts";
 import { labStatus, type LabStatus } from "./status.ts";
-import { checkTopology } from "./topology-file.ts";
 import type { Host, Topology } from "./topology.ts";
 import { buildNetwork } from "./wiring.ts";
+
+export interface UpOptions {
+  /** Up to 20 lower-case letters, digits and hyphens. */
+  readonly name: string;
+  /** Like lab.downOnExit(), from the first moment on: there is no gap in which a signal leaves it up. */
+  readonly downOnExit?: boolean;
+}
 
 export interface ExecResult {
   /** The exit status; 128 and the signal's number for who was killed by one. */
@@ -59,8 +65,10 @@ export class Lab {
    * Builds the network and starts every program. What was made is removed again when a step fails or
    * this process is interrupted. Throws PAN_NOT_ROOT, PAN_LAB_EXISTS, PAN_LAB_TOPOLOGY, PAN_LAB_FAILED.
    */
-  static async up(topology: Topology, options: { readonly name: string }): Promise<Lab> {
+  static async up(topology: Topology, options: UpOptions): Promise<Lab> {
     requireRoot("Making network namespaces");
+    // only here: to look into a lab or to end it, the schema library need not be loaded
+    const { checkTopology } = await import("./topology-file.ts");
     checkTopology(topology);
     const { name } = options;
     const nodes = [...topology.switches, ...topology.hosts];
@@ -75,7 +83,7 @@ export class Lab {
       await lab.down();
       throw error;
     } finally {
-      letGo();
+      if (options.downOnExit !== true) letGo();
     }
     return lab;
   }

@@ -6,7 +6,8 @@ import { Value } from "typebox/value";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import { parseIp } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
-import { interfaceOf, macOf, type Host, type Topology, TopologySchema } from "./topology.ts";
+import { interfaceOf, macOf, type Host, type Topology } from "./topology.ts";
+import { TopologySchema } from "./topology-schema.ts";
 
 type Path = readonly (string | number)[];
 interface Finding {

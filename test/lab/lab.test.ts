@@ -332,11 +332,7 @@ describe("lab: nothing is left behind", { skip }, () => {
     test(`lab: its maker's end takes it down (${signal}, ${when})`, async () => {
       const name = nameOf(`end-${when}`);
       const action = when === "throw" ? "throw new Error('as the test wants')" : "";
-      const child = maker(
-        name,
-        when === "half" ? "[HANGING]" : "[]",
-        `lab.downOnExit(); ${action}`,
-      );
+      const child = maker(name, when === "half" ? "[HANGING]" : "[]", action, true);
       try {
         if (when === "half") {
           const started = `/run/panoply-lab/${name}/processes.jsonl`;
@@ -355,12 +351,12 @@ describe("lab: nothing is left behind", { skip }, () => {
 });
 
 /** A process that makes a lab of m1 and c1, prints "up", does what is asked, and stays. */
-function maker(name: string, programs: string, then: string): ChildProcess {
+function maker(name: string, programs: string, then: string, downOnExit = false): ChildProcess {
   const script = `
     import { Lab } from "#lab/lab.ts";
     import { standardTopology } from "#lab/standard.ts";
     const HANGING = { name: "hanging", argv: ["sleep", "600"], ready: { file: "never", timeoutMs: 60000 } };
-    const lab = await Lab.up(standardTopology({ members: 1, programs: () => ${programs} }), { name: "${name}" });
+    const lab = await Lab.up(standardTopology({ members: 1, programs: () => ${programs} }), { name: "${name}", downOnExit: ${downOnExit} });
     setInterval(() => undefined, 1000);
     console.log("up");
     ${then}`;
