@@ -183,9 +183,9 @@ export class NodeRuntime {
   #heartSettings(): Parameters<typeof Heart.start>[0] {
     const { self, facts, identity, state } = this.#options;
     const { config, version } = this.#config;
+    const lastBoot = state.boot();
     return {
       self: { id: self.id, name: self.name, address: self.address, mac: facts.mac },
-      cluster: config.cluster.name,
       interface: facts.interface,
       port: config.cluster.port,
       epoch: Math.max(state.epoch(), this.#controller.tables?.version.epoch ?? 0),
@@ -198,7 +198,8 @@ export class NodeRuntime {
         caCertificate: identity.caPem,
       },
       revoked: this.#revoked,
-      leaseFd: this.#world.datapath.stateFd,
+      stateFd: this.#world.datapath.stateFd,
+      ...(lastBoot === undefined ? {} : { lastBoot }),
     };
   }
 
@@ -227,7 +228,8 @@ export class NodeRuntime {
 
   #fromHeart(event: HeartEvent): void {
     const { log, state } = this.#options;
-    if (event.type !== "counters" && event.type !== "view-changed") log.info(event, event.type);
+    if (event.type !== "counters" && event.type !== "view-changed")
+      log.info(plain(event), event.type);
     switch (event.type) {
       case "view-changed":
         this.#viewChanged(event.view);
@@ -268,6 +270,8 @@ export class NodeRuntime {
         this.#fail(new Error(`Membership ended: ${event.message} [${event.code}]`));
         return;
       case "started":
+        state.saveBoot(event.boot);
+        return;
       case "member-joined":
       case "refused":
       case "join-denied":
@@ -422,3 +426,7 @@ export class NodeRuntime {
     this.#world.datapath.close();
   }
 }
+
+/** JSON has no 64-bit integers. */
+const plain = (event: HeartEvent): object =>
+  event.type === "started" ? { ...event, boot: String(event.boot) } : event;

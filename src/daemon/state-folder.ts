@@ -87,6 +87,16 @@ export class StateFolder {
     this.#write("epoch", String(epoch));
   }
 
+  /** Of the last start of this node; the next one is larger. */
+  boot(): bigint | undefined {
+    const content = this.#read("boot")?.toString();
+    return content === undefined ? undefined : BigInt(content);
+  }
+
+  saveBoot(boot: bigint): void {
+    this.#write("boot", String(boot));
+  }
+
   /** The interface that the last agent used: --teardown needs no configuration. */
   interfaceName(): string | undefined {
     return this.#read("interface")?.toString();
