@@ -9,10 +9,7 @@ test("byte cursor: fields are little-endian and come back", () => {
   writer.u16(0x0203);
   writer.u32(0xfffefdfc);
   writer.put(Uint8Array.of(9, 8));
-  assert.deepEqual(
-    writer.written(),
-    Uint8Array.of(0x01, 0x03, 0x02, 0xfc, 0xfd, 0xfe, 0xff, 9, 8),
-  );
+  assert.deepEqual(writer.written(), Uint8Array.of(0x01, 0x03, 0x02, 0xfc, 0xfd, 0xfe, 0xff, 9, 8));
   const reader = new ByteReader(writer.written());
   assert.deepEqual([reader.u8(), reader.u16(), reader.u32()], [0x01, 0x0203, 0xfffefdfc]);
   assert.deepEqual(reader.take(2), Uint8Array.of(9, 8));
