@@ -117,6 +117,7 @@ export class Followers {
 
   sendConfigToAll({ version, yaml }: ConfigInForce): void {
     this.#server?.broadcast({ type: "config", version, yaml });
+    this.#server?.checkTrust(); // it may have revoked somebody
   }
 
   sendTablesToAll(tables: Tables): void {

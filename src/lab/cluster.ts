@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly extraHosts?: readonly Host[];
   /** Programs of a member beside its agent and its web server. */
   readonly programs?: (member: StandardMember) => readonly Program[];
+  /** Everything is removed when this process ends in any way but SIGKILL. */
+  readonly downOnExit?: boolean;
 }
 
 const DEFAULT_GROUPS = `groups:
@@ -52,19 +54,21 @@ export class LabCluster {
 
   /** Everything is up and every agent answers; see settled() for the cluster itself. */
   static async up(options: ClusterOptions): Promise<LabCluster> {
-    const folder = path.join("/run", `panoply-cluster-${options.name}`);
-    rmSync(folder, { recursive: true, force: true });
+    const { name, downOnExit = false } = options;
+    const folder = path.join("/run", `panoply-cluster-${name}`);
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    remove();
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (downOnExit) process.once("exit", remove);
     try {
       await writeIdentities(folder, options);
-      const lab = await Lab.up(topologyOf(folder, options), { name: options.name });
-      return new LabCluster(
-        lab,
-        standardMembers(options.members).map(({ name }) => name),
-        folder,
-      );
+      const lab = await Lab.up(topologyOf(folder, options), { name, downOnExit });
+      const members = standardMembers(options.members).map((member) => member.name);
+      const cluster = new LabCluster(lab, members, folder);
+      if (downOnExit) process.once("exit", () => cluster.#removeFiles());
+      return cluster;
     } catch (error) {
-      rmSync(folder, { recursive: true, force: true });
+      remove();
       throw error;
     }
   }
@@ -121,12 +125,6 @@ export class LabCluster {
   async down(): Promise<void> {
     await this.lab.down();
     this.#removeFiles();
-  }
-
-  /** Also when this process ends in any way but SIGKILL. */
-  downOnExit(): void {
-    this.lab.downOnExit();
-    process.once("exit", () => this.#removeFiles());
   }
 
   /** Killed agents leave their lock files, which no longer lock anything. */

@@ -156,8 +156,7 @@ function countBy(names: readonly string[]): Map<string, number> {
 export async function runDemonstration(options: DemonstrationOptions): Promise<Demonstration> {
   const { members, say } = options;
   say(`Making a lab: ${members} members and a client, on one switch …`);
-  const cluster = await LabCluster.up({ name: NAME, members });
-  cluster.downOnExit();
+  const cluster = await LabCluster.up({ name: NAME, members, downOnExit: true });
   const { cluster: formed } = await cluster.settled();
   say(`One cluster of ${members}; ${formed.master} is master.`);
   const demonstration = new Demonstration(cluster, say);

@@ -111,10 +111,15 @@ export class Lab {
       mkdirSync(hostFolder(this.name, host.name), { mode: 0o700 });
     }
     await buildNetwork(this.name, this.topology);
-    for (const host of this.topology.hosts) {
-      for (const program of host.run ?? []) {
-        await startProgram({ lab: this.name, host: host.name }, program);
-      }
+    // Hosts start side by side, as machines do. All are waited for, so that none starts during a clean-up.
+    const started = await Promise.allSettled(this.topology.hosts.map((host) => this.#start(host)));
+    const failed = started.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #start(host: Host): Promise<void> {
+    for (const program of host.run ?? []) {
+      await startProgram({ lab: this.name, host: host.name }, program);
     }
   }
 
