@@ -104,6 +104,11 @@ export class Context {
     return this.#request;
   }
 
+  /** Of the last keepalive. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
   /** Of keepalives, in whatever role; strictly rising as long as the node runs (A11). */
   nextSequence(): number {
     this.#sequence += 1;

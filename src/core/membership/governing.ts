@@ -15,6 +15,8 @@ import type { Departure, Member } from "./types.ts";
 
 /** Between signed announcements, which also reach nodes without our group key (A5). */
 export const BEACON_EVERY_MS = 1000;
+/** The first keepalive of a new master, which lists its members, comes before its first announcement. */
+const FIRST_BEACON_MS = 100;
 /** During a roll-out members run another configuration for so long without being sent away (A4). */
 export const ROLL_OUT_MS = 2000;
 /** At most one answer to another master or stray member in this time. */
@@ -57,7 +59,7 @@ export class Governing implements Phase {
     context.epoch += 1;
     this.#epoch = context.epoch;
     this.#keepaliveAt = now;
-    this.#beaconAt = now;
+    this.#beaconAt = after(now, FIRST_BEACON_MS);
     this.#checkAt = now;
     this.#answerAt = now;
     this.#rollOutUntil = after(now, ROLL_OUT_MS);
@@ -133,8 +135,9 @@ export class Governing implements Phase {
     this.#members = [this.#context.self, ...others].sort(byAddress);
     this.#parts = rosterParts(this.#members);
     this.#roster += 1;
+    this.#setRate();
     this.#publish();
-    for (const part of this.#parts) this.#context.send("everyone", this.#keepalive(part));
+    for (const part of this.#parts) this.#broadcast(part);
     this.#keepaliveAt = after(now, this.#intervalMs);
   }
 
@@ -153,12 +156,26 @@ export class Governing implements Phase {
     );
   }
 
-  #sendKeepalive(now: Instant): void {
+  /** The largest n that any member needs (A17). */
+  #setRate(): void {
     const needed = Array.from(this.#watches.values(), ({ perInterval }) => perInterval);
     this.#perInterval = Math.max(FEWEST_PER_INTERVAL, ...needed);
+  }
+
+  #sendKeepalive(now: Instant): void {
+    this.#setRate();
     this.#keepaliveAt = after(now, this.#intervalMs);
     this.#publish();
-    this.#context.send("everyone", this.#keepalive(this.#takePart()));
+    this.#broadcast(this.#takePart());
+  }
+
+  #broadcast(part: RosterPart): void {
+    this.#context.send("everyone", this.#keepalive(part, this.#context.nextSequence()));
+  }
+
+  /** One node alone gets it, so it takes no number of its own: the others would count it as lost. */
+  #answer(to: IpAddress): void {
+    this.#context.send(to, this.#keepalive(this.#takePart(), this.#context.sequence));
   }
 
   #takePart(): RosterPart {
@@ -167,11 +184,11 @@ export class Governing implements Phase {
     return part ?? { offset: 0, members: [] };
   }
 
-  #keepalive({ offset, members }: RosterPart): MasterKeepalive {
+  #keepalive({ offset, members }: RosterPart, sequence: number): MasterKeepalive {
     const { config, tables, detection } = this.#context;
     return {
       type: "master-keepalive",
-      sequence: this.#context.nextSequence(),
+      sequence,
       epoch: this.#epoch,
       config,
       tables,
@@ -200,11 +217,11 @@ export class Governing implements Phase {
       case "member-keepalive":
         return this.#heardMember(now, received, message);
       case "probe":
-        return this.#context.send(from, this.#keepalive(this.#takePart()));
+        return this.#answer(from);
       case "offer":
         this.#context.sawEpoch(message.epoch);
         this.#context.send(from, this.#claim());
-        return this.#context.send(from, this.#keepalive(this.#takePart()));
+        return this.#answer(from);
       case "goodbye":
         return this.#depart(now, sender, "left");
       case "master-keepalive":

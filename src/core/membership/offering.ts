@@ -21,6 +21,7 @@ export class Offering implements Phase {
   /** Members of the last view whose consent is needed. */
   readonly #missing: Set<NodeId>;
   #offerAt: Instant;
+  #objectedAt: Instant | undefined;
 
   constructor(context: Context, now: Instant, succession: Succession | undefined) {
     this.#context = context;
@@ -51,10 +52,18 @@ export class Offering implements Phase {
   }
 
   deadlineReached(now: Instant): void {
-    if (now >= this.#decideAt) return this.#win(now);
+    if (now >= this.#decideAt) return this.#decide(now);
     if (now < this.#offerAt) return;
     this.#offerAt = after(now, OFFER_EVERY_MS);
     this.#context.send("everyone", this.#offer);
+  }
+
+  #decide(now: Instant): void {
+    const objection = this.#objectedAt;
+    if (objection !== undefined && now - objection < 2 * OFFER_EVERY_MS) {
+      return this.#context.become.joining(now, 0);
+    }
+    this.#win(now);
   }
 
   #win(now: Instant): void {
@@ -70,7 +79,7 @@ export class Offering implements Phase {
         return this.#agreed(now, received, message);
       case "other-master-exists":
         this.#context.sawEpoch(message.epoch);
-        return this.#context.become.joining(now, 0);
+        return this.#objected(now, message.master);
       case "master-keepalive":
         this.#context.sawEpoch(message.epoch);
         return this.#masterLives(now, received);
@@ -116,6 +125,15 @@ export class Offering implements Phase {
     this.#accepted.set(sender, { id: sender, address: from, mac: message.mac });
     this.#missing.delete(sender);
     if (this.#succession !== undefined && this.#missing.size === 0) this.#win(now);
+  }
+
+  /**
+   * Who has heard the silent master a moment ago may miss it at the next offer, so such an objection only
+   * counts if it is upheld to the end. A master that objects for itself is obeyed at once (A3).
+   */
+  #objected(now: Instant, master: NodeId): void {
+    if (this.#succession !== undefined && master === this.#offer.silent) this.#objectedAt = now;
+    else this.#context.become.joining(now, 0);
   }
 
   /** Back to the master that seemed silent, as if nothing had been; or to whoever was faster. */

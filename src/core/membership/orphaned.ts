@@ -82,7 +82,9 @@ export class Orphaned implements Phase {
         return this.#heardMaster(now, received, message);
       case "other-master-exists":
         this.#context.sawEpoch(message.epoch);
-        return this.#context.become.joining(now, 0);
+        // of a new master its keepalive, which lists the members, says more
+        if (message.master === this.#succession.master.id) this.#context.become.joining(now, 0);
+        return;
       case "exit-request":
         return this.#context.become.joining(now, 0);
       case "join-request":
