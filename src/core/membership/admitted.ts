@@ -12,7 +12,7 @@ import type { Member } from "./types.ts";
 /** The master may be replaced while the key is on its way, so the question is repeated. */
 export const CONFIRM_EVERY_MS = 1000;
 export const CONFIRM_TIMES = 3;
-/** Before a node that was told to leave asks to join. */
+/** Before a node that leaves one master asks for another, so that its last words there arrive first. */
 export const REJOIN_MS = 5;
 
 export class Admitted implements Phase {

@@ -4,6 +4,7 @@ import { type NodeId, sameConfig } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { MasterKeepalive, MemberKeepalive, Message } from "#wire/cluster/message.ts";
 import { Admissions } from "./admissions.ts";
+import { REJOIN_MS } from "./admitted.ts";
 import { prevails } from "./candidate.ts";
 import { type Context, type Phase, type Succession, viewOf } from "./context.ts";
 import { Departures } from "./departures.ts";
@@ -48,6 +49,7 @@ export class Governing implements Phase {
   /** No member's deadline is earlier. */
   #checkAt: Instant;
   #answerAt: Instant;
+  #contestAt: Instant;
   #rollOutUntil: Instant;
   /** This node did not run for so long that it may have been replaced meanwhile. */
   #doubtUntil: Instant | undefined;
@@ -62,6 +64,7 @@ export class Governing implements Phase {
     this.#beaconAt = after(now, FIRST_BEACON_MS);
     this.#checkAt = now;
     this.#answerAt = now;
+    this.#contestAt = now;
     this.#rollOutUntil = after(now, ROLL_OUT_MS);
     for (const member of survivors) this.#watch(now, member, undefined);
   }
@@ -91,8 +94,13 @@ export class Governing implements Phase {
     if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
     if (now >= this.#beaconAt) {
       this.#beaconAt = after(now, BEACON_EVERY_MS);
-      this.#context.send("everyone", this.#claim());
+      if (!this.#inDoubt(now)) this.#context.send("everyone", this.#claim(this.#members.length));
     }
+  }
+
+  /** What waited to be read may be old, and its senders may have another master by now: no claims then. */
+  #inDoubt(now: Instant): boolean {
+    return this.#doubtUntil !== undefined && now < this.#doubtUntil;
   }
 
   #checkMembers(now: Instant): void {
@@ -201,9 +209,8 @@ export class Governing implements Phase {
     };
   }
 
-  #claim(): Message {
+  #claim(members: number): Message {
     const { self, config } = this.#context;
-    const members = this.#members.length;
     return { type: "other-master-exists", master: self.id, epoch: this.#epoch, config, members };
   }
 
@@ -217,10 +224,12 @@ export class Governing implements Phase {
       case "member-keepalive":
         return this.#heardMember(now, received, message);
       case "probe":
-        return this.#answer(from);
+        if (!this.#inDoubt(now)) this.#answer(from);
+        return;
       case "offer":
         this.#context.sawEpoch(message.epoch);
-        this.#context.send(from, this.#claim());
+        if (this.#inDoubt(now)) return;
+        this.#context.send(from, this.#claim(this.#members.length));
         return this.#answer(from);
       case "goodbye":
         return this.#depart(now, sender, "left");
@@ -291,10 +300,10 @@ export class Governing implements Phase {
       list: isKeepalive ? message.members : [],
     };
     if (!this.#prevailsOver(now, rival)) return this.#yield(now, rival);
-    if (now < this.#answerAt) return;
-    this.#answerAt = after(now, ANSWER_EVERY_MS);
+    if (now < this.#contestAt) return;
+    this.#contestAt = after(now, ANSWER_EVERY_MS);
     this.#raiseEpoch(rival.epoch);
-    this.#context.send(from, this.#claim());
+    this.#context.send(from, this.#claim(this.#members.length));
     this.#context.emit({ type: "announce-wanted" });
   }
 
@@ -303,9 +312,9 @@ export class Governing implements Phase {
    * that was frozen or cut off would win by the members that have just replaced it.
    */
   #prevailsOver(now: Instant, rival: Rival): boolean {
-    const replaced = this.#doubtUntil !== undefined && now < this.#doubtUntil;
-    if (replaced && rival.epoch > this.#epoch) return false;
-    const shared = rival.list.filter(({ id }) => this.#watches.has(id)).length;
+    if (this.#inDoubt(now) && rival.epoch > this.#epoch) return false;
+    const ours = new Set(this.#members.map(({ id }) => id));
+    const shared = rival.list.filter(({ id }) => ours.has(id)).length;
     const own = this.#members.length - (rival.epoch > this.#epoch ? shared : 0);
     const theirs = rival.members - (rival.epoch < this.#epoch ? shared : 0);
     return prevails(
@@ -316,9 +325,11 @@ export class Governing implements Phase {
 
   #yield(now: Instant, rival: Rival): void {
     this.#context.sawEpoch(rival.epoch);
+    // without members: the winner learns that there were two, and announces the VIPs again
+    this.#context.send(rival.address, this.#claim(0));
     if (this.#watches.size > 0) this.#context.send("everyone", this.#exit("not-a-member"));
     this.#context.emit({ type: "lost-mastership", to: rival.id });
-    this.#context.become.joining(now, 0);
+    this.#context.become.joining(now, REJOIN_MS);
   }
 
   settingsChanged(now: Instant, what: "config" | "key" | "tables"): void {
