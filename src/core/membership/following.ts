@@ -122,6 +122,7 @@ export class Following implements Phase {
 
   #heardKeepalive(now: Instant, keepalive: MasterKeepalive): void {
     this.#context.sawEpoch(keepalive.epoch);
+    if (keepalive.sequence < this.#last.sequence) return; // overtaken on the way
     this.#last = keepalive;
     this.#loss.received(keepalive.sequence);
     this.#silence.intervalMs = keepalive.detectionMs;

@@ -120,6 +120,7 @@ export class Orphaned implements Phase {
     const isNew = message.epoch > this.#context.view.epoch;
     this.#context.sawEpoch(message.epoch);
     if (received.sender === this.#succession.master.id) {
+      if (this.#succession.reason !== "silent") return; // overtaken by the last words
       return this.#context.become.following(now, received, this.#succession.members);
     }
     if (!isNew) return;
