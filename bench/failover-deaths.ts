@@ -1,0 +1,81 @@
+// Panoply loses machines, one after another, while a client asks its VIPs: members that are not master, then masters.
+import { LabCluster } from "#lab/cluster.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { monotonicMs, type Outage } from "./failover-attempts.ts";
+import { pause, ProbingClient } from "./failover-client.ts";
+
+export interface DeathsOptions {
+  /** Deaths of each kind. */
+  readonly deaths: number;
+  readonly members: number;
+  readonly extraConfig?: string;
+  readonly say: (line: string) => void;
+}
+
+export type Victim = "member" | "master";
+
+export interface Death {
+  readonly victim: Victim;
+  readonly ipv4: Outage;
+  readonly ipv6: Outage;
+}
+
+const WATCH_MS = 1500;
+const CALM_MS = 300;
+
+/** Everything is removed when this process ends, also by a signal. */
+export async function panoplyDeaths(options: DeathsOptions): Promise<Death[]> {
+  const { members, extraConfig } = options;
+  const cluster = await LabCluster.up({
+    name: `bf${process.pid}`,
+    members,
+    downOnExit: true,
+    ...(extraConfig === undefined ? {} : { extraConfig }),
+  });
+  try {
+    await cluster.settled();
+    const client = new ProbingClient(cluster.lab, [STANDARD.vip4, STANDARD.vip6]);
+    const deaths: Death[] = [];
+    for (const victim of ["member", "master"] as const) {
+      for (let round = 0; round < options.deaths; round++) {
+        const death = await oneDeath(cluster, client, victim, round);
+        options.say(
+          `${victim} ${round + 1}: ${shown("IPv4", death.ipv4)}, ${shown("IPv6", death.ipv6)}`,
+        );
+        deaths.push(death);
+      }
+    }
+    client.stop();
+    return deaths;
+  } finally {
+    await cluster.down();
+  }
+}
+
+async function oneDeath(
+  cluster: LabCluster,
+  client: ProbingClient,
+  victim: Victim,
+  round: number,
+): Promise<Death> {
+  await cluster.settled();
+  client.forget();
+  await client.calm(STANDARD.vip4, CALM_MS);
+  await client.calm(STANDARD.vip6, CALM_MS);
+  const master = await cluster.master();
+  const others = cluster.members.filter((name) => name !== master);
+  const host = victim === "master" ? master : (others[round % others.length] ?? "");
+  // taken before the command that takes the link down starts: its few milliseconds count against us
+  const deathAt = monotonicMs();
+  await cluster.lab.faults.kill(host);
+  const [ipv4, ipv6] = await Promise.all([
+    client.watch(STANDARD.vip4, deathAt, WATCH_MS),
+    client.watch(STANDARD.vip6, deathAt, WATCH_MS),
+  ]);
+  await cluster.lab.faults.revive(host);
+  await pause(CALM_MS);
+  return { victim, ipv4, ipv6 };
+}
+
+export const shown = (family: string, { ms, ended, failed, attempted }: Outage): string =>
+  `${family} ${ended ? "" : "> "}${ms.toFixed(0)} ms (${failed} of ${attempted} attempts failed)`;
