@@ -1,0 +1,56 @@
+// What a request costs through the cluster, beside a direct connection and beside the load balancers that
+// people use: CPU time of all who take part, because wall time says little on a shared machine. Every round
+// measures every way, each time beginning with another, so that what disturbs one round disturbs all alike.
+import { CpuGroups } from "./lib/cpu-groups.ts";
+import type { SuiteOptions } from "./lib/options.ts";
+import { CPU_GROUPS, TrafficLab, type Way } from "./traffic-lab.ts";
+import { LOADS, measure, type Load, type Sample } from "./traffic-load.ts";
+import { reportTraffic, type Measured, type TrafficSuite } from "./traffic-report.ts";
+
+const FULL = { rounds: 5, seconds: 4 };
+const QUICK = { rounds: 1, seconds: 2 };
+const WARM_UP_SECONDS = 1;
+
+export async function traffic({ quick, say }: SuiteOptions): Promise<TrafficSuite> {
+  const groups = new CpuGroups(`panoply-bench-${process.pid}`, CPU_GROUPS);
+  const removeGroups = (): void => groups.remove();
+  process.once("exit", removeGroups);
+  let lab: TrafficLab | undefined;
+  try {
+    say("bringing up the lab: two plain servers, three balancers, a cluster of two");
+    lab = await TrafficLab.up(groups);
+    const plan = quick ? QUICK : FULL;
+    return reportTraffic(await rounds(lab, plan, say), plan);
+  } finally {
+    await lab?.down();
+    removeGroups();
+    process.off("exit", removeGroups);
+  }
+}
+
+async function rounds(
+  lab: TrafficLab,
+  { rounds: count, seconds }: typeof FULL,
+  say: SuiteOptions["say"],
+): Promise<Measured[]> {
+  const measured = Object.values(LOADS).flatMap((load: Load) =>
+    lab.ways.map((way) => ({ load, way, samples: [] as Sample[] })),
+  );
+  // caches, neighbour tables and the servers' connections are warm when the first round begins
+  for (const { way, load } of measured) await measure(lab, way, { load, seconds: WARM_UP_SECONDS });
+  for (let round = 0; round < count; round++) {
+    for (const load of Object.values(LOADS)) {
+      for (const way of rotate(lab.ways, round)) {
+        const sample = await measure(lab, way, { load, seconds });
+        measured.find((one) => one.load === load && one.way === way)?.samples.push(sample);
+      }
+    }
+    say(`round ${round + 1} of ${count} done`);
+  }
+  return measured;
+}
+
+const rotate = (ways: readonly Way[], by: number): Way[] => [
+  ...ways.slice(by % ways.length),
+  ...ways.slice(0, by % ways.length),
+];
