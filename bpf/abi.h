@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 1,
+	ABI_REVISION = 2,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -55,12 +55,13 @@ struct service6_key {
 	__u8 table;
 };
 
-/* Where a service's group has its slots. Replaced as a whole, so a reader sees the old or the new one. */
+/* Where a service's group has its slots. Replaced as a whole, so a reader sees the old or the new one. Eight bytes:
+ * then an entry of services4 is one cache line. */
 struct service {
 	__u32 base; /* first slot, a multiple of ABI_SLOTS_PER_WORD */
-	__u32 mask; /* slots - 1 */
-	__u32 group; /* index of the group's counter */
-	__u32 flags; /* ABI_SERVICE_STICKY */
+	__u16 group; /* index of the group's counter */
+	__u8 slot_bits; /* the group has 2^slot_bits slots */
+	__u8 flags; /* ABI_SERVICE_STICKY */
 };
 
 /* Map slots: one 64-bit value per four slots, lowest slot in the lowest 16 bits; each is an owner's id,
@@ -75,7 +76,7 @@ struct former {
 /* Map vips: every virtual address; IPv4 as ::ffff:a.b.c.d. */
 struct address {
 	__be32 word[4];
-};
+} __attribute__((aligned(8)));
 
 /* Map nodes: a node's MAC as the six low bytes of a little-endian number; 0 = unknown. */
 struct node {

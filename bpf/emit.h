@@ -20,8 +20,10 @@ static __always_inline int emit_pass(__u8 reason, __u32 bytes)
 	return VERDICT_PASS;
 }
 
-/* Frames to the slot's owner are counted by node only: the agent adds them up. */
-static __always_inline int emit_forward(frame_t *frame, __u8 reason, __u32 id, __u32 hop, __u32 bytes)
+/* Frames to the slot's owner are counted by node only: the agent adds them up. `data`: where the frame's Ethernet
+ * header can be read, or null. */
+static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason, __u32 id, __u32 hop,
+					__u32 bytes)
 {
 	struct node *node = bpf_map_lookup_elem(&nodes, &id);
 	__u64 mac = node ? node->mac : 0;
@@ -33,7 +35,7 @@ static __always_inline int emit_forward(frame_t *frame, __u8 reason, __u32 id, _
 		count(&node_counters, id, bytes);
 	else
 		count(&counters, reason, bytes);
-	return send_back(frame, mac | 0x5006ULL << 48, 0x4e | hop << 8 | (self >> 8) << 16 | self << 24);
+	return send_back(frame, data, mac | 0x5006ULL << 48, 0x4e | hop << 8 | (self >> 8) << 16 | self << 24);
 }
 
 static __always_inline int emit(frame_t *frame, struct decision decision, __u32 bytes)
@@ -43,7 +45,7 @@ static __always_inline int emit(frame_t *frame, struct decision decision, __u32 
 	if (decision.group)
 		count(&group_counters, decision.group - 1, bytes);
 	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER)
-		return emit_forward(frame, reason, decision.node, decision.hop, bytes);
+		return emit_forward(frame, 0, reason, decision.node, decision.hop, bytes);
 	if (reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_ORPHAN_FRAGMENT)
 		return emit_drop(reason, bytes);
 	return emit_pass(reason, bytes);

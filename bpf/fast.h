@@ -9,8 +9,10 @@
 enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff };
 
 /* Stages own and emit. */
-static __always_inline int settle(frame_t *frame, const struct service *service, __u32 hash, __u32 hop, __u32 bytes)
+static __always_inline int settle(frame_t *frame, void *data, const struct service *service, __u32 hash,
+				  __u32 bytes)
 {
+	__u32 hop = hop_of(*(__u32 *)(data + 6));
 	__u32 slot, owner;
 	__u16 entry;
 
@@ -19,7 +21,7 @@ static __always_inline int settle(frame_t *frame, const struct service *service,
 	owner = entry & ABI_SLOT_OWNER;
 	if (likely(!hop && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
-		return emit_forward(frame, REASON_FORWARD_OWNER, owner, 1, bytes);
+		return emit_forward(frame, data, REASON_FORWARD_OWNER, owner, 1, bytes);
 	}
 	if (unlikely(entry != config.self))
 		return steer_any(frame);
@@ -38,7 +40,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 {
 	struct ipv4_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV4_TRANSPORT;
-	__u32 bytes = frame_length(frame), length;
+	__u32 bytes = frame_length(frame), length, hash;
 	struct service *service;
 
 	if (unlikely((void *)(ports + 1) > end || ip->version_and_length != 0x45 ||
@@ -46,32 +48,36 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	length = bpf_ntohs(ip->total_length);
 	if (unlikely(length > bytes - ETHERNET_LENGTH || length < sizeof(*ip) ||
-		     !has_transport(ip->protocol, length - sizeof(*ip)) || !admit(data)))
+		     !has_transport(ip->protocol, length - sizeof(*ip)) || !admit(*(__u64 *)data)))
 		return steer_any(frame);
+	hash = hash4(ip->source, ports->source);
 	service = lookup4(ip->protocol, ip->destination, ports->destination);
 	if (!service)
 		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
-	return settle(frame, service, hash4(service, ip->source, ports->source), hop_of(*(__u32 *)(data + 6)),
-		      bytes);
+	if (service->flags & ABI_SERVICE_STICKY)
+		hash = hash4(ip->source, 0);
+	return settle(frame, data, service, hash, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 {
 	struct ipv6_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV6_TRANSPORT;
-	__u32 bytes = frame_length(frame), length;
+	__u32 bytes = frame_length(frame), length, hash;
 	struct service *service;
 
 	if (unlikely((void *)(ports + 1) > end || (*(__u8 *)ip & 0xf0) != 0x60))
 		return steer_any(frame);
 	length = bpf_ntohs(ip->payload_length);
-	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) || !admit(data)))
+	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) || !admit(*(__u64 *)data)))
 		return steer_any(frame);
+	hash = hash6(&ip->source, ports->source);
 	service = lookup6(ip->next, &ip->destination, ports->destination);
 	if (!service)
 		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
-	return settle(frame, service, hash6(service, &ip->source, ports->source), hop_of(*(__u32 *)(data + 6)),
-		      bytes);
+	if (service->flags & ABI_SERVICE_STICKY)
+		hash = hash6(&ip->source, 0);
+	return settle(frame, data, service, hash, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

@@ -43,12 +43,14 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
 {
 }
 
-static __always_inline int send_back(frame_t *frame, __u64 destination_and_source, __u32 source_rest)
+static __always_inline int send_back(frame_t *frame, void *data, __u64 destination_and_source,
+				     __u32 source_rest)
 {
-	void *data = (void *)(long)frame->data;
-
-	if (data + 14 > (void *)(long)frame->data_end)
-		return XDP_DROP;
+	if (!data) {
+		data = (void *)(long)frame->data;
+		if (data + 14 > (void *)(long)frame->data_end)
+			return XDP_DROP;
+	}
 	*(__u64 *)data = destination_and_source;
 	*(__u32 *)(data + 8) = source_rest;
 	return XDP_TX;
@@ -83,7 +85,8 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
 }
 
 /* Not written in place: a program that does so has every shared frame copied, also those it passes. */
-static __always_inline int send_back(frame_t *frame, __u64 destination_and_source, __u32 source_rest)
+static __always_inline int send_back(frame_t *frame, void *data, __u64 destination_and_source,
+				     __u32 source_rest)
 {
 	struct {
 		__u64 first;

@@ -54,21 +54,17 @@ static __always_inline __u32 mix(__u32 a, __u32 b, __u32 c)
 	return (c ^ b) - rotate(b, 24);
 }
 
-static __always_inline __u32 hash4(const struct service *service, __be32 source, __be16 port)
+static __always_inline __u32 hash4(__be32 source, __be16 port)
 {
 	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
 
-	if (service->flags & ABI_SERVICE_STICKY)
-		port = 0;
 	return mix(k0 + source, k0 + port, k1);
 }
 
-static __always_inline __u32 hash6(const struct service *service, const struct address *source, __be16 port)
+static __always_inline __u32 hash6(const struct address *source, __be16 port)
 {
 	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
 
-	if (service->flags & ABI_SERVICE_STICKY)
-		port = 0;
 	k1 = mix(k0 + source->word[0], k0 + source->word[1], k1 + port);
 	return mix(k0 + source->word[2], k0 + source->word[3], k1);
 }
@@ -76,7 +72,7 @@ static __always_inline __u32 hash6(const struct service *service, const struct a
 /* The slot's number; its 16 bits in `entry`. Answers 0 when the tables are inconsistent. */
 static __always_inline int read_slot(const struct service *service, __u32 hash, __u32 *slot, __u16 *entry)
 {
-	__u32 index = service->base + (hash & service->mask);
+	__u32 index = service->base + (hash & ((1U << service->slot_bits) - 1));
 	__u32 word = index / ABI_SLOTS_PER_WORD;
 	__u64 *owners = bpf_map_lookup_elem(&slots, &word);
 

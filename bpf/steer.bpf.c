@@ -16,15 +16,16 @@
 #include "parse.h"
 
 struct ethernet {
-	__u16 destination[3];
-	__u16 source[3];
+	__u64 destination_and_source; /* of the source its first two bytes */
+	__u32 source_rest;
 	__be16 type;
-} __attribute__((aligned(8)));
+};
 
-/* Stage admit: a switch floods frames to addresses it does not know; those are somebody else's. */
-static __always_inline int admit(const void *ethernet)
+/* Stage admit: a switch floods frames to addresses it does not know; those are somebody else's. Given the first eight
+ * bytes of the frame. */
+static __always_inline int admit(__u64 destination_and_source)
 {
-	return *(__u32 *)ethernet == (__u32)config.mac && *(__u16 *)(ethernet + 4) == (__u16)(config.mac >> 32);
+	return destination_and_source << 16 == config.mac << 16;
 }
 
 /* Stages classify … own of a packet that parse and admit have let through, in any shape. */
@@ -34,6 +35,7 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 	struct service *service;
 	struct flow flow = {};
 	__u32 hash, slot;
+	__be16 port;
 	__u16 entry;
 
 	if (!classify(frame, packet, &flow))
@@ -43,8 +45,8 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 			  lookup6(flow.protocol, &flow.destination, flow.destination_port);
 	if (!service)
 		return decide(REASON_PASS_NO_SERVICE);
-	hash = flow.family == 4 ? hash4(service, flow.source.word[3], flow.source_port) :
-				  hash6(service, &flow.source, flow.source_port);
+	port = service->flags & ABI_SERVICE_STICKY ? 0 : flow.source_port;
+	hash = flow.family == 4 ? hash4(flow.source.word[3], port) : hash6(&flow.source, port);
 	if (!read_slot(service, hash, &slot, &entry))
 		return decide(REASON_PASS_NO_SERVICE);
 	decision = own(frame, packet, &flow, slot, entry);
@@ -61,7 +63,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 
 	if (read_bytes(frame, 0, &ethernet, ETHERNET_LENGTH))
 		return decide(REASON_PASS_MALFORMED);
-	packet->hop = hop_of(ethernet.source[0] | (__u32)ethernet.source[1] << 16);
+	packet->hop = hop_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
 	if (has_hidden_tag(frame))
 		return decide(REASON_PASS_NOT_IP);
 	if (ethernet.type == bpf_htons(ETHERTYPE_ARP)) {
@@ -77,7 +79,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 	}
 	if (reason != REASON_COUNT)
 		return decide(reason);
-	if (!admit(&ethernet))
+	if (!admit(ethernet.destination_and_source))
 		return decide(REASON_PASS_OTHER_MAC);
 	if (!packet->family)
 		return decide(REASON_PASS_NO_FLOW);

@@ -8,6 +8,9 @@ import type { Capacities } from "./table-plan.ts";
 import type { TableMapFds } from "./table-writer.ts";
 import type { DatapathOptions } from "./types.ts";
 
+/** Room that stays empty in the service maps: chains in their buckets cost a cache miss a link. */
+const SPARSENESS = 2;
+
 export interface Sizes extends Capacities {
   readonly fragments: number;
 }
@@ -21,8 +24,8 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
 });
 
 export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
-  services4: sizes.services,
-  services6: sizes.services,
+  services4: sizes.services * SPARSENESS,
+  services6: sizes.services * SPARSENESS,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
   vips: sizes.vips,

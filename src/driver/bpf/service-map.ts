@@ -2,7 +2,7 @@
 // that only differences are written; after a restart it is read back from the kernel.
 import { ipBytes } from "#base/address.ts";
 import type { ServiceKey } from "#core/steering/tables.ts";
-import { SERVICE, SERVICE4_KEY, SERVICE6_KEY, TABLE_ANY, TABLE_PORT } from "./abi.gen.ts";
+import { SERVICE, SERVICE4_KEY, SERVICE6_KEY, SERVICE_STICKY, TABLE_ANY, TABLE_PORT } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 
 const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;
@@ -44,18 +44,18 @@ const sameEntry = (a: ServiceEntry | undefined, b: ServiceEntry): boolean =>
 function encodeEntry(entry: ServiceEntry): Buffer {
   const value = Buffer.alloc(SERVICE.size);
   value.writeUInt32LE(entry.base, SERVICE.base);
-  value.writeUInt32LE(entry.slots - 1, SERVICE.mask);
-  value.writeUInt32LE(entry.group, SERVICE.group);
-  value.writeUInt32LE(entry.sticky ? 1 : 0, SERVICE.flags);
+  value.writeUInt16LE(entry.group, SERVICE.group);
+  value[SERVICE.slotBits] = Math.log2(entry.slots);
+  value[SERVICE.flags] = entry.sticky ? SERVICE_STICKY : 0;
   return value;
 }
 
 function decodeEntry(value: Buffer): ServiceEntry {
   return {
     base: value.readUInt32LE(SERVICE.base),
-    slots: value.readUInt32LE(SERVICE.mask) + 1,
-    group: value.readUInt32LE(SERVICE.group),
-    sticky: value.readUInt32LE(SERVICE.flags) === 1,
+    slots: 2 ** (value[SERVICE.slotBits] ?? 0),
+    group: value.readUInt16LE(SERVICE.group),
+    sticky: value[SERVICE.flags] === SERVICE_STICKY,
   };
 }
 
