@@ -127,8 +127,9 @@ export class Governing implements Phase {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
     this.#watches.delete(id);
-    this.#rosterChanged(now);
+    // before the view: slots of a dead node move at once, those of other changes wait for acknowledgements
     this.#announceDeparture(now, id, watch.member.address, reason);
+    this.#rosterChanged(now);
   }
 
   #announceDeparture(now: Instant, id: NodeId, address: IpAddress, reason: Departure): void {
