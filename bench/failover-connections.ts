@@ -1,0 +1,103 @@
+// Long-lived TCP connections through the VIP, and how many of them break while something is done to the cluster.
+// Every member runs an echo server; what is done may take seconds, and new connections are opened meanwhile.
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import type { Lab } from "#lab/lab.ts";
+import { STANDARD, type StandardMember } from "#lab/standard.ts";
+import type { Program } from "#lab/topology.ts";
+
+export interface Broken {
+  /** Name of the host that served it; "none" when it was never greeted. */
+  readonly server: string;
+  readonly reason: string;
+  readonly afterMs: number;
+}
+
+export interface Findings {
+  readonly opened: number;
+  readonly broken: readonly Broken[];
+  /** How many connections each host served. */
+  readonly servers: Readonly<Record<string, number>>;
+}
+
+export const ECHO_PORT = 9000;
+
+/** Groups for a cluster whose members run echo servers: the web as usual, and the echo service. */
+export const ECHO_GROUPS = `groups:
+  - name: web
+    services: ["tcp ${STANDARD.vip4}:80", "tcp [${STANDARD.vip6}]:80"]
+  - name: echo
+    services: ["tcp ${STANDARD.vip4}:${ECHO_PORT}", "tcp [${STANDARD.vip6}]:${ECHO_PORT}"]
+`;
+
+export function echoServer({ name }: StandardMember): Program {
+  const program = path.join(import.meta.dirname, "failover-echo-server.ts");
+  return {
+    name: "echo",
+    argv: [process.execPath, program, name, String(ECHO_PORT)],
+    ready: { tcp: ECHO_PORT, timeoutMs: 30_000 },
+  };
+}
+
+export class EchoConnections {
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    if (child.stdout === null) throw new Error("the echo client has no output");
+    this.#lines = createInterface(child.stdout);
+  }
+
+  /** Resolves when all of `count` connections have been greeted by a server. */
+  static async open(
+    lab: Lab,
+    count: number,
+    address: string = STANDARD.vip4,
+  ): Promise<EchoConnections> {
+    const program = path.join(import.meta.dirname, "failover-echo-client.ts");
+    const argv = [process.execPath, program, address, String(ECHO_PORT), String(count)];
+    const child = lab.spawn(STANDARD.client, argv, { stdio: ["pipe", "pipe", "inherit"] });
+    const connections = new EchoConnections(child);
+    await connections.#line("all connections are open");
+    return connections;
+  }
+
+  /** From now on new connections are opened as well, 50 a second. */
+  openMore(): void {
+    this.#child.stdin?.write("more\n");
+  }
+
+  /** Waits for the last echoes and closes everything. */
+  async finish(): Promise<Findings> {
+    this.#child.stdin?.write("finish\n");
+    return JSON.parse(await this.#line("the findings")) as Findings;
+  }
+
+  async #line(what: string): Promise<string> {
+    const gone = new AbortController();
+    const ended = (): void => gone.abort(new Error(`The echo client ended before ${what}`));
+    this.#child.once("close", ended);
+    try {
+      const [line] = (await once(this.#lines, "line", { signal: gone.signal })) as [string];
+      return line;
+    } finally {
+      this.#child.off("close", ended);
+    }
+  }
+}
+
+/** Opens connections, does something to the cluster while more are opened, and counts what broke. */
+export async function connectionsDuring(
+  lab: Lab,
+  count: number,
+  act: () => Promise<void>,
+  address?: string,
+): Promise<Findings> {
+  const connections = await EchoConnections.open(lab, count, address);
+  connections.openMore();
+  await act();
+  return connections.finish();
+}
