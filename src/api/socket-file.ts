@@ -53,7 +53,7 @@ async function removeStale(socketPath: string): Promise<void> {
   const file = lstatSync(socketPath, { throwIfNoEntry: false });
   if (file === undefined) return;
   if (!file.isSocket()) throw new Error("a file of that name is in the way, and is not a socket");
-  if (await answers(socketPath)) {
+  if (await socketAnswers(socketPath)) {
     throw new PanError(
       "PAN_AGENT_RUNNING",
       `An agent already answers on ${socketPath}. Stop it first, or give this one another --socket.`,
@@ -63,7 +63,7 @@ async function removeStale(socketPath: string): Promise<void> {
 }
 
 /** Whether a process listens there. One that is too busy to accept still counts. */
-function answers(socketPath: string): Promise<boolean> {
+export function socketAnswers(socketPath: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = connect(socketPath);
     probe.once("connect", () => {

@@ -1,8 +1,10 @@
 // The agent: configuration, identity, drivers and the core's machines on real time. Everything that can be refused is
 // refused before anything on the host is touched (A19); what an earlier agent left is taken over.
+import { lstatSync, rmSync } from "node:fs";
 import { pino, type Logger } from "pino";
 import { PanError } from "#base/error-codes.ts";
 import { startApiServer } from "#api/server.ts";
+import { socketAnswers } from "#api/socket-file.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
@@ -12,8 +14,10 @@ import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
 import type { AgentOptions, TeardownOptions } from "./agent-options.ts";
 import { ConfigStore } from "./config-store.ts";
-import { inspectHost, type HostFacts } from "./host-facts.ts";
+import { inspectHost, requireCapabilities, type HostFacts } from "./host-facts.ts";
 import { NodeRuntime } from "./node-runtime.ts";
+import { panoplyVersion } from "./package-version.ts";
+import { inWords } from "./perform.ts";
 import { StateFolder } from "./state-folder.ts";
 
 interface Prepared {
@@ -27,10 +31,16 @@ interface Prepared {
 /** Runs until SIGTERM or SIGINT. The packet program and the VIPs stay: established connections live on. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const log = pino({ level: options.logLevel, base: null });
+  const ending = whenToEnd(log);
+  requireCapabilities();
   const prepared = prepare(options);
   const lock = AgentLock.acquire({ stateFolder: options.stateFolder });
   try {
-    await serve(options, prepared, log);
+    if (prepared.store.differsFrom(options.config)) {
+      const remedy = `the configuration of the cluster is used; \`pan config apply ${options.config}\` changes it`;
+      log.warn({ file: options.config }, remedy);
+    }
+    await serve(options, prepared, { log, ending });
   } finally {
     lock.release();
   }
@@ -68,46 +78,66 @@ function selfIn(store: ConfigStore, identity: NodeIdentity): NodeConfig {
   );
 }
 
-async function serve(options: AgentOptions, prepared: Prepared, log: Logger): Promise<void> {
+interface Running {
+  readonly log: Logger;
+  readonly ending: Promise<void>;
+}
+
+async function serve(
+  options: AgentOptions,
+  prepared: Prepared,
+  { log, ending }: Running,
+): Promise<void> {
   const runtime = await NodeRuntime.start({ ...prepared, log });
-  const api = await startApiServer({
-    socketPath: options.socket,
-    port: runtime.operator.port,
-  }).catch(async (error: unknown) => {
-    await runtime.stop();
-    throw error;
-  });
-  log.info({ socket: options.socket }, "ready");
   try {
-    await Promise.race([stopSignal(log), runtime.failure]);
+    const api = await startApiServer({
+      socketPath: options.socket,
+      port: runtime.operator.port,
+      version: panoplyVersion,
+      report: (error) => log.error({ code: "PAN_INTERNAL", err: error }, "request"),
+    });
+    try {
+      log.info({ socket: options.socket, version: panoplyVersion }, "ready");
+      await Promise.race([ending, runtime.failure]);
+    } finally {
+      await api.close();
+    }
   } finally {
-    await api.close();
     await runtime.stop();
   }
 }
 
-function stopSignal(log: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        log.info({ signal }, "stopping; the packet program keeps forwarding");
-        resolve();
-      });
-    }
+/**
+ * Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. Rejects when something failed that
+ * nobody expected: the agent then says goodbye, so that others act at once, and whoever started it starts it again.
+ */
+function whenToEnd(log: Logger): Promise<void> {
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const ending = new Promise<void>((resolve, reject) => {
+    const stop = (signal: NodeJS.Signals): void => {
+      for (const each of signals) process.removeListener(each, stop);
+      log.info({ signal }, "stopping; the packet program keeps forwarding");
+      resolve();
+    };
+    for (const signal of signals) process.on(signal, stop);
+    process.once("uncaughtException", reject); // and rejections that nobody handles
   });
+  ending.catch(() => {}); // whoever waits for it is told; during the start nobody does
+  return ending;
 }
 
 /** Removes what agents left on this host: program, maps, addresses, settings. One line for each thing removed. */
 export async function teardownAgent(options: TeardownOptions): Promise<readonly string[]> {
+  requireCapabilities();
   const lock = AgentLock.acquire({ stateFolder: options.stateFolder });
   try {
-    return removeAll(options);
+    return await removeAll(options);
   } finally {
     lock.release();
   }
 }
 
-function removeAll(options: TeardownOptions): string[] {
+async function removeAll(options: TeardownOptions): Promise<string[]> {
   const state = new StateFolder(options.stateFolder);
   const interfaceName = options.interface ?? state.interfaceName();
   if (interfaceName === undefined) {
@@ -118,16 +148,23 @@ function removeAll(options: TeardownOptions): string[] {
   }
   const host = HostState.open({ interface: interfaceName, stateFolder: options.stateFolder });
   try {
-    const lines = host
-      .revert()
-      .map((change) =>
-        change.type === "sysctl-changed"
-          ? `${change.device} ${change.name} is ${change.after} again`
-          : `removed ${change.address} from ${change.device}`,
-      );
+    // Addresses first: while the program is there, no VIP that is still on the host is answered for.
+    const lines = host.revert().map(inWords);
     Datapath.teardown(interfaceName);
-    return [...lines, `removed the packet program from ${interfaceName}`];
+    return [
+      ...lines,
+      `removed the packet program from ${interfaceName}`,
+      ...(await removeSocket(options.socket)),
+    ];
   } finally {
     host.close();
   }
+}
+
+/** A killed agent leaves its socket behind. */
+async function removeSocket(file: string): Promise<string[]> {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSocket() !== true) return [];
+  if (await socketAnswers(file)) return []; // of an agent in another network namespace
+  rmSync(file);
+  return [`removed ${file}`];
 }

@@ -1,7 +1,18 @@
-// The configuration, as an operator writes it, in the terms of the core.
+// The configuration, as an operator writes it, in the terms of the core; and which parts of it need a new start.
 import type { ClusterConfig } from "#config/schema.ts";
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterSpec } from "#core/node/cluster-spec.ts";
+
+/** Settings that a running agent does not change; it goes on with those it started with. */
+export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): string[] {
+  const settings: readonly (readonly [string, unknown, unknown])[] = [
+    ["cluster.port", started.cluster.port, now.cluster.port],
+    ["cluster.interface", started.cluster.interface, now.cluster.interface],
+    ["datapath.hook", started.datapath.hook, now.datapath.hook],
+    ["datapath.slotCapacity", started.datapath.slotCapacity, now.datapath.slotCapacity],
+  ];
+  return settings.filter(([, before, after]) => before !== after).map(([name]) => name);
+}
 
 export function clusterSpec(config: ClusterConfig): ClusterSpec {
   const idOf = new Map(config.nodes.map(({ name, id }) => [name, id]));

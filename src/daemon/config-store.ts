@@ -25,13 +25,22 @@ function readFile(file: string): string {
   }
 }
 
+/** The kernel packs four slots into a word, and a group begins on a word. */
+const LEAST_SLOTS = 4;
+
+const slotsOf = ({ groups }: ClusterConfig): number =>
+  groups.reduce((sum, { slots }) => sum + Math.max(slots, LEAST_SLOTS), 0);
+
 export class ConfigStore {
   readonly #state: StateFolder;
+  /** What the packet program is loaded with; a larger capacity is there only after a restart. */
+  readonly #slotCapacity: number;
   #current: ConfigInForce;
 
   private constructor(state: StateFolder, current: ConfigInForce) {
     this.#state = state;
     this.#current = current;
+    this.#slotCapacity = current.config.datapath.slotCapacity;
   }
 
   /** What changes at run time made of the configuration wins over the file; the file is where a node starts. */
@@ -44,6 +53,16 @@ export class ConfigStore {
     const yaml = readFile(file);
     const config = requireConfig(yaml, file);
     return new ConfigStore(state, { version: configVersion(1, config), yaml, config });
+  }
+
+  /** Whether the file says something else than what is in force: then somebody edited it and expects it to count. */
+  differsFrom(file: string): boolean {
+    try {
+      const { digest } = configVersion(1, requireConfig(readFile(file), file));
+      return digest !== this.#current.version.digest;
+    } catch {
+      return false; // only needed for the first start: it may be gone, or half-written
+    }
   }
 
   get current(): ConfigInForce {
@@ -71,13 +90,33 @@ export class ConfigStore {
   #replace(config: ClusterConfig, yaml: string): ConfigInForce {
     const version = configVersion(this.#current.version.counter + 1, config);
     if (version.digest === this.#current.version.digest) return this.#current;
+    this.#requireRoom(config);
     return this.#keep({ version, yaml, config });
   }
 
-  /** A4: the cluster's configuration, from its master. Undefined when it is not what its version says. */
-  adopt(version: ConfigVersion, yaml: string): ConfigInForce | undefined {
+  /** Tables that do not fit into the running packet program would be in force on paper only. */
+  #requireRoom(config: ClusterConfig): void {
+    const slots = slotsOf(config);
+    if (slots <= this.#slotCapacity) return;
+    throw new PanError(
+      "PAN_CONFLICT",
+      `The groups would have ${slots} slots, but the packet program has room for ${this.#slotCapacity}. Use fewer slots; or first apply a larger datapath.slotCapacity alone and restart the agents one by one`,
+    );
+  }
+
+  /** A4: the cluster's configuration, from its master. PAN_CONFIG_INVALID, also when it is not what its version says. */
+  adopt(version: ConfigVersion, yaml: string): ConfigInForce {
     const config = requireConfig(yaml, "the master's configuration");
-    if (!sameConfig(configVersion(version.counter, config), version)) return undefined;
+    const { name } = this.#current.config.cluster;
+    if (
+      config.cluster.name !== name ||
+      !sameConfig(configVersion(version.counter, config), version)
+    ) {
+      throw new PanError(
+        "PAN_CONFIG_INVALID",
+        `The master's configuration ${version.counter} is not what its version says, or not of the cluster "${name}"; see that all agents are of one version`,
+      );
+    }
     return this.#keep({ version, yaml, config });
   }
 

@@ -11,6 +11,12 @@ import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { GroupKeys } from "./group-keys.ts";
 
+/** What became of a change that a member passed on. */
+export interface ChangeAnswer {
+  readonly status: number;
+  readonly body: JsonValue;
+}
+
 export interface FollowersOptions {
   readonly identity: NodeIdentity;
   readonly address: IpAddress;
@@ -22,10 +28,8 @@ export interface FollowersOptions {
   readonly tables: () => Tables | undefined;
   readonly revoked: () => ReadonlySet<string>;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
-  readonly onRequest: (
-    method: string,
-    body: JsonValue,
-  ) => Promise<{ status: number; body: JsonValue }>;
+  /** Never throws: what went wrong is part of the answer. */
+  readonly onRequest: (method: string, body: JsonValue) => ChangeAnswer;
 }
 
 export class Followers {
@@ -70,7 +74,7 @@ export class Followers {
         this.#sendTables(peer);
         return;
       case "request":
-        void this.#answer(peer, message.id, message.method, message.body);
+        this.#answer(peer, message.id, message.method, message.body);
         return;
       case "config-ack":
       case "ping":
@@ -106,8 +110,8 @@ export class Followers {
     if (tables !== undefined) peer.send({ type: "tables", bytes: encodeTables(tables) });
   }
 
-  async #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): Promise<void> {
-    peer.send({ type: "response", id, ...(await this.#options.onRequest(method, body)) });
+  #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): void {
+    peer.send({ type: "response", id, ...this.#options.onRequest(method, body) });
   }
 
   sendKeyToAll(): void {

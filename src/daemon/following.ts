@@ -4,6 +4,7 @@ import type { IpAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import type { NodeId } from "#base/ids.ts";
 import { ControlClient } from "#driver/control/client.ts";
+import { ControlError } from "#driver/control/control-error.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
@@ -60,7 +61,7 @@ export class Following {
     this.#client?.send(message);
   }
 
-  /** Asks the master to make an operator's change. PAN_NOT_MASTER when there is none to ask. */
+  /** Asks the master to make an operator's change. PAN_NOT_MASTER when there is none to ask, or it did not answer. */
   async request(method: string, body: JsonValue): Promise<{ status: number; body: JsonValue }> {
     if (this.#client === undefined) {
       throw new PanError(
@@ -68,7 +69,16 @@ export class Following {
         "This node is not the master and has no connection to one; try again when `pan status` shows a master",
       );
     }
-    return this.#client.request(method, body, REQUEST_MS);
+    try {
+      return await this.#client.request(method, body, REQUEST_MS);
+    } catch (cause) {
+      if (!(cause instanceof ControlError)) throw cause;
+      throw new PanError(
+        "PAN_NOT_MASTER",
+        `The master did not answer (${cause.message}). The change may have been made or not: look with \`pan config show\`, then repeat it`,
+        { cause },
+      );
+    }
   }
 
   async #connect(master: MasterAddress): Promise<void> {

@@ -15,7 +15,7 @@ import { HostState } from "#driver/host/host-state.ts";
 import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
-import { clusterSpec } from "./cluster-spec.ts";
+import { clusterSpec, waitingForRestart } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { Followers } from "./followers.ts";
@@ -25,10 +25,11 @@ import { Heart } from "./heart.ts";
 import type { HeartCounters, HeartEvent } from "./heart-protocol.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { Operator } from "./operator.ts";
-import { perform, type World } from "./perform.ts";
+import { Performer, type World } from "./perform.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { buildStatus } from "./status.ts";
 import { Traffic } from "./traffic.ts";
+import { messageOf, Trouble } from "./trouble.ts";
 
 export interface RuntimeOptions {
   readonly state: StateFolder;
@@ -40,6 +41,7 @@ export interface RuntimeOptions {
 }
 
 const SAMPLE_EVERY_MS = 1000;
+const REPAIR_EVERY_MS = 2000;
 const GOODBYE_MS = 300;
 /** setTimeout takes no longer delays. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -54,7 +56,9 @@ export class NodeRuntime {
   readonly #keys = new GroupKeys();
   readonly #traffic = new Traffic();
   readonly #failovers = new FailoverLog();
+  readonly #trouble: Trouble;
   readonly #world: World;
+  readonly #performer: Performer;
   readonly #lease: AnswerLease;
   readonly #controller: Controller;
   readonly #intervals: NodeJS.Timeout[] = [];
@@ -65,6 +69,7 @@ export class NodeRuntime {
   #view: View | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #startedAt = clock();
+  readonly #startedWith: ClusterConfig;
 
   static async start(options: RuntimeOptions): Promise<NodeRuntime> {
     const runtime = new NodeRuntime(options);
@@ -80,12 +85,15 @@ export class NodeRuntime {
   private constructor(options: RuntimeOptions) {
     this.#options = options;
     const { state, store, self, facts } = options;
+    this.#startedWith = store.current.config;
     this.failure = new Promise<never>((_resolve, reject) => {
       this.#fail = reject;
     });
     this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
+    this.#trouble = new Trouble(options.log);
     this.operator = this.#makeOperator();
     this.#world = this.#openWorld();
+    this.#performer = new Performer(this.#world, options.log, this.#trouble);
     this.#lease = new AnswerLease(this.#world.datapath.stateFd);
     this.#controller = new Controller({
       self: self.id,
@@ -117,6 +125,9 @@ export class NodeRuntime {
     return {
       mac: facts.mac,
       state,
+      // in this order: what can be refused without a trace comes first
+      host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
+      announcer: Announcer.open({ interface: facts.interface }),
       datapath: Datapath.open({
         interface: facts.interface,
         hook: datapath.hook,
@@ -124,8 +135,6 @@ export class NodeRuntime {
         mac: facts.mac,
         slotCapacity: datapath.slotCapacity,
       }),
-      host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
-      announcer: Announcer.open({ interface: facts.interface }),
       followers: new Followers({
         identity,
         address: self.address,
@@ -136,7 +145,10 @@ export class NodeRuntime {
         config: () => this.#config,
         tables: () => this.#controller.tables,
         revoked,
-        onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
+        onAcknowledged: (id, version) =>
+          this.#trouble.guard("tables-ack", () =>
+            this.#step({ type: "tables-acknowledged", id, version }),
+          ),
         onRequest: (method, body) => this.operator.answer(method, body),
       }),
       following: new Following({
@@ -144,12 +156,10 @@ export class NodeRuntime {
         port: cluster.port,
         hello,
         revoked,
-        onMessage: (message) => this.#fromMaster(message),
+        onMessage: (message) =>
+          this.#trouble.guard(`${message.type} from the master`, () => this.#fromMaster(message)),
         onTrouble: (master, cause) =>
-          log.warn(
-            { master, cause: cause instanceof Error ? cause.message : cause },
-            "control channel",
-          ),
+          log.warn({ master, cause: messageOf(cause) }, "control channel"),
       }),
       heart: (command) => this.#heart?.command(command),
     };
@@ -163,21 +173,25 @@ export class NodeRuntime {
       replace: (yaml) => this.#changed(this.#options.store.replace(yaml)),
       status: () => this.#status(),
       askMaster: (method, body) => this.#world.following.request(method, body),
+      report: (error) => this.#trouble.report("change for a member", error),
     });
   }
 
   async #open(): Promise<void> {
-    for (const effect of this.#controller.open()) perform(this.#world, effect);
     await this.#world.followers.listen();
-    this.#heart = await Heart.start(this.#heartSettings(), (event) => this.#fromHeart(event));
-    this.#every(SAMPLE_EVERY_MS, () =>
+    this.#performer.open(this.#controller.open());
+    this.#heart = await Heart.start(this.#heartSettings(), (event) =>
+      this.#trouble.guard(event.type, () => this.#fromHeart(event)),
+    );
+    this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
-    this.#every(ROTATE_EVERY_MS, () => this.#rotateKey());
+    this.#every(REPAIR_EVERY_MS, "repair", () => this.#performer.repair());
+    this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotateKey());
   }
 
-  #every(periodMs: number, act: () => void): void {
-    this.#intervals.push(setInterval(act, periodMs));
+  #every(periodMs: number, action: string, act: () => void): void {
+    this.#intervals.push(setInterval(() => this.#trouble.guard(action, act), periodMs));
   }
 
   #heartSettings(): Parameters<typeof Heart.start>[0] {
@@ -188,7 +202,12 @@ export class NodeRuntime {
       self: { id: self.id, name: self.name, address: self.address, mac: facts.mac },
       interface: facts.interface,
       port: config.cluster.port,
-      epoch: Math.max(state.epoch(), this.#controller.tables?.version.epoch ?? 0),
+      // an agent that was killed may have left more than it could save
+      epoch: Math.max(
+        state.epoch(),
+        this.#controller.tables?.version.epoch ?? 0,
+        this.#world.datapath.version().epoch,
+      ),
       config: version,
       detection: config.detection,
       admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
@@ -214,7 +233,7 @@ export class NodeRuntime {
   }
 
   #step(input: Input): void {
-    for (const effect of this.#controller.step(clock(), input)) perform(this.#world, effect);
+    this.#performer.perform(this.#controller.step(clock(), input));
     this.#arm();
   }
 
@@ -223,7 +242,10 @@ export class NodeRuntime {
     const { deadline } = this.#controller;
     if (deadline === undefined) return;
     const delay = Math.min(Math.max(0, deadline - clock()), LONGEST_TIMER_MS);
-    this.#timer = setTimeout(() => this.#step({ type: "deadline-reached" }), delay);
+    this.#timer = setTimeout(
+      () => this.#trouble.guard("deadline", () => this.#step({ type: "deadline-reached" })),
+      delay,
+    );
   }
 
   #fromHeart(event: HeartEvent): void {
@@ -235,17 +257,16 @@ export class NodeRuntime {
         this.#viewChanged(event.view);
         return;
       case "became-master":
-        state.saveEpoch(event.epoch);
         if (this.#keys.current === undefined) this.#newKey(true);
+        state.saveEpoch(event.epoch);
         return;
       case "lost-mastership":
         this.#world.followers.dismiss();
         return;
       case "announce-wanted":
-        perform(this.#world, {
-          type: "announce-vips",
-          vips: clusterSpec(this.#config.config).vips,
-        });
+        this.#performer.perform([
+          { type: "announce-vips", vips: clusterSpec(this.#config.config).vips },
+        ]);
         return;
       case "member-departed":
         this.#failovers.departed(new Date(), event.id, event.reason);
@@ -281,16 +302,9 @@ export class NodeRuntime {
   }
 
   #viewChanged(view: View): void {
+    const [shown, before] = [view, this.#view].map((each) => each && essence(each));
     this.#view = view;
-    this.#options.log.info(
-      {
-        role: view.role,
-        epoch: view.epoch,
-        master: view.master,
-        members: view.members.map(({ id }) => id),
-      },
-      "view",
-    );
+    if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
     this.#step({ type: "view-changed", view });
   }
 
@@ -313,8 +327,8 @@ export class NodeRuntime {
         return;
       case "tables": {
         const tables = decodeTables(message.bytes);
-        if (tables.ok) this.#step({ type: "tables-received", tables: tables.value });
-        else this.#options.log.error({ reason: tables.reason }, "tables from the master");
+        if (!tables.ok) throw new Error(`they are ${tables.reason}`);
+        this.#step({ type: "tables-received", tables: tables.value });
         return;
       }
       case "hello":
@@ -332,15 +346,7 @@ export class NodeRuntime {
   }
 
   #adopt({ version, yaml }: Extract<ControlMessage, { type: "config" }>): void {
-    const adopted = this.#options.store.adopt(version, yaml);
-    if (adopted === undefined) {
-      this.#options.log.error(
-        { version },
-        "the master's configuration is not what its version says",
-      );
-      return;
-    }
-    this.#inForce(adopted.config);
+    this.#inForce(this.#options.store.adopt(version, yaml).config);
     this.#world.following.send({ type: "config-ack", version });
   }
 
@@ -352,6 +358,10 @@ export class NodeRuntime {
   }
 
   #inForce(config: ClusterConfig): void {
+    const waiting = waitingForRestart(this.#startedWith, config);
+    if (waiting.length > 0) {
+      this.#options.log.warn({ settings: waiting }, "in force when this agent starts again");
+    }
     this.#world.heart({
       type: "config-changed",
       config: this.#config.version,
@@ -376,7 +386,7 @@ export class NodeRuntime {
       if (current !== undefined && this.#isMaster) {
         this.#world.heart({ type: "group-key", ...current, activate: true });
       }
-    }, ACTIVATE_AFTER_MS);
+    }, ACTIVATE_AFTER_MS).unref();
   }
 
   #status(): ReturnType<typeof buildStatus> {
@@ -409,7 +419,7 @@ export class NodeRuntime {
     if (this.#heart !== undefined) {
       const left = new Promise<void>((resolve) => {
         this.#left = resolve;
-        setTimeout(resolve, GOODBYE_MS);
+        setTimeout(resolve, GOODBYE_MS).unref();
       });
       if (this.#view !== undefined && this.#view.master !== NO_NODE) {
         this.#heart.command({ type: "leave" });
@@ -426,6 +436,14 @@ export class NodeRuntime {
     this.#world.datapath.close();
   }
 }
+
+/** What an operator would call a change of the cluster. */
+const essence = ({ role, epoch, master, members }: View): object => ({
+  role,
+  epoch,
+  master,
+  members: members.map(({ id }) => id),
+});
 
 /** JSON has no 64-bit integers. */
 const plain = (event: HeartEvent): object =>

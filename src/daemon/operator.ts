@@ -2,16 +2,28 @@
 // master, to which a member passes them on, so that it does not matter which node is asked (B8).
 import { release } from "node:os";
 import type { AgentPort } from "#api/agent-port.ts";
-import type { AddService, Changed, Input, Output } from "#api/contract.ts";
+import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
 import { parseIp } from "#base/address.ts";
-import { type ErrorCode, ERROR_CODES, PanError } from "#base/error-codes.ts";
+import { answerFor, errorFrom } from "#api/problem.ts";
+import { PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
 import type { ClusterConfig, Service } from "#config/schema.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
+import type { ChangeAnswer } from "./followers.ts";
 import { panoplyVersion } from "./package-version.ts";
 
-type Change = "addService" | "removeService" | "setWeight" | "drain" | "undrain" | "putConfig";
+const CHANGES = [
+  "addService",
+  "removeService",
+  "setWeight",
+  "drain",
+  "undrain",
+  "putConfig",
+] as const satisfies readonly Operation[];
+type Change = (typeof CHANGES)[number];
+
+const isChange = (method: string): method is Change => CHANGES.some((kind) => kind === method);
 
 /** What an operation needs of the agent around it. */
 export interface OperatorHost {
@@ -25,6 +37,8 @@ export interface OperatorHost {
     method: string,
     body: JsonValue,
   ) => Promise<{ status: number; body: JsonValue }>;
+  /** A fault of our own that the asking node only learns the code of. */
+  readonly report: (error: unknown) => void;
 }
 
 const OK = 200;
@@ -55,15 +69,20 @@ export class Operator {
   }
 
   /** A change that a member passed on. Failures are values here: they travel back as they are. */
-  async answer(method: string, body: JsonValue): Promise<{ status: number; body: JsonValue }> {
+  answer(method: string, body: JsonValue): ChangeAnswer {
     try {
       if (!this.#host.isMaster()) {
         throw new PanError("PAN_NOT_MASTER", "The asked node is no longer the master; try again");
       }
-      return { status: OK, body: this.#apply(method as Change, body) };
+      if (!isChange(method)) {
+        const message = `The master has no change "${method}"; see that all agents are of one version`;
+        throw new PanError("PAN_REQUEST_INVALID", message);
+      }
+      return { status: OK, body: this.#apply(method, body) };
     } catch (error) {
-      if (!(error instanceof PanError)) throw error;
-      return { status: FAILED, body: { code: error.code, message: error.message } };
+      if (!(error instanceof PanError)) this.#host.report(error);
+      const { code, message } = answerFor(error).problem;
+      return { status: FAILED, body: { code, message } };
     }
   }
 
@@ -71,9 +90,7 @@ export class Operator {
     if (this.#host.isMaster()) return this.#apply(kind, input as unknown as JsonValue);
     const { status, body } = await this.#host.askMaster(kind, input as unknown as JsonValue);
     if (status === OK) return body as unknown as Changed;
-    const problem = body as { readonly code: ErrorCode; readonly message: string };
-    if (!(problem.code in ERROR_CODES)) throw new Error(`The master answered ${status}`);
-    throw new PanError(problem.code, problem.message);
+    throw errorFrom(status, body);
   }
 
   #apply(kind: Change, body: JsonValue): Changed {

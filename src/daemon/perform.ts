@@ -1,13 +1,18 @@
-// The one list of what the controller's decisions do to the world.
+// The one list of what the controller's decisions do to the world, and what happens when the world refuses: the agent
+// says so, goes on, and tries again where that makes sense.
+import type { Logger } from "pino";
 import type { MacAddress } from "#base/address.ts";
+import { PanError } from "#base/error-codes.ts";
 import type { Effect } from "#core/node/controller.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { Announcer } from "#driver/host/announcer.ts";
-import type { HostState } from "#driver/host/host-state.ts";
+import type { Change, HostState } from "#driver/host/host-state.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
 import type { StateFolder } from "./state-folder.ts";
+import type { Trouble } from "./trouble.ts";
 
 export interface World {
   readonly mac: MacAddress;
@@ -20,29 +25,108 @@ export interface World {
   readonly heart: (command: HeartCommand) => void;
 }
 
-export function perform(world: World, effect: Effect): void {
-  switch (effect.type) {
-    case "place-vips":
-      world.host.apply({ vips: effect.vips, interfaceNode: effect.answer });
-      return;
-    case "announce-vips":
-      world.announcer.announce(effect.vips, world.mac);
-      return;
-    case "install-tables":
-      world.datapath.publish(effect.tables);
-      world.heart({ type: "tables-published", version: effect.tables.version });
-      // Off the path of a failover: the disk can wait.
-      setImmediate(() => world.state.saveTables(effect.tables));
-      return;
-    case "replicate-tables":
-      world.followers.sendTablesToAll(effect.tables);
-      return;
-    case "acknowledge-tables":
-      world.following.send({ type: "tables-ack", version: effect.version });
-      return;
-    case "follow":
-      if (effect.master === undefined) world.following.stop();
-      else world.following.follow(effect.master);
-      return;
+type Placement = Extract<Effect, { type: "place-vips" }>;
+
+export class Performer {
+  readonly #world: World;
+  readonly #log: Logger;
+  readonly #trouble: Trouble;
+  /** Where the VIPs belong; repair() sees to it that they are there. */
+  #placement: Placement | undefined;
+  /** The newest tables, while the packet program does not have them. */
+  #unpublished: Tables | undefined;
+
+  constructor(world: World, log: Logger, trouble: Trouble) {
+    this.#world = world;
+    this.#log = log;
+    this.#trouble = trouble;
+  }
+
+  /** At the start. Throws: a host that refuses is no host for an agent. Tables of an agent that was killed may be newer. */
+  open(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      try {
+        this.#perform(effect);
+      } catch (error) {
+        if (!(error instanceof PanError && error.code === "PAN_TABLES_OLD")) throw error;
+        this.#unpublished = undefined;
+        this.#log.info({ reason: error.message }, "the packet program keeps its newer tables");
+      }
+    }
+  }
+
+  /** An effect that fails does not keep back the others. */
+  perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#trouble.guard(effect.type, () => this.#perform(effect));
+  }
+
+  /** Puts back what others have taken away, and what could not be done before. To be called every few seconds. */
+  repair(): void {
+    const { host, following } = this.#world;
+    const placement = this.#placement;
+    if (placement !== undefined) {
+      this.#trouble.guard("place-vips", () => {
+        const changes = host.apply({ vips: placement.vips, interfaceNode: placement.answer });
+        if (changes.length > 0) this.#log.warn({ changes: changes.map(inWords) }, "repaired");
+      });
+    }
+    const tables = this.#unpublished;
+    if (tables === undefined) return;
+    this.#trouble.guard("install-tables", () => {
+      this.#publish(tables);
+      following.send({ type: "tables-ack", version: tables.version });
+    });
+  }
+
+  #perform(effect: Effect): void {
+    const world = this.#world;
+    switch (effect.type) {
+      case "place-vips":
+        this.#placement = effect;
+        world.host.apply({ vips: effect.vips, interfaceNode: effect.answer });
+        return;
+      case "announce-vips":
+        world.announcer.announce(effect.vips, world.mac);
+        return;
+      case "install-tables":
+        this.#publish(effect.tables);
+        return;
+      case "replicate-tables":
+        world.followers.sendTablesToAll(effect.tables);
+        return;
+      case "acknowledge-tables":
+        // not what this node does not forward by: the master would count on it
+        if (this.#unpublished === undefined) {
+          world.following.send({ type: "tables-ack", version: effect.version });
+        }
+        return;
+      case "follow":
+        if (effect.master === undefined) world.following.stop();
+        else world.following.follow(effect.master);
+        return;
+    }
+  }
+
+  #publish(tables: Tables): void {
+    this.#unpublished = tables;
+    this.#world.datapath.publish(tables);
+    this.#unpublished = undefined;
+    this.#world.heart({ type: "tables-published", version: tables.version });
+    // Off the path of a failover: the disk can wait.
+    setImmediate(() =>
+      this.#trouble.guard("save tables", () => this.#world.state.saveTables(tables)),
+    );
   }
 }
+
+/** How a change of the host is shown to operators. */
+export const inWords = (change: Change): string => {
+  switch (change.type) {
+    case "address-added":
+      return `added ${change.address} to ${change.device}`;
+    case "address-removed":
+      return `removed ${change.address} from ${change.device}`;
+    case "sysctl-changed":
+      return `${change.device} ${change.name} is ${change.after}`;
+  }
+};

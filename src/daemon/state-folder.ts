@@ -12,6 +12,21 @@ export interface StoredConfig {
   readonly yaml: string;
 }
 
+/** As it travels: 32 bits. */
+const LARGEST_EPOCH = 0xffff_ffff;
+
+function parseStoredConfig(text: string): StoredConfig | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { version, yaml } = (value ?? {}) as Partial<StoredConfig>;
+  const complete = typeof version?.digest === "string" && Number.isSafeInteger(version.counter);
+  return complete && typeof yaml === "string" ? { version, yaml } : undefined;
+}
+
 export class StateFolder {
   readonly path: string;
 
@@ -55,9 +70,16 @@ export class StateFolder {
     fs.renameSync(temporary, this.file(name));
   }
 
+  /** PAN_STATE_UNREADABLE when it is damaged: to guess which configuration was in force is the operator's business. */
   config(): StoredConfig | undefined {
     const content = this.#read("config.json");
-    return content === undefined ? undefined : (JSON.parse(content.toString()) as StoredConfig);
+    if (content === undefined) return undefined;
+    const stored = parseStoredConfig(content.toString());
+    if (stored !== undefined) return stored;
+    throw new PanError(
+      "PAN_STATE_UNREADABLE",
+      `${this.file("config.json")} is damaged; remove it, then the node starts with the file that --config names and fetches the cluster's configuration from its master`,
+    );
   }
 
   saveConfig(config: StoredConfig): void {
@@ -79,18 +101,20 @@ export class StateFolder {
     fs.renameSync(temporary, this.file("tables.bin"));
   }
 
+  /** 0 when unknown or damaged: the tables and the other nodes know it, too. */
   epoch(): number {
-    return Number(this.#read("epoch")?.toString() ?? 0);
+    const epoch = Number(this.#read("epoch")?.toString() ?? 0);
+    return Number.isSafeInteger(epoch) && epoch >= 0 && epoch <= LARGEST_EPOCH ? epoch : 0;
   }
 
   saveEpoch(epoch: number): void {
     this.#write("epoch", String(epoch));
   }
 
-  /** Of the last start of this node; the next one is larger. */
+  /** Of the last start of this node; the next one is larger. Undefined when unknown or damaged: then the clock decides. */
   boot(): bigint | undefined {
-    const content = this.#read("boot")?.toString();
-    return content === undefined ? undefined : BigInt(content);
+    const content = this.#read("boot")?.toString() ?? "";
+    return /^\d{1,19}$/.test(content) ? BigInt(content) : undefined;
   }
 
   saveBoot(boot: bigint): void {
