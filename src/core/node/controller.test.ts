@@ -108,6 +108,30 @@ test("B7: a member gets slots only after it has acknowledged tables", () => {
   assert.deepEqual(owners(tablesOf(ready, "replicate-tables")), [1, 2]);
 });
 
+test("B7: an acknowledgement that comes before the view with the member counts", () => {
+  const controller = fresh(N1);
+  controller.step(at(0), { type: "view-changed", view: view("master", 1, [N1], N1) });
+  const version = controller.tables?.version ?? NO_TABLES;
+  assert.deepEqual(controller.step(at(1), { type: "tables-acknowledged", id: N2, version }), []);
+  const joined = controller.step(at(2), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  assert.deepEqual(owners(tablesOf(joined, "replicate-tables")), [1, 2]);
+});
+
+test("B7: a restarted node that acknowledges before it is listed gets its slots when it is", () => {
+  const controller = fresh(N1);
+  controller.step(at(0), { type: "view-changed", view: view("master", 1, [N1], N1) });
+  const version = controller.tables?.version ?? NO_TABLES;
+  assert.deepEqual(controller.step(at(1), { type: "tables-acknowledged", id: N2, version }), []);
+  const listed = controller.step(at(2), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  assert.deepEqual(owners(tablesOf(listed, "replicate-tables")), [1, 2]);
+});
+
 test("B4: a planned change is installed at the interface node once every member has it", () => {
   const { controller } = settledMaster();
   const drained = controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });

@@ -190,9 +190,11 @@ export class Controller {
   }
 
   #acknowledged(now: Instant, id: NodeId, version: TableVersion): Effect[] {
-    if (!this.#isMaster || !this.#isMember(id)) return [];
+    if (!this.#isMaster) return [];
     const isNew = !this.#ready.has(id);
     this.#ready.add(id);
+    // its connection may be faster than the view that makes it a member, and it will not say this again
+    if (!this.#isMember(id)) return [];
     if (this.#target !== undefined && compareVersions(version, this.#target.version) >= 0) {
       this.#waitingFor.delete(id);
     }
