@@ -21,6 +21,11 @@ const SUITES: readonly Suite[] = [
   { name: "lab", globs: ["test/lab/**/*.test.ts"], isolation: "process" },
 ];
 
+/** A test that waits in vain fails after this. */
+const TEST_LIMIT_MS = 180_000;
+/** A suite that hangs is ended, and counts as failed: no run goes on for ever. */
+const SUITE_LIMIT_MS = 15 * 60_000;
+
 const tallyFolder = path.join(root, ".cache/tally");
 
 function testArguments(suite: Suite, only: string | undefined): string[] {
@@ -28,6 +33,7 @@ function testArguments(suite: Suite, only: string | undefined): string[] {
     "--test",
     `--test-isolation=${suite.isolation}`,
     "--test-concurrency=1",
+    `--test-timeout=${TEST_LIMIT_MS}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
     "--test-reporter=./tools/tally-reporter.ts",
@@ -47,7 +53,16 @@ async function runSuite(suite: Suite, only: string | undefined): Promise<boolean
     env,
     stdio: ["ignore", "inherit", "inherit"],
   });
-  return new Promise((resolve) => child.on("close", (status) => resolve(status === 0)));
+  const limit = setTimeout(() => {
+    console.error(`\n# ${suite.name} did not end within ${SUITE_LIMIT_MS / 60_000} minutes`);
+    child.kill("SIGKILL");
+  }, SUITE_LIMIT_MS);
+  return new Promise((resolve) => {
+    child.on("close", (status) => {
+      clearTimeout(limit);
+      resolve(status === 0);
+    });
+  });
 }
 
 function readTally(suite: Suite): Tally {

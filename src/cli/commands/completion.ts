@@ -4,7 +4,7 @@ import { complete, completionScript, SHELLS, type Shell } from "../completion.ts
 import { type Context, examples, type Register } from "../context.ts";
 
 /** A key press must not wait for an agent that hangs. */
-const AGENT_TIMEOUT_MS = 700;
+const AGENT_TIMEOUT_MS = 3000;
 
 export const registerCompletion: Register = (program, context) => {
   program
