@@ -109,18 +109,19 @@ async function weightAndBack(cluster: LabCluster): Promise<void> {
 async function drainAndRemove(cluster: LabCluster): Promise<void> {
   await cluster.client("m1").drain({ params: { node: NODE } });
   await cluster.until(`${NODE} has no slots`, (status) => slotsOf(status, NODE) === 0);
-  const { yaml } = await cluster.client("m1").config({});
-  const config = parse(yaml) as { nodes: { name: string }[] };
+  const config = parse(firstConfig(cluster)) as { nodes: { name: string }[] };
   config.nodes = config.nodes.filter(({ name }) => name !== NODE);
   await cluster.client("m1").putConfig({ body: { yaml: stringify(config) } });
   await cluster.settled(cluster.members.filter((name) => name !== NODE));
   await pause(REST_MS);
 }
 
-/** The configuration that the cluster began with, which all nodes are in. */
+/** As YAML: what the cluster began with. All nodes are in it, with equal weights. */
+const firstConfig = (cluster: LabCluster): string =>
+  readFileSync(path.join(cluster.folder, "cluster.yaml"), "utf8");
+
 async function addAgain(cluster: LabCluster): Promise<void> {
-  const yaml = readFileSync(path.join(cluster.folder, "cluster.yaml"), "utf8");
-  await cluster.client("m1").putConfig({ body: { yaml } });
+  await cluster.client("m1").putConfig({ body: { yaml: firstConfig(cluster) } });
   await cluster.settled();
   await pause(REST_MS);
 }
