@@ -107,11 +107,12 @@ export class HeartNode {
 
 export class HeartCluster {
   readonly nodes: HeartNode[] = [];
-  readonly #prefix = `pt-heart-${process.pid}`;
+  readonly #prefix: string;
   readonly #folder: string;
   #bundles: NodeBundle[] = [];
 
-  private constructor() {
+  private constructor(label: string) {
+    this.#prefix = `pt-${label}-${process.pid}`;
     this.#folder = mkdtempSync(path.join(tmpdir(), `${this.#prefix}-`));
   }
 
@@ -119,8 +120,9 @@ export class HeartCluster {
   static async create(
     size: number,
     intervalMs = DEFAULT_DETECTION.intervalMs,
+    label = "heart",
   ): Promise<HeartCluster> {
-    const cluster = new HeartCluster();
+    const cluster = new HeartCluster(label);
     try {
       cluster.#buildSwitch();
       await cluster.#issue(size);
