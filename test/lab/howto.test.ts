@@ -1,0 +1,200 @@
+// The how-tos are run as they stand: every block marked "sh" and a machine, in order. Machines are lab hosts, each with /etc,
+// /var/lib and /run of its own. "here" is this machine, with the same privacy, so that labs made there collide with nothing.
+// ssh, scp, systemctl and journalctl are stand-ins; "systemctl start" runs the ExecStart of our unit. A comment
+// <!-- shows: … --> below a block says what its output must come to contain, blanks counting as one; the block is
+// repeated until it does, unless it says "shows once".
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { Lab } from "#lab/lab.ts";
+import { STANDARD, standardTopology } from "#lab/standard.ts";
+import type { Host } from "#lab/topology.ts";
+import { root } from "#tools/steps.ts";
+import { type Block, readBlocks } from "./howto-blocks.ts";
+
+const skip = process.getuid?.() === 0 ? false : "namespaces need root";
+const LONGEST_SETTLING_MS = 20_000;
+const BLOCK_LIMIT_MS = 30_000;
+const POLL_MS = 100;
+
+/** Ends when its standard input does, so that nothing outlives the test. */
+const KEEP_MACHINE = `set -eu
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/home /run/layers
+for folder in etc var/lib; do
+  layer=/run/layers/$(echo $folder | tr / -)
+  mkdir $layer $layer.work
+  mount -t overlay -o lowerdir=/$folder,upperdir=$layer,workdir=$layer.work overlay /$folder
+done
+cp "$UNIT" /etc/systemd/system/panoply.service
+echo /run/home > /run/cwd
+echo ready
+exec cat`;
+
+const STAND_INS: Readonly<Record<string, string>> = {
+  pan: `exec "${process.execPath}" "${path.join(root, "src/cli/main.ts")}" "$@"`,
+  ssh: `pid=$(cat "$MACHINES/\${1#root@}"); shift
+exec nsenter --target "$pid" --net --mount --wd=/run/home bash -c "$*"`,
+  scp: `[ "$1" = -p ] && shift
+host=\${2%%:*}; pid=$(cat "$MACHINES/\${host#root@}")
+mode=$(stat -c %a "$1")
+nsenter --target "$pid" --mount sh -c 'umask 077; cat > "$1"; chmod "$2" "$1"' - "\${2#*:}" "$mode" < "$1"`,
+  systemctl: `start() {
+  setsid $(sed -n 's|^ExecStart=/usr/bin/||p' /etc/systemd/system/panoply.service) >>/run/agent.log 2>&1 < /dev/null &
+  echo $! > /run/agent.pid
+}
+stop() {
+  pid=$(cat /run/agent.pid)
+  kill -TERM "$pid" || true
+  while [ -e "/proc/$pid" ]; do sleep 0.05; done
+}
+case "$1 $2" in
+  "enable --now" | "start panoply") start ;;
+  "disable --now" | "stop panoply") stop ;;
+  "restart panoply") stop; start ;;
+  *) echo "systemctl $*: not in the lab" >&2; exit 2 ;;
+esac`,
+  journalctl: `cat /run/agent.log`,
+};
+
+class Machines {
+  readonly #folder = mkdtempSync(path.join(tmpdir(), "pan-howto-"));
+  readonly #keepers = new Map<string, ChildProcess>();
+  readonly #lab: Lab | undefined;
+
+  constructor(lab: Lab | undefined) {
+    this.#lab = lab;
+    mkdirSync(path.join(this.#folder, "machines"));
+    for (const [name, script] of Object.entries(STAND_INS)) {
+      const file = path.join(this.#folder, name);
+      writeFileSync(file, `#!/bin/bash\n${script}\n`);
+      chmodSync(file, 0o755);
+    }
+    const unit = path.join(this.#folder, "panoply.service");
+    cpSync(path.join(root, "packaging/panoply.service"), unit);
+  }
+
+  get #env(): NodeJS.ProcessEnv {
+    const { PATH = "" } = process.env;
+    const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+    return {
+      ...inherited,
+      PATH: `${this.#folder}:${path.dirname(process.execPath)}:${PATH}`,
+      NODE_COMPILE_CACHE: path.join(this.#folder, "cache"),
+      MACHINES: path.join(this.#folder, "machines"),
+      UNIT: path.join(this.#folder, "panoply.service"),
+    };
+  }
+
+  async add(name: string): Promise<void> {
+    const argv = ["unshare", "--mount", "--propagation=private", "sh", "-c", KEEP_MACHINE];
+    const options = {
+      env: this.#env,
+      stdio: ["pipe", "pipe", "inherit"] as ["pipe", "pipe", "inherit"],
+    };
+    const keeper =
+      this.#lab === undefined
+        ? spawn(argv[0] ?? "", argv.slice(1), options)
+        : this.#lab.spawn(name, argv, options);
+    this.#keepers.set(name, keeper);
+    const said = await new Promise<string>((resolve) => {
+      keeper.stdout?.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+      keeper.once("exit", () => resolve("ended"));
+    });
+    assert.equal(said, "ready\n", `machine ${name}`);
+    writeFileSync(path.join(this.#folder, "machines", name), `${keeper.pid ?? 0}\n`);
+  }
+
+  /** Like a terminal on the machine: the working folder stays from block to block. */
+  run(name: string, script: string): { readonly status: number | null; readonly output: string } {
+    const keeper = this.#keepers.get(name);
+    assert.ok(keeper?.pid, `the page names a machine "${name}" that this test does not have`);
+    const wrapped = `exec 2>&1; set -euo pipefail; cd "$(cat /run/cwd)"; trap 'pwd > /run/cwd' EXIT\n${script}`;
+    const target = [`--target=${keeper.pid}`, "--net", "--mount"];
+    const { status, stdout } = spawnSync("nsenter", [...target, "bash", "-c", wrapped], {
+      env: this.#env,
+      encoding: "utf8",
+      timeout: BLOCK_LIMIT_MS,
+      maxBuffer: 16 << 20,
+    });
+    return { status, output: stdout };
+  }
+
+  remove(): void {
+    for (const keeper of this.#keepers.values()) keeper.stdin?.end();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const squeeze = (text: string): string => text.replaceAll(/\s+/g, " ");
+
+/** Runs the block; as long as it does not show what it should, again and again. */
+async function perform(machines: Machines, block: Block): Promise<void> {
+  const end = performance.now() + LONGEST_SETTLING_MS;
+  for (;;) {
+    const { status, output } = machines.run(block.machine, block.script);
+    const seen = squeeze(output);
+    const missing = block.shows.filter((text) => !seen.includes(squeeze(text)));
+    const failure =
+      status === 0
+        ? missing.map((text) => `does not show "${text}"`).join(", ")
+        : `ended with ${status}`;
+    if (failure === "") return;
+    if (block.once || performance.now() > end) {
+      assert.fail(
+        `${block.place}, on ${block.machine}: ${failure}\n${block.script}\n--- printed\n${output}`,
+      );
+    }
+    await pause(POLL_MS);
+  }
+}
+
+function declareBlocks(file: string, machines: () => Machines): void {
+  const blocks = readBlocks(file, readFileSync(path.join(root, file), "utf8"));
+  assert.ok(blocks.length > 0, `${file} has no block that is run`);
+  for (const block of blocks) {
+    test(`${block.place} on ${block.machine}`, async () => perform(machines(), block));
+  }
+}
+
+describe("how-to: first cluster", { skip }, () => {
+  let machines: Machines;
+  let lab: Lab;
+  before(async () => {
+    const admin: Host = { name: "admin" };
+    const topology = standardTopology({ members: 3, extraHosts: [admin] });
+    lab = await Lab.up(topology, { name: `t${process.pid}-howto`, downOnExit: true });
+    machines = new Machines(lab);
+    for (const name of ["admin", STANDARD.client, "m1", "m2", "m3"]) await machines.add(name);
+  });
+  after(async () => {
+    machines.remove();
+    await lab.down();
+  });
+  declareBlocks("docs/howto/first-cluster.md", () => machines);
+});
+
+describe("how-to: try it in a lab", { skip }, () => {
+  let machines: Machines;
+  before(async () => {
+    machines = new Machines(undefined);
+    await machines.add("here");
+  });
+  after(() => {
+    machines.run("here", "pan lab down --name try");
+    machines.remove();
+  });
+  declareBlocks("docs/howto/try-it-in-a-lab.md", () => machines);
+});
