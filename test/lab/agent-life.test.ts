@@ -1,0 +1,292 @@
+// Agents that stop, are killed, start again, in the middle of anything: packets flow all the while, the next agent takes over
+// what is in the kernel, and --teardown leaves a host as it was before (B9, A20).
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { agentProgram, LabCluster } from "#lab/cluster.ts";
+import { CurlProbe } from "#lab/curl-probe.ts";
+import { STANDARD } from "#lab/standard.ts";
+import {
+  endAgent,
+  labName,
+  logOf,
+  panIn,
+  panOk,
+  skip,
+  socketOf,
+  startAgent,
+  tracesOf,
+  until,
+} from "./agent-bench.ts";
+
+const name = labName("life");
+
+interface KernelObject {
+  readonly id: number;
+  readonly name?: string;
+}
+
+interface Kept {
+  readonly programs: readonly number[];
+  readonly maps: readonly number[];
+}
+
+describe("an agent's life", { skip }, () => {
+  let cluster: LabCluster;
+  /** m1's host as it was before its first agent. */
+  let untouched: Awaited<ReturnType<typeof tracesOf>>;
+
+  before(async () => {
+    cluster = await LabCluster.up({ name, members: 3, downOnExit: true });
+    await cluster.settled();
+    untouched = await tracesOf(cluster.lab, STANDARD.client);
+  });
+  after(() => cluster?.down());
+
+  const state = (member: string, file = ""): string =>
+    path.join(cluster.lab.folder(member), "state", file);
+
+  /** Ids of the kernel's programs or maps that the interface of this host keeps alive. */
+  async function kept(member: string): Promise<Kept> {
+    const shown = await cluster.lab.exec(member, ["bpftool", "-j", "net", "show", "dev", "eth0"]);
+    const [net] = JSON.parse(shown.stdout) as { tc: KernelObject[]; xdp: KernelObject[] }[];
+    const programs = [...(net?.tc ?? []), ...(net?.xdp ?? [])].map(({ id }) => id);
+    const maps = new Set<number>();
+    for (const id of programs) {
+      const argv = ["bpftool", "-j", "prog", "show", "id", String(id)];
+      const { stdout } = await cluster.lab.exec(member, argv);
+      for (const map of (JSON.parse(stdout) as { map_ids?: number[] }).map_ids ?? []) maps.add(map);
+    }
+    return { programs, maps: [...maps].sort((a, b) => a - b) };
+  }
+
+  /** All but one: the program's constants belong to the program. */
+  function assertSameMaps(before: Kept, now: Kept): void {
+    const handedOn = now.maps.filter((id) => before.maps.includes(id));
+    assert.equal(now.maps.length, before.maps.length);
+    assert.equal(handedOn.length, before.maps.length - 1);
+  }
+
+  const exists = async (kind: "prog" | "map", id: number): Promise<boolean> =>
+    (await cluster.lab.exec("m1", ["bpftool", kind, "show", "id", String(id)])).status === 0;
+
+  /** Requests of a stock curl and pings during `act`: every one of them has to be answered. */
+  async function withoutLoss(act: () => Promise<void>): Promise<void> {
+    const { lab } = cluster;
+    const asked = { host: STANDARD.client, perSecond: 40, requestLimitMs: 3000 };
+    const probes = [STANDARD.vip4, `[${STANDARD.vip6}]`].map(
+      (vip) => new CurlProbe(lab, { ...asked, url: `http://${vip}/whoami` }),
+    );
+    const pings = [STANDARD.vip4, STANDARD.vip6].map((vip) =>
+      lab.spawn(STANDARD.client, ["ping", "-q", "-i", "0.05", vip], {
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    );
+    const said = pings.map(async (ping) => {
+      let text = "";
+      for await (const chunk of ping.stdout ?? []) text += String(chunk);
+      return text;
+    });
+    try {
+      await until("traffic flows", () => probes.every(({ sights }) => sights.length > 10));
+      await act();
+      const enough = probes.map(({ sights }) => sights.length + 20);
+      await until("more traffic flows", () =>
+        probes.every(({ sights }, index) => sights.length >= (enough[index] ?? 0)),
+      );
+    } finally {
+      for (const probe of probes) probe.stop();
+      for (const ping of pings) ping.kill("SIGINT");
+    }
+    for (const probe of probes) {
+      assert.deepEqual(
+        probe.sights.filter(({ ok }) => !ok),
+        [],
+      );
+    }
+    for (const text of await Promise.all(said)) assert.match(text, / 0% packet loss/);
+  }
+
+  test("B9: a member's agent is stopped, upgraded, killed: no request and no ping is lost", async () => {
+    const master = await cluster.master();
+    const member = cluster.members.find((each) => each !== master) ?? "";
+    const before = await kept(member);
+    await withoutLoss(async () => {
+      await endAgent(cluster, member, "SIGTERM");
+      const others = cluster.members.filter((each) => each !== member);
+      await cluster.settled([master, ...others.filter((each) => each !== master)]);
+      await startAgent(cluster, member);
+      await cluster.settled();
+      await endAgent(cluster, member, "SIGKILL");
+      await startAgent(cluster, member);
+      await cluster.settled();
+    });
+    const now = await kept(member);
+    assertSameMaps(before, now);
+    assert.equal(now.programs.length, 1);
+    for (const id of before.programs) {
+      assert.ok(!now.programs.includes(id) && !(await exists("prog", id)), "the program is new");
+    }
+  });
+
+  test("B9, A3: the master's agent is upgraded: the data path goes on, and the cluster has a master again", async () => {
+    const master = await cluster.master();
+    const before = await kept(master);
+    await withoutLoss(async () => {
+      await endAgent(cluster, master, "SIGTERM");
+      await cluster.settled(cluster.members.filter((each) => each !== master));
+      await startAgent(cluster, master);
+      await cluster.settled();
+    });
+    assertSameMaps(before, await kept(master));
+  });
+
+  test("An agent killed again and again while tables change: the next one goes on, and both agree", async () => {
+    const master = await cluster.master();
+    const victim = cluster.members.find((each) => each !== master) ?? "";
+    let weight = 1;
+    let changing = true;
+    const changes = (async (): Promise<void> => {
+      const client = cluster.client(master);
+      const create = { policy: "weighted", slots: 1024 } as const;
+      const service = { protocol: "tcp", vip: STANDARD.vip4, port: 8080 } as const;
+      const nodes = cluster.members.map((each) => ({ name: each, weight: 1 }));
+      await client.addService({ body: { group: "more", service, create: { ...create, nodes } } });
+      while (changing) {
+        weight = (weight % 7) + 1;
+        const params = { group: "more", node: victim };
+        await client.setWeight({ params, body: { weight } });
+        await pause(5);
+      }
+    })();
+    for (let round = 0; round < 3; round++) {
+      await endAgent(cluster, victim, "SIGKILL");
+      await startAgent(cluster, victim);
+      const present = ({ members }: Awaited<ReturnType<typeof cluster.status>>): boolean =>
+        members.every(({ state: each }) => each !== "departed");
+      await cluster.until("the victim is back", present, master);
+    }
+    // the last blow falls while the configuration still changes, and the node comes back to rest
+    await endAgent(cluster, victim, "SIGKILL");
+    changing = false;
+    await changes;
+    await startAgent(cluster, victim);
+    const { cluster: wanted } = await cluster.settled();
+    const got = await cluster.until(
+      "the victim has the cluster's tables and configuration",
+      (status) =>
+        status.cluster.config.digest === wanted.config.digest &&
+        status.datapath.version.counter === wanted.tables.counter,
+      victim,
+    );
+    assert.deepEqual(got.datapath.version, wanted.tables);
+    assert.equal(got.groups.find((group) => group.name === "more")?.shares.length, 3);
+    await panOk(cluster, master, "service", "remove", "tcp", `${STANDARD.vip4}:8080`);
+  });
+
+  test("State files cut short by a crash: what can be computed anew is", async () => {
+    const master = await cluster.master();
+    const victim = cluster.members.find((each) => each !== master) ?? "";
+    await endAgent(cluster, victim, "SIGKILL");
+    truncateSync(state(victim, "tables.bin"), 100);
+    writeFileSync(state(victim, "epoch"), "twelve");
+    writeFileSync(state(victim, "boot"), "");
+    await startAgent(cluster, victim);
+    const { datapath, cluster: seen } = await cluster.settled();
+    assert.equal(datapath.version.epoch, seen.tables.epoch);
+  });
+
+  test("A5, B5: VIPs and settings that somebody removes are put back, and the log says so", async () => {
+    const { lab } = cluster;
+    const before = await tracesOf(lab, "m2");
+    for (const [address, length] of [
+      [STANDARD.vip4, 32],
+      [STANDARD.vip6, 128],
+    ] as const) {
+      const gone = await lab.exec("m2", [
+        "ip",
+        "address",
+        "del",
+        `${address}/${length}`,
+        "dev",
+        "lo",
+      ]);
+      assert.equal(gone.status, 0, gone.stderr);
+    }
+    await lab.exec("m2", ["sysctl", "-qw", "net.ipv4.conf.eth0.arp_ignore=0"]);
+    const sorted = ({ addresses }: typeof before): string[] => addresses.split("\n").sort();
+    await until("they are back", async () => {
+      const now = await tracesOf(lab, "m2");
+      return (
+        now.settings.join() === before.settings.join() &&
+        sorted(now).join() === sorted(before).join()
+      );
+    });
+    assert.match(logOf(cluster, "m2"), /repaired/);
+  });
+
+  test("--teardown leaves nothing, also after a killed agent: addresses, settings, filter, maps, locks, socket", async () => {
+    const { lab } = cluster;
+    const objects = await kept("m1");
+    assert.ok(objects.programs.length === 1 && objects.maps.length > 5);
+    await endAgent(cluster, "m1", "SIGKILL");
+    assert.notDeepEqual((await tracesOf(lab, "m1")).filters, untouched.filters);
+    const socket = socketOf(cluster, "m1");
+    assert.ok(existsSync(socket), "a killed agent leaves its socket");
+    const words = ["agent", "--teardown", `--state-folder=${state("m1")}`, "--socket", socket];
+    const { status, stdout, stderr } = await panIn(lab, "m1", words);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    assert.match(stdout, new RegExp(`removed ${STANDARD.vip4} from lo\n`));
+    assert.match(stdout, /eth0 arp_ignore is \d\n/);
+    assert.match(stdout, /removed the packet program from eth0\n/);
+    const now = await tracesOf(lab, "m1");
+    assert.deepEqual(
+      { filters: now.filters, settings: now.settings },
+      { filters: untouched.filters, settings: untouched.settings },
+    );
+    for (const vip of [STANDARD.vip4, STANDARD.vip6]) assert.ok(!now.addresses.includes(`${vip}/`));
+    for (const id of objects.programs) assert.equal(await exists("prog", id), false);
+    await until("the kernel has freed the maps", async () => {
+      const left = await Promise.all(objects.maps.map((id) => exists("map", id)));
+      return left.every((there) => !there);
+    });
+    assert.equal(existsSync(socket), false);
+    assert.ok(!readdirSync(state("m1")).some((file) => /lock|host-changes/.test(file)));
+    const lock = `/run/panoply/netns-${statSync(lab.netns("m1")).ino}.lock`;
+    assert.equal(existsSync(lock), false);
+    const again = await panIn(lab, "m1", words);
+    assert.equal(again.status, 0, "safe to repeat");
+  });
+
+  test("SIGINT: the agent says goodbye and ends with status 0; its log is JSON, one line an event", async () => {
+    const { lab, folder } = cluster;
+    const { argv } = agentProgram(folder, "m1", ["--log-level=debug"]);
+    const fill = (text: string): string => text.replaceAll("@DIR@", lab.folder("m1"));
+    const agent = lab.spawn("m1", argv.map(fill), { stdio: ["ignore", "pipe", "inherit"] });
+    let log = "";
+    agent.stdout?.setEncoding("utf8").on("data", (text: string) => (log += text));
+    await cluster.settled();
+    const ended = once(agent, "close");
+    agent.kill("SIGINT");
+    assert.deepEqual(await ended, [0, null]);
+    const lines = log.trim().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as { msg: string; role?: string });
+    const said = events.map(({ msg }) => msg);
+    assert.ok(
+      ["started", "ready", "view"].every((msg) => said.includes(msg)),
+      said.join(),
+    );
+    const views = lines.filter((line) => line.includes('"msg":"view"'));
+    const shown = views.map((line) => JSON.stringify({ ...JSON.parse(line), time: 0 }));
+    shown.forEach((view, index) =>
+      assert.notEqual(view, shown[index - 1], "nothing is said twice"),
+    );
+    assert.equal(existsSync(socketOf(cluster, "m1")), false);
+    const [other = "", ...rest] = cluster.members.filter((each) => each !== "m1");
+    const { failovers } = await cluster.settled([other, ...rest]);
+    assert.notEqual(failovers[0]?.reason, "silent");
+  });
+});
