@@ -31,7 +31,7 @@ const keepalives = (list: readonly Member[], roster: number): MasterKeepalive[] 
 
 test("A7: a list of 512 is complete when its last part has come, in any order", () => {
   const assembly = new RosterAssembly();
-  const parts = keepalives(members, 3).reverse();
+  const parts = keepalives(members, 3).toReversed();
   const results = parts.map((part) => assembly.add(part));
   assert.deepEqual(
     results.slice(0, -1).filter((result) => result !== undefined),

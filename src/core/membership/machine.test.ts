@@ -1,0 +1,272 @@
+// Decisions of the membership machine that depend on more than the type of a message. Each message in each
+// phase: machine-table.test.ts. Whole conversations: cluster.test.ts.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeId } from "#base/ids.ts";
+import { instant } from "#base/time.ts";
+import type { Message } from "#wire/cluster/message.ts";
+import { DEFAULT_DETECTION } from "./protocol.ts";
+import {
+  address,
+  admitted,
+  BOOT,
+  CLAIM,
+  config,
+  keepalive,
+  macOf,
+  memberKeepalive,
+  MESSAGES,
+  newConfig,
+  NONCE,
+  OFFER,
+  type PhaseName,
+  PHASES,
+  SELF,
+  shown,
+  Subject,
+} from "./testing/subject.ts";
+
+interface Case {
+  readonly phase: PhaseName;
+  readonly from: number;
+  readonly message: Message;
+  readonly effects: readonly string[];
+}
+
+const CASES: readonly (Case & { readonly name: string })[] = [
+  {
+    name: "A2: an unknown node is refused, and it is told why",
+    phase: "governing",
+    from: 9,
+    message: MESSAGES["join-request"],
+    effects: ["join-denied", "join-refused > 9"],
+  },
+  {
+    name: "A3: a worse candidate makes a joining node offer itself",
+    phase: "joining",
+    from: 3,
+    message: OFFER,
+    effects: ["view offering", "offer > all"],
+  },
+  {
+    name: "A3: a worse candidate is told of the better offer",
+    phase: "offering",
+    from: 3,
+    message: OFFER,
+    effects: ["offer > 3"],
+  },
+  {
+    name: "A3: a newer configuration comes before a lower address",
+    phase: "offering",
+    from: 3,
+    message: { ...OFFER, config: newConfig },
+    effects: ["view joining"],
+  },
+  {
+    name: "A4: a joining node with another configuration is sent to fetch it",
+    phase: "governing",
+    from: 4,
+    message: { type: "join-request", request: 1, epoch: 0, config: newConfig, mac: macOf(4) },
+    effects: ["exit-request > 4"],
+  },
+  {
+    name: "A4: and it asks its main thread to",
+    phase: "joining",
+    from: 1,
+    message: { type: "exit-request", reason: "configuration", config: newConfig },
+    effects: ["config-wanted"],
+  },
+  {
+    name: "A5: a master yields to one with more members, and sends its own away",
+    phase: "governing",
+    from: 1,
+    message: { ...CLAIM, members: 3 },
+    effects: ["other-master-exists > 1", "exit-request > all", "lost-mastership", "view joining"],
+  },
+  {
+    name: "A5: hearsay about a master is no claim",
+    phase: "governing",
+    from: 3,
+    message: { ...CLAIM, members: 9 },
+    effects: [],
+  },
+  {
+    name: "A6: keepalives of a node that was not admitted are answered with an exit request",
+    phase: "governing",
+    from: 4,
+    message: memberKeepalive(),
+    effects: ["exit-request > 4"],
+  },
+  {
+    name: "A12: the last consent makes a master at once",
+    phase: "inheriting",
+    from: 3,
+    message: { ...MESSAGES["offer-accepted"], nonce: { boot: BOOT, request: 2 } } as Message,
+    effects: [
+      "became-master",
+      "view master 2,3",
+      "master-keepalive > all",
+      "member-departed 1 silent",
+      "probe > 1",
+    ],
+  },
+  {
+    name: "A12: a member that heard its master just now objects to a candidate that misses it",
+    phase: "following",
+    from: 3,
+    message: { ...OFFER, silent: nodeId(1) },
+    effects: ["other-master-exists > 3"],
+  },
+  {
+    name: "A12: an agreeing member follows the candidate as soon as it is listed",
+    phase: "orphaned",
+    from: 3,
+    message: keepalive(6, 2, 3),
+    effects: ["view member 2,3", "config-wanted", "member-keepalive > 3"].filter(
+      (effect) => effect !== "config-wanted",
+    ),
+  },
+  {
+    name: "A9: a member that says goodbye departs at once",
+    phase: "governing",
+    from: 3,
+    message: { type: "goodbye" },
+    effects: [
+      "member-departed 3 left",
+      "departure-confirmed 3 left",
+      "view master 2",
+      "master-keepalive > all",
+    ],
+  },
+];
+
+for (const { name, phase, from, message, effects } of CASES) {
+  test(name, () => {
+    assert.deepEqual(PHASES[phase]().hears(from, message).map(shown), effects);
+  });
+}
+
+test("A3: three unanswered requests, offers for 100 ms, then mastership", () => {
+  const subject = new Subject();
+  const sent = subject.run(2000).map(shown);
+  assert.deepEqual(sent.slice(0, 11), [
+    ...Array<string>(3).fill("join-request > all"),
+    "view offering",
+    ...Array<string>(4).fill("offer > all"),
+    "became-master",
+    "view master 2",
+    "master-keepalive > all",
+  ]);
+  assert.equal(subject.machine.view.epoch, 5, "above what it has seen");
+});
+
+test("A12: the secondary offers when the master has been silent for the detection interval", () => {
+  const subject = PHASES.following();
+  const before = subject.run(199).map(shown);
+  assert.ok(!before.includes("offer > all"));
+  assert.equal(before.filter((effect) => effect === "probe > 1").length, 3);
+  assert.deepEqual(subject.run(1).map(shown).slice(-1), ["offer > all"]);
+  assert.equal(subject.machine.view.role, "member", "nothing to be seen outside");
+});
+
+test("A12: a closed port ends the wait for a silent master, but not for one that was just heard", () => {
+  const subject = PHASES.following();
+  const closed = { type: "port-unreachable", address: address(1) } as const;
+  assert.deepEqual(subject.machine.step(instant(subject.nowMs), closed), []);
+  subject.run(120);
+  const effects = subject.machine.step(instant(subject.nowMs), closed);
+  assert.deepEqual(effects.map(shown), ["offer > all"]);
+});
+
+test("A9: the reason of a departure becomes final by a closed port, or by 500 ms of silence", () => {
+  const silent = PHASES.governing();
+  const effects = silent.run(1000).map(shown);
+  assert.ok(effects.includes("member-departed 3 silent"));
+  assert.ok(effects.includes("departure-confirmed 3 silent"));
+  const down = PHASES.governing();
+  down.run(130);
+  const closed = { type: "port-unreachable", address: address(3) } as const;
+  const told = down.machine.step(instant(down.nowMs), closed).map(shown);
+  assert.deepEqual(told.slice(0, 2), [
+    "member-departed 3 agent-down",
+    "departure-confirmed 3 agent-down",
+  ]);
+});
+
+test("A2: replayed messages, other addresses and unknown senders are ignored by name", () => {
+  const subject = PHASES.governing();
+  const first = { counter: 900 };
+  assert.notDeepEqual(subject.hears(1, MESSAGES.probe, first), []);
+  assert.deepEqual(subject.hears(1, MESSAGES.probe, first).map(shown), ["ignored replayed"]);
+  const moved = subject.hears(1, MESSAGES.probe, { from: address(4) });
+  assert.deepEqual(moved.map(shown), ["ignored wrong-address"]);
+  assert.deepEqual(subject.hears(9, MESSAGES.probe).map(shown), ["ignored unknown-sender"]);
+  assert.deepEqual(subject.hears(SELF, MESSAGES.probe, { boot: BOOT }), [], "own echo");
+});
+
+test("A2: of two machines with one identity the earlier complains, and the later stays out", () => {
+  const earlier = PHASES.governing();
+  const later = { boot: BOOT + 1n };
+  const complaint = earlier.hears(SELF, MESSAGES["join-request"], later);
+  assert.deepEqual(complaint.map(shown), ["address-conflict", "join-refused > all"]);
+  const subject = PHASES.joining();
+  const refusal: Message = { type: "join-refused", nonce: NONCE, reason: "duplicate" };
+  const [conflict] = subject.hears(SELF, refusal, { boot: BOOT - 1n });
+  assert.deepEqual(conflict, {
+    type: "address-conflict",
+    address: address(SELF),
+    stayingOut: true,
+  });
+});
+
+test("A2: a restarted member waits until its former start is given up", () => {
+  const subject = PHASES.governing();
+  const request: Message = { type: "join-request", request: 1, epoch: 0, config, mac: macOf(3) };
+  const again = { boot: 2n };
+  assert.deepEqual(subject.hears(3, request, again).map(shown), ["join-wait > 3"]);
+  subject.run(300);
+  const effects = subject.hears(3, { ...request, request: 2 }, again);
+  assert.deepEqual(effects.map(shown), ["join-accepted > 3"]);
+});
+
+test("A10: while joins are held, nodes are told to wait", () => {
+  const subject = PHASES.governing();
+  subject.machine.step(instant(subject.nowMs), { type: "hold-joins", held: true });
+  assert.deepEqual(subject.hears(4, MESSAGES["join-request"]).map(shown), ["join-wait > 4"]);
+});
+
+test("A4: a member that runs another configuration when the roll-out is over is sent away", () => {
+  const subject = PHASES.governing();
+  subject.run(100);
+  const change = { config: newConfig, admitted, detection: DEFAULT_DETECTION };
+  subject.machine.step(instant(subject.nowMs), { type: "config-changed", ...change });
+  for (let round = 0; round < 20; round++) {
+    const effects = subject.hears(3, { ...memberKeepalive(), sequence: 2 + round } as Message);
+    assert.deepEqual(effects.map(shown), []);
+    subject.run(100);
+  }
+  const effects = [
+    ...subject.hears(3, memberKeepalive()),
+    ...(subject.run(50), subject.hears(3, memberKeepalive())),
+  ].map(shown);
+  assert.ok(effects.includes("exit-request > 3"));
+  assert.ok(effects.includes("member-departed 3 refused"));
+});
+
+test("A4: a node that the configuration no longer names is sent away at once", () => {
+  const subject = PHASES.governing();
+  const change = {
+    config: newConfig,
+    admitted: admitted.slice(0, 2),
+    detection: DEFAULT_DETECTION,
+  };
+  const now = instant(subject.nowMs);
+  const effects = subject.machine.step(now, { type: "config-changed", ...change }).map(shown);
+  assert.deepEqual(effects.slice(0, 2), ["exit-request > 3", "member-departed 3 refused"]);
+});
+
+test("A5: a master above whose epoch somebody has been moves above it", () => {
+  const subject = PHASES.governing();
+  subject.hears(4, { type: "join-request", request: 1, epoch: 77, config, mac: macOf(4) });
+  assert.equal(subject.machine.view.epoch, 78);
+});
