@@ -22,6 +22,9 @@ export interface Findings {
   readonly servers: Readonly<Record<string, number>>;
 }
 
+/** For opening all connections, and for the last echoes. */
+const LINE_LIMIT_MS = 30_000;
+
 export const ECHO_PORT = 9000;
 
 /** Groups for a cluster whose members run echo servers: the web as usual, and the echo service. */
@@ -77,15 +80,13 @@ export class EchoConnections {
   }
 
   async #line(what: string): Promise<string> {
-    const gone = new AbortController();
-    const ended = (): void => gone.abort(new Error(`The echo client ended before ${what}`));
-    this.#child.once("close", ended);
-    try {
-      const [line] = (await once(this.#lines, "line", { signal: gone.signal })) as [string];
-      return line;
-    } finally {
-      this.#child.off("close", ended);
-    }
+    const signal = AbortSignal.timeout(LINE_LIMIT_MS);
+    const line = once(this.#lines, "line", { signal }) as Promise<[string]>;
+    const gone = once(this.#lines, "close", { signal }).then(() => {
+      throw new Error(`The echo client ended before ${what}`);
+    });
+    const [text] = await Promise.race([line, gone]);
+    return text;
   }
 }
 

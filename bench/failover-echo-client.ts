@@ -1,7 +1,7 @@
 // Keeps many TCP connections to the echo servers busy and says which of them broke. Runs in the client's namespace:
-// `node failover-echo-client.ts ADDRESS PORT COUNT`. Prints "open" when COUNT connections have been greeted. After a line
-// on its standard input it opens another one every 20 ms (those are set up while the cluster is being changed). After
-// the second line it waits for the last echoes, prints the Findings as JSON, and ends.
+// `node failover-echo-client.ts ADDRESS PORT COUNT`. Prints "open" when COUNT connections have been greeted. After the line
+// "more" on its standard input it opens another one every 20 ms (those are set up while the cluster is being changed).
+// After the line "finish" it waits for the last echoes, prints the Findings as JSON, and ends.
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Broken, Findings } from "./failover-connections.ts";
@@ -35,26 +35,27 @@ class Connection {
     this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#break(error.code ?? "error"));
   }
 
-  get greeted(): boolean {
-    return this.#server !== undefined;
+  /** Connected, or broken before it was. */
+  get settled(): boolean {
+    return this.#over || this.#server !== undefined;
   }
 
   get server(): string {
     return this.#server ?? "none";
   }
 
+  /** For its greeting or for an echo. */
   get waits(): boolean {
-    return !this.#over && this.#echoed < this.#sent;
+    return !this.#over && (this.#server === undefined || this.#echoed < this.#sent);
   }
 
   /** A number that grows, so that an echo out of order or from another connection is noticed. */
   say(): void {
     if (this.#over) return;
-    const idle = this.#echoed === this.#sent;
-    if ((!idle || !this.greeted) && performance.now() - this.#heardAt > SILENCE_MS) {
-      return this.#break("silent");
+    if (this.waits) {
+      if (performance.now() - this.#heardAt > SILENCE_MS) this.#break("silent");
+      return;
     }
-    if (!this.greeted || !idle) return;
     this.#heardAt = performance.now();
     this.#sent += 1;
     this.#socket.write(`${this.#sent}\n`);
@@ -110,14 +111,14 @@ function finish(): void {
   ending = true;
   const giveUp = performance.now() + SILENCE_MS;
   setInterval(() => {
-    const over = connections.every((connection) => connection.greeted && !connection.waits);
+    const over = connections.every(({ waits }) => !waits);
     if (over || performance.now() > giveUp) report();
   }, SAY_EVERY_MS / 4);
 }
 
 for (let index = 0; index < Number(count); index++) connections.push(new Connection());
 const opening = setInterval(() => {
-  if (!connections.every(({ greeted }) => greeted)) return;
+  if (!connections.every(({ settled }) => settled)) return;
   clearInterval(opening);
   process.stdout.write("open\n");
 }, OPEN_EVERY_MS);
@@ -125,10 +126,8 @@ setInterval(() => {
   if (!ending) sayToAll();
 }, SAY_EVERY_MS);
 
-let lines = 0;
-createInterface(process.stdin).on("line", () => {
-  lines += 1;
-  if (lines === 2) return finish();
+createInterface(process.stdin).on("line", (line) => {
+  if (line === "finish") return finish();
   setInterval(() => {
     if (!ending && connections.length < MOST) connections.push(new Connection());
   }, OPEN_EVERY_MS);
