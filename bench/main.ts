@@ -12,6 +12,7 @@ type Printed = Suite & { readonly text?: string };
 type Run = (options: SuiteOptions) => Promise<Printed>;
 
 const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
+  datapath: async () => (await import("./datapath.ts")).datapath,
   traffic: async () => (await import("./traffic.ts")).traffic,
 };
 

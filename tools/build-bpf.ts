@@ -20,7 +20,7 @@ export const PROGRAMS: readonly Program[] = [
 ];
 
 /** Any of the two hooks: they share every map. */
-const ABI_OBJECT = "steer-tc.o";
+export const ABI_OBJECT = "steer-tc.o";
 const ABI_STRUCTS =
   /^(service4_key|service6_key|service|former|address|node|fragment_key|decision|counter|state|config)$/;
 

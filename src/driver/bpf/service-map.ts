@@ -2,7 +2,14 @@
 // that only differences are written; after a restart it is read back from the kernel.
 import { ipBytes } from "#base/address.ts";
 import type { ServiceKey } from "#core/steering/tables.ts";
-import { SERVICE, SERVICE4_KEY, SERVICE6_KEY, SERVICE_STICKY, TABLE_ANY, TABLE_PORT } from "./abi.gen.ts";
+import {
+  SERVICE,
+  SERVICE4_KEY,
+  SERVICE6_KEY,
+  SERVICE_STICKY,
+  TABLE_ANY,
+  TABLE_PORT,
+} from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 
 const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;

@@ -1,0 +1,159 @@
+// The packets and tables of the datapath benchmark. Every frame is made by hand from the RFCs' layouts, through the
+// builders that the tests use.
+import { ip, mac } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
+import type { GroupTable, Policy, ServiceKey, Tables } from "#core/steering/tables.ts";
+import {
+  ACK,
+  ethernet,
+  icmp,
+  ipv4,
+  ipv6,
+  tcp,
+  udp,
+  type Ports,
+} from "#core/steering/testing/frames.ts";
+import { FIRST_SERVICE_PORT, SERVICES_PER_VIP, type PacketKind } from "./packet-cost.ts";
+
+export const SELF = { id: nodeId(1), mac: mac("02:50:00:00:00:01") } as const;
+const CLIENT4 = "10.64.0.0";
+const CLIENT6 = "fd64::";
+const VIP4 = "10.200.0.0";
+const VIP6 = "fd20::";
+/** Table 2 is asked about this port, because no service of table 1 has it. */
+const OTHER_PORT = 21;
+const STICKY_PORT = 7000;
+const LINK = { to: SELF.mac, from: "02:aa:00:00:00:fe" };
+const SHORTEST = 64;
+const XDP_PASS = 2;
+const XDP_TX = 3;
+
+/** Padded as on a wire, and to whole words, as the generator writes it. */
+function padded(frame: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(Math.max(SHORTEST, Math.ceil(frame.byteLength / 8) * 8));
+  bytes.set(frame);
+  return bytes;
+}
+
+const to4 = (vip: string): { source: string; destination: string } => ({
+  source: CLIENT4,
+  destination: vip,
+});
+const to6 = { source: CLIENT6, destination: VIP6 };
+const ports = (to: number): Ports => ({ from: 1024, to });
+
+const offsets4 = { sourceOffset: 26, sourcePortOffset: 34, vipOffset: 30, vipPortOffset: 36 };
+const offsets6 = { sourceOffset: 34, sourcePortOffset: 54, vipOffset: 50, vipPortOffset: 56 };
+
+const kind4 = (name: string, packet: Uint8Array): PacketKind => ({
+  name,
+  frame: padded(ethernet(LINK, 0x0800, packet)),
+  returned: XDP_TX,
+  ...offsets4,
+});
+const kind6 = (name: string, packet: Uint8Array): PacketKind => ({
+  name,
+  frame: padded(ethernet(LINK, 0x86dd, packet)),
+  returned: XDP_TX,
+  ...offsets6,
+});
+
+/** "Fragmentation needed", as a router sends it to the VIP: the quoted flow is the one that is told apart. */
+function icmpError(): PacketKind {
+  const quoted = ipv4(
+    { source: VIP4, destination: CLIENT4 },
+    6,
+    tcp({ from: FIRST_SERVICE_PORT, to: 1024 }, ACK).subarray(0, 8),
+  );
+  const packet = ipv4({ source: "10.9.9.9", destination: VIP4 }, 1, icmp(3, 4, quoted));
+  const frame = padded(ethernet(LINK, 0x0800, packet));
+  // quoted IPv4 header at 42, its destination at 58; quoted ports at 62
+  const quotedFlow = { sourceOffset: 58, sourcePortOffset: 64, vipOffset: 54, vipPortOffset: 62 };
+  return { name: "ICMP error about a connection", frame, returned: XDP_TX, ...quotedFlow };
+}
+
+export const TABLE_1 = kind4(
+  "TCP, table 1",
+  ipv4(to4(VIP4), 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
+);
+
+export const KINDS: readonly PacketKind[] = [
+  TABLE_1,
+  kind6("TCP over IPv6, table 1", ipv6(to6, 6, tcp(ports(FIRST_SERVICE_PORT), ACK))),
+  kind4("UDP, table 1", ipv4(to4(VIP4), 17, udp(ports(FIRST_SERVICE_PORT)))),
+  kind4("TCP, table 2", ipv4(to4(VIP4), 6, tcp(ports(OTHER_PORT), ACK))),
+  kind4("TCP, sticky", ipv4(to4(VIP4), 6, tcp(ports(STICKY_PORT), ACK))),
+  kind4(
+    "TCP, IPv4 options",
+    ipv4(to4(VIP4), 6, tcp(ports(FIRST_SERVICE_PORT), ACK), {
+      options: new Uint8Array(4).fill(1),
+    }),
+  ),
+  icmpError(),
+  {
+    ...kind4("TCP, not to a VIP", ipv4(to4("10.9.0.0"), 6, tcp(ports(FIRST_SERVICE_PORT), ACK))),
+    returned: XDP_PASS,
+  },
+];
+
+const fragmentBytes = udp(ports(FIRST_SERVICE_PORT), new Uint8Array(16));
+const IDENTIFICATION = 77;
+/** Run once before LATER_FRAGMENT is measured; all packets of the latter are of this one datagram. */
+export const FIRST_FRAGMENT = ethernet(
+  LINK,
+  0x0800,
+  ipv4(to4(VIP4), 17, fragmentBytes, { identification: IDENTIFICATION, moreFragments: true }),
+);
+export const LATER_FRAGMENT: PacketKind = {
+  ...kind4(
+    "later fragment of a datagram",
+    ipv4(to4(VIP4), 17, fragmentBytes, { identification: IDENTIFICATION, offset: 3 }),
+  ),
+  // nothing that the fragment's key is made of may change: the generator writes into the payload
+  sourceOffset: 46,
+  sourcePortOffset: 44,
+};
+
+export interface TableSize {
+  readonly services: number;
+  readonly slots: number;
+  readonly nodes: number;
+}
+
+function group(
+  name: string,
+  policy: Policy,
+  services: readonly ServiceKey[],
+  { slots, nodes }: TableSize,
+): GroupTable {
+  const owners = new Uint16Array(slots).map((_, slot) => 2 + (slot % nodes));
+  return { name, policy, services, owners, former: new Uint16Array(slots * 3), home: owners };
+}
+
+/** Services of table 1 as the generator spreads packets over them, and one each for table 2 and stickiness. */
+export function tables(size: TableSize, counter: number): Tables {
+  const weighted: ServiceKey[] = [{ protocol: "tcp", vip: ip(VIP6), port: FIRST_SERVICE_PORT }];
+  weighted.push({ protocol: "udp", vip: ip(VIP4), port: FIRST_SERVICE_PORT });
+  for (let index = 0; index < size.services; index++) {
+    const vip = ip(`10.200.0.${Math.floor(index / SERVICES_PER_VIP)}`);
+    const port = FIRST_SERVICE_PORT + (index % SERVICES_PER_VIP);
+    weighted.push({ protocol: "tcp", vip, port });
+  }
+  const sticky: ServiceKey = { protocol: "tcp", vip: ip(VIP4), port: STICKY_PORT };
+  const any: ServiceKey = { protocol: "tcp", vip: ip(VIP4), port: "any" };
+  const hex = (value: number): string => value.toString(16).padStart(2, "0");
+  return {
+    version: { epoch: 1, counter, master: SELF.id },
+    hashKey: [0x6a09e667, 0xbb67ae85],
+    nodes: Array.from({ length: size.nodes }, (_, index) => ({
+      id: nodeId(2 + index),
+      mac: mac(`02:50:00:01:${hex(index >> 8)}:${hex(index & 0xff)}`),
+    })),
+    vips: [ip(VIP4), ip(VIP6)],
+    groups: [
+      group("weighted", "weighted", weighted, size),
+      group("sticky", "sticky", [sticky], size),
+      group("any", "wildcard-sticky", [any], size),
+    ],
+  };
+}

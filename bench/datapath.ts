@@ -1,0 +1,170 @@
+// What a packet costs in the data path (B14): ns of CPU time for each way through the packet program, beside the least
+// that any XDP program costs here. `node bench/datapath.ts [--json]` runs it alone; root is needed.
+import os from "node:os";
+import { parseArgs } from "node:util";
+import { assert } from "#base/assert.ts";
+import { LoadedObject } from "#driver/bpf/program-loader.ts";
+import {
+  constants,
+  mapCapacities,
+  sizesOf,
+  tableMapFds,
+  type Sizes,
+} from "#driver/bpf/program-options.ts";
+import { TableWriter } from "#driver/bpf/table-writer.ts";
+import { testRun } from "#driver/bpf/test-run.ts";
+import {
+  FIRST_FRAGMENT,
+  KINDS,
+  LATER_FRAGMENT,
+  SELF,
+  TABLE_1,
+  tables,
+  type TableSize,
+} from "./datapath-traffic.ts";
+import type { SuiteOptions } from "./lib/options.ts";
+import { PacketCost, pinToCpu, type PacketKind, type Spread } from "./packet-cost.ts";
+import { renderSuite, type Row, type Suite } from "./suite.ts";
+import { vethRates } from "./veth-rate.ts";
+
+const SMALL: TableSize = { services: 1, slots: 1024, nodes: 4 };
+const LARGE: TableSize = { services: 10_000, slots: 65_536, nodes: 512 };
+const FLOWS = [1, 10_000, 1_000_000] as const;
+const MOST_TIMES_FLOOR = 5;
+const MOST_GROWTH = 1.15;
+
+const METHOD = [
+  "BPF_PROG_TEST_RUN, 1 000 000 packets a run, CPU time of the thread, smallest of 9 runs; headers written anew",
+  "for every packet, the cost of writing them measured in turn and subtracted. The floor is `return XDP_PASS`.",
+];
+
+/** Our program, loaded but attached to nothing, with tables that can be exchanged. */
+class SubjectProgram {
+  readonly fd: number;
+  readonly #object: LoadedObject;
+  readonly #writer: TableWriter;
+  #version = 0;
+
+  constructor() {
+    const sizes: Sizes = sizesOf({ interface: "", self: SELF.id });
+    this.#object = LoadedObject.load("steer-xdp.o", {
+      capacities: mapCapacities(sizes),
+      constants: constants(SELF.id, SELF.mac, false),
+    });
+    this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
+    this.fd = this.#object.programFd("steer_xdp");
+  }
+
+  /** Answers how long it took, in ms. */
+  publish(size: TableSize): number {
+    this.#version++;
+    const next = tables(size, this.#version);
+    const before = performance.now();
+    this.#writer.publish(next, () => {});
+    return performance.now() - before;
+  }
+
+  close(): void {
+    this.#writer.close();
+    this.#object.close();
+  }
+}
+
+const count = (flows: number): string => flows.toLocaleString("en").replaceAll(",", " ");
+
+/** Rows in ns/packet and as multiples of the floor. */
+class CostTable {
+  readonly rows: Row[] = [];
+  readonly #cost: PacketCost;
+  readonly #subject: number;
+  readonly #floor: number;
+
+  constructor(cost: PacketCost, subject: number) {
+    this.#cost = cost;
+    this.#subject = subject;
+    this.#floor = cost.direct(cost.reference("pass"), TABLE_1.frame);
+    this.add("bare XDP_PASS (the floor)", this.#floor);
+  }
+
+  add(name: string, ns: number, target?: Row["target"]): number {
+    const row = { name, value: ns, unit: "ns/packet", ratio: ns / this.#floor };
+    this.rows.push(target === undefined ? row : { ...row, target });
+    return ns;
+  }
+
+  reference(name: string, program: string): void {
+    const spread = { flows: 1, services: 1 };
+    this.add(name, this.#cost.net(this.#cost.reference(program), TABLE_1, spread, this.#floor));
+  }
+
+  measure(kind: PacketKind, spread: Spread): number {
+    const { returned } = testRun(this.#subject, kind.frame);
+    assert(returned === kind.returned, `${kind.name}: the packet goes where it should`);
+    return this.#cost.net(this.#subject, kind, spread, this.#floor);
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+}
+
+function costOfPaths(table: CostTable): void {
+  for (const kind of KINDS) {
+    for (const flows of FLOWS) {
+      const ns = table.measure(kind, { flows, services: 1 });
+      const met = ns <= MOST_TIMES_FLOOR * table.floor;
+      const promised = kind === TABLE_1 ? { text: "≤ 5 × floor", met } : undefined;
+      const plural = flows === 1 ? "1 flow" : `${count(flows)} flows`;
+      table.add(`${kind.name}, ${plural}`, ns, promised);
+    }
+  }
+  table.add(LATER_FRAGMENT.name, table.measure(LATER_FRAGMENT, { flows: 1, services: 1 }));
+}
+
+function costOfSize(table: CostTable, subject: SubjectProgram): void {
+  const one: Spread = { flows: 1, services: 1 };
+  subject.publish({ services: 1, slots: 2, nodes: 1 });
+  const least = table.add("1 flow, 1 service, 1 node, 2 slots", table.measure(TABLE_1, one));
+  const publishedMs = subject.publish(LARGE);
+  const scale = "10 000 services, 512 nodes, 65 536 slots";
+  const flows = 1_000_000;
+  const many = table.measure(TABLE_1, { flows, services: 1 });
+  const met = many <= MOST_GROWTH * least;
+  table.add(`1 000 000 flows to one of ${scale}`, many, { text: "≤ +15 %", met });
+  const all = table.measure(TABLE_1, { flows, services: LARGE.services });
+  table.add(`1 000 000 flows spread over ${scale}`, all);
+  const name = "publish 3 tables of 65 536 slots, 10 000 services, 512 nodes";
+  table.rows.push({ name, value: publishedMs, unit: "ms" });
+}
+
+/** About a minute. `quick` makes no difference. */
+export async function datapath({ say }: SuiteOptions): Promise<Suite> {
+  const cpu = os.cpus().length - 1;
+  pinToCpu(cpu);
+  const cost = new PacketCost();
+  const subject = new SubjectProgram();
+  try {
+    subject.publish(SMALL);
+    testRun(subject.fd, FIRST_FRAGMENT);
+    const table = new CostTable(cost, subject.fd);
+    table.reference("XDP_TX, MAC addresses swapped", "swap");
+    table.reference("parse, one hash and one array lookup", "two_lookups");
+    say("ways through the packet program");
+    costOfPaths(table);
+    say("sizes of the tables");
+    costOfSize(table, subject);
+    say("packet rates on veth");
+    const rates = vethRates(cost, cpu);
+    const title = "Data path: what a packet costs";
+    return { name: "datapath", title, method: METHOD, rows: [...table.rows, ...rates] };
+  } finally {
+    subject.close();
+    cost.close();
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+  const suite = await datapath({ quick: false, say: (line) => console.error(`… ${line}`) });
+  console.log(values.json ? JSON.stringify(suite) : renderSuite(suite));
+}
