@@ -9,9 +9,12 @@ export interface Block {
   readonly shows: readonly string[];
   /** The block changes something, so it is not repeated until it shows what it should. */
   readonly once: boolean;
-  /** File and line, for messages. */
-  readonly place: string;
+  readonly file: string;
+  readonly line: number;
 }
+
+/** File and line, for messages. */
+export const placeOf = ({ file, line }: Pick<Block, "file" | "line">): string => `${file}:${line}`;
 
 const FENCE = /^```sh *(\S*)\n([\s\S]*?)^```\n((?:<!-- shows(?: once)?: .* -->\n)*)/gm;
 
@@ -19,14 +22,15 @@ const FENCE = /^```sh *(\S*)\n([\s\S]*?)^```\n((?:<!-- shows(?: once)?: .* -->\n
 export function readBlocks(file: string, text: string): Block[] {
   return [...text.matchAll(FENCE)].flatMap(
     ({ index, 1: machine = "", 2: script = "", 3: after = "" }) => {
-      const place = `${file}:${text.slice(0, index).split("\n").length}`;
-      if (machine === "") throw new Error(`${place}: say where the block is run, or "no-test"`);
+      const line = text.slice(0, index).split("\n").length;
+      if (machine === "")
+        throw new Error(`${placeOf({ file, line })}: say where the block is run, or "no-test"`);
       if (machine === "no-test") return [];
       const shows = [...after.matchAll(/<!-- shows(?: once)?: (.*) -->/g)].map(
         ([, shown = ""]) => shown,
       );
       const once = shows.length === 0 || after.includes("<!-- shows once:");
-      return [{ machine, script, shows, once, place }];
+      return [{ machine, script, shows, once, file, line }];
     },
   );
 }

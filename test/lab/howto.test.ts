@@ -22,7 +22,7 @@ import { Lab } from "#lab/lab.ts";
 import { STANDARD, standardTopology } from "#lab/standard.ts";
 import type { Host } from "#lab/topology.ts";
 import { root } from "#tools/steps.ts";
-import { type Block, readBlocks } from "./howto-blocks.ts";
+import { type Block, placeOf, readBlocks } from "./howto-blocks.ts";
 
 const skip = process.getuid?.() === 0 ? false : "namespaces need root";
 const LONGEST_SETTLING_MS = 20_000;
@@ -154,22 +154,40 @@ async function perform(machines: Machines, block: Block): Promise<void> {
     if (failure === "") return;
     if (block.once || performance.now() > end) {
       assert.fail(
-        `${block.place}, on ${block.machine}: ${failure}\n${block.script}\n--- printed\n${output}`,
+        `${placeOf(block)}, on ${block.machine}: ${failure}\n${block.script}\n--- printed\n${output}`,
       );
     }
     await pause(POLL_MS);
   }
 }
 
-function declareBlocks(file: string, machines: () => Machines): void {
+function blocksOf(file: string): Block[] {
   const blocks = readBlocks(file, readFileSync(path.join(root, file), "utf8"));
   assert.ok(blocks.length > 0, `${file} has no block that is run`);
+  return blocks;
+}
+
+/** The blocks before a heading, and the others. */
+function splitBlocks(file: string, heading: string): readonly [Block[], Block[]] {
+  const line = readFileSync(path.join(root, file), "utf8").split("\n").indexOf(heading);
+  assert.ok(line > 0, `${file} has no "${heading}"`);
+  const blocks = blocksOf(file);
+  return [
+    blocks.filter((block) => block.line <= line),
+    blocks.filter((block) => block.line > line),
+  ];
+}
+
+function declareBlocks(blocks: readonly Block[], machines: () => Machines): void {
   for (const block of blocks) {
-    test(`${block.place} on ${block.machine}`, async () => perform(machines(), block));
+    test(`${placeOf(block)} on ${block.machine}`, async () => perform(machines(), block));
   }
 }
 
-describe("how-to: first cluster", { skip }, () => {
+/** Blocks after which the cluster of the first page is what the troubleshooting page looks at. */
+const RUNNING_UNTIL = "## Replace a machine";
+
+describe("how-to: first cluster, and troubleshooting in it", { skip }, () => {
   let machines: Machines;
   let lab: Lab;
   before(async () => {
@@ -177,13 +195,17 @@ describe("how-to: first cluster", { skip }, () => {
     const topology = standardTopology({ members: 3, extraHosts: [admin] });
     lab = await Lab.up(topology, { name: `t${process.pid}-howto`, downOnExit: true });
     machines = new Machines(lab);
-    for (const name of ["admin", STANDARD.client, "m1", "m2", "m3"]) await machines.add(name);
+    const names = ["admin", STANDARD.client, "m1", "m2", "m3"];
+    await Promise.all(names.map((name) => machines.add(name)));
   });
   after(async () => {
     machines.remove();
     await lab.down();
   });
-  declareBlocks("docs/howto/first-cluster.md", () => machines);
+  const [built, rest] = splitBlocks("docs/howto/first-cluster.md", RUNNING_UNTIL);
+  declareBlocks(built, () => machines);
+  declareBlocks(blocksOf("docs/howto/troubleshooting.md"), () => machines);
+  declareBlocks(rest, () => machines);
 });
 
 describe("how-to: try it in a lab", { skip }, () => {
@@ -196,5 +218,5 @@ describe("how-to: try it in a lab", { skip }, () => {
     machines.run("here", "pan lab down --name try");
     machines.remove();
   });
-  declareBlocks("docs/howto/try-it-in-a-lab.md", () => machines);
+  declareBlocks(blocksOf("docs/howto/try-it-in-a-lab.md"), () => machines);
 });
