@@ -1,13 +1,15 @@
 // A network segment for the steering tests: hosts in namespaces on one bridge, each with eth0, and plain blocking
 // TCP sockets in them. Blocking is fine: handshakes and data need only the kernel on the other side.
+import assert from "node:assert/strict";
 import { ip, ipBytes, mac, type MacAddress } from "#base/address.ts";
-import { check, inNetns, libc, O_CLOEXEC } from "#driver/libc.ts";
+import { check, errno, errnoName, inNetns, libc, O_CLOEXEC } from "#driver/libc.ts";
 import { TestNetns } from "./netns.ts";
 
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
+const POLLOUT = 4;
 /** Generous: only a lost packet is ever waited for. */
 const TIMEOUT_S = 5n;
 
@@ -82,6 +84,14 @@ function openSocket(host: SteerHost, address: string): number {
   return fd;
 }
 
+/** Calls again what a signal interrupted: with a time limit set, the kernel does not do so itself. */
+function uninterrupted(call: () => number, action: string): number {
+  for (;;) {
+    const result = call();
+    if (result >= 0 || errnoName(errno()) !== "EINTR") return check(result, action);
+  }
+}
+
 export function listen(host: SteerHost, address: string, port: number): number {
   const fd = openSocket(host, address);
   const one = new Uint8Array(Uint32Array.of(1).buffer);
@@ -92,25 +102,37 @@ export function listen(host: SteerHost, address: string, port: number): number {
   return fd;
 }
 
+/** An interrupted connect goes on by itself; the socket becomes writable when it is through. */
+function awaitConnected(fd: number, address: string): void {
+  const watched = Buffer.alloc(8);
+  watched.writeInt32LE(fd, 0);
+  watched.writeInt16LE(POLLOUT, 4);
+  const limitMs = Number(TIMEOUT_S) * 1000;
+  const ready = uninterrupted(() => libc.poll(watched, 1, limitMs), "wait for a connection");
+  assert.equal(ready, 1, `connect to ${address} took too long`);
+}
+
 export function connect(host: SteerHost, address: string, port: number): number {
   const fd = openSocket(host, address);
   const bytes = socketAddress(address, port);
-  check(libc.connect(fd, bytes, bytes.byteLength), `connect to ${address}`);
+  const result = libc.connect(fd, bytes, bytes.byteLength);
+  if (result < 0 && errnoName(errno()) === "EINTR") awaitConnected(fd, address);
+  else check(result, `connect to ${address}`);
   return fd;
 }
 
 export const accept = (listener: number): number =>
-  check(libc.accept4(listener, null, null, O_CLOEXEC), "accept a connection");
+  uninterrupted(() => libc.accept4(listener, null, null, O_CLOEXEC), "accept a connection");
 
 /** Sends a text one way over an established connection and answers what arrived. */
 export function carry(from: number, to: number, text: string): string {
   const bytes = Buffer.from(text);
-  check(libc.send(from, bytes, bytes.byteLength, 0), "send");
+  uninterrupted(() => libc.send(from, bytes, bytes.byteLength, 0), "send");
   const buffer = Buffer.alloc(bytes.byteLength);
   let got = 0;
   while (got < bytes.byteLength) {
     const rest = buffer.subarray(got);
-    const count = check(libc.recv(to, rest, rest.byteLength, 0), "receive");
+    const count = uninterrupted(() => libc.recv(to, rest, rest.byteLength, 0), "receive");
     if (count === 0) break;
     got += count;
   }
