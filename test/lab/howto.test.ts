@@ -143,8 +143,10 @@ const squeeze = (text: string): string => text.replaceAll(/\s+/g, " ");
 /** Runs the block; as long as it does not show what it should, again and again. */
 async function perform(machines: Machines, block: Block): Promise<void> {
   const end = performance.now() + LONGEST_SETTLING_MS;
+  let first: string | undefined;
   for (;;) {
     const { status, output } = machines.run(block.machine, block.script);
+    first ??= output;
     const seen = squeeze(output);
     const missing = block.shows.filter((text) => !seen.includes(squeeze(text)));
     const failure =
@@ -154,7 +156,7 @@ async function perform(machines: Machines, block: Block): Promise<void> {
     if (failure === "") return;
     if (block.once || performance.now() > end) {
       assert.fail(
-        `${placeOf(block)}, on ${block.machine}: ${failure}\n${block.script}\n--- printed\n${output}`,
+        `${placeOf(block)}, on ${block.machine}: ${failure}\n${block.script}\n--- at first\n${first}\n--- at last\n${output}`,
       );
     }
     await pause(POLL_MS);
