@@ -5,7 +5,8 @@ import { monotonicMs, type Outage } from "./failover-attempts.ts";
 import { pause, ProbingClient } from "./failover-client.ts";
 
 export interface DeathsOptions {
-  /** Deaths of each kind. */
+  readonly victims: readonly Victim[];
+  /** Of each kind of victim. */
   readonly deaths: number;
   readonly members: number;
   readonly extraConfig?: string;
@@ -36,7 +37,7 @@ export async function panoplyDeaths(options: DeathsOptions): Promise<Death[]> {
     await cluster.settled();
     const client = new ProbingClient(cluster.lab, [STANDARD.vip4, STANDARD.vip6]);
     const deaths: Death[] = [];
-    for (const victim of ["member", "master"] as const) {
+    for (const victim of options.victims) {
       for (let round = 0; round < options.deaths; round++) {
         const death = await oneDeath(cluster, client, victim, round);
         options.say(

@@ -13,6 +13,8 @@ type Run = (options: SuiteOptions) => Promise<Printed>;
 
 const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   datapath: async () => (await import("./datapath.ts")).datapath,
+  failover: async () => (await import("./failover.ts")).failover,
+  "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
   traffic: async () => (await import("./traffic.ts")).traffic,
 };
 
