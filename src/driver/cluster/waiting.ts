@@ -3,8 +3,11 @@ import { check, errno, libc } from "../libc.ts";
 
 const POLLIN = 1;
 const EINTR = 4;
-/** So that a thread that waits can always be ended: nobody can interrupt a system call from outside. */
-export const LONGEST_WAIT_MS = 50;
+/**
+ * So that a thread that waits can always be ended: nobody can interrupt a system call from outside. Longer
+ * than keepalives are apart, because every turn of an idle heart costs CPU time on every node.
+ */
+export const LONGEST_WAIT_MS = 250;
 
 export class Waiting {
   readonly #fds = new Uint8Array(16);
