@@ -35,6 +35,8 @@ export interface FollowersOptions {
 export class Followers {
   readonly #options: FollowersOptions;
   #server: ControlServer | undefined;
+  /** Serial numbers of the certificates with which nodes were last here; no more than there are node ids. */
+  readonly #serials = new Map<NodeId, string>();
 
   constructor(options: FollowersOptions) {
     this.#options = options;
@@ -59,7 +61,16 @@ export class Followers {
       peer.close();
       return;
     }
+    this.#serials.set(peer.node.id, peer.node.serial);
     peer.send(this.#options.hello());
+  }
+
+  /** Nodes whose certificate was good when they came and is not any more (A2). */
+  revokedNodes(): NodeId[] {
+    const revoked = this.#options.revoked();
+    const found = [...this.#serials].filter(([, serial]) => revoked.has(serial));
+    for (const [id] of found) this.#serials.delete(id);
+    return found.map(([id]) => id);
   }
 
   #received(peer: ControlPeer, message: ControlMessage): void {
@@ -121,7 +132,9 @@ export class Followers {
 
   sendConfigToAll({ version, yaml }: ConfigInForce): void {
     this.#server?.broadcast({ type: "config", version, yaml });
-    this.#server?.checkTrust(); // it may have revoked somebody
+    // Whom it revokes hears of it and why, unlike one whose connection is cut.
+    const revoked = this.#options.revoked();
+    for (const peer of this.#server?.peers ?? []) if (revoked.has(peer.node.serial)) peer.close();
   }
 
   sendTablesToAll(tables: Tables): void {

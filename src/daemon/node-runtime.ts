@@ -2,6 +2,7 @@
 // into the world. Also the housekeeping: key rotation, samples, the failover log.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
+import { PanError } from "#base/error-codes.ts";
 import { NO_TABLES, NO_NODE, type NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
@@ -42,6 +43,8 @@ export interface RuntimeOptions {
 
 const SAMPLE_EVERY_MS = 1000;
 const REPAIR_EVERY_MS = 2000;
+const DAY_MS = 86_400_000;
+const CERTIFICATE_WARNING_DAYS = 30;
 const GOODBYE_MS = 300;
 /** setTimeout takes no longer delays. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -188,6 +191,8 @@ export class NodeRuntime {
     );
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#performer.repair());
     this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotateKey());
+    this.#every(DAY_MS, "watch the certificate", () => this.#watchCertificate());
+    this.#watchCertificate();
   }
 
   #every(periodMs: number, action: string, act: () => void): void {
@@ -370,6 +375,30 @@ export class NodeRuntime {
       detection: config.detection,
     });
     this.#step({ type: "spec-changed", spec: clusterSpec(config) });
+    this.#revoke();
+  }
+
+  /** A2: whoever runs with a certificate that is revoked now goes, also when that is this node. */
+  #revoke(): void {
+    const { name, serial } = this.#options.identity;
+    if (revocationSet(this.#revoked).has(serial)) {
+      const remedy = `make a new one with \`pan node renew ${name}\``;
+      this.#fail(
+        new PanError("PAN_BUNDLE_REVOKED", `This node's certificate was revoked; ${remedy}`),
+      );
+    }
+    if (!this.#isMaster) return;
+    const revoked = this.#world.followers.revokedNodes();
+    for (const id of revoked) this.#world.heart({ type: "expel", id });
+    if (revoked.length > 0) this.#rotateKey(); // they know the present one
+  }
+
+  #watchCertificate(): void {
+    const { notAfter } = this.#options.identity;
+    const days = Math.floor((notAfter.getTime() - Date.now()) / DAY_MS);
+    if (days >= CERTIFICATE_WARNING_DAYS) return;
+    const remedy = "renew it with `pan node renew`: an expired one is refused when nodes connect";
+    this.#options.log.warn({ notAfter, daysLeft: days }, `certificate: ${remedy}`);
   }
 
   #newKey(activate: boolean): void {

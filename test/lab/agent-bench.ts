@@ -9,7 +9,7 @@ import { agentProgram, type LabCluster } from "#lab/cluster.ts";
 import type { ExecOptions, ExecResult, Lab } from "#lab/lab.ts";
 import { startProgram } from "#lab/launch.ts";
 import { stateOf } from "#lab/processes.ts";
-import { startedProcesses } from "#lab/record.ts";
+import { type StartedProcess, startedProcesses } from "#lab/record.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { root } from "#tools/steps.ts";
 
@@ -65,13 +65,13 @@ export const socketOf = (cluster: LabCluster, member: string): string =>
 export const logOf = (cluster: LabCluster, member: string): string =>
   readFileSync(path.join(cluster.lab.folder(member), "agent.log"), "utf8");
 
-function agentOf(cluster: LabCluster, member: string): { pid: number; startTime: string } {
-  const found = startedProcesses(cluster.lab.name).findLast(
+const runningAgent = (cluster: LabCluster, member: string): StartedProcess | undefined =>
+  startedProcesses(cluster.lab.name).findLast(
     (id) => id.host === member && id.program === "agent" && stateOf(id) !== "ended",
   );
-  assert.ok(found, `${member} has no agent`);
-  return found;
-}
+
+export const hasAgent = (cluster: LabCluster, member: string): boolean =>
+  runningAgent(cluster, member) !== undefined;
 
 /** Sends a signal to the agent of a member and waits until it has ended. */
 export async function endAgent(
@@ -79,7 +79,8 @@ export async function endAgent(
   member: string,
   signal: "SIGTERM" | "SIGKILL" | "SIGINT",
 ): Promise<void> {
-  const agent = agentOf(cluster, member);
+  const agent = runningAgent(cluster, member);
+  assert.ok(agent, `${member} has no agent`);
   process.kill(agent.pid, signal);
   await until(`${member}'s agent has ended`, () => stateOf(agent) === "ended");
 }

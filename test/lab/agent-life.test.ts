@@ -148,14 +148,14 @@ describe("an agent's life", { skip }, () => {
     const master = await cluster.master();
     const victim = cluster.members.find((each) => each !== master) ?? "";
     let weight = 1;
-    let changing = true;
+    const enough = new AbortController();
     const changes = (async (): Promise<void> => {
       const client = cluster.client(master);
       const create = { policy: "weighted", slots: 1024 } as const;
       const service = { protocol: "tcp", vip: STANDARD.vip4, port: 8080 } as const;
       const nodes = cluster.members.map((each) => ({ name: each, weight: 1 }));
       await client.addService({ body: { group: "more", service, create: { ...create, nodes } } });
-      while (changing) {
+      while (!enough.signal.aborted) {
         weight = (weight % 7) + 1;
         const params = { group: "more", node: victim };
         await client.setWeight({ params, body: { weight } });
@@ -171,7 +171,7 @@ describe("an agent's life", { skip }, () => {
     }
     // the last blow falls while the configuration still changes, and the node comes back to rest
     await endAgent(cluster, victim, "SIGKILL");
-    changing = false;
+    enough.abort();
     await changes;
     await startAgent(cluster, victim);
     const { cluster: wanted } = await cluster.settled();

@@ -127,7 +127,9 @@ describe("an agent that must not start", { skip }, () => {
     await refused("PAN_BUNDLE_UNREADABLE", /bundle/, { bundle });
     write(text, 0o644);
     await refused("PAN_BUNDLE_PERMISSIONS", /chmod 0600/, { bundle });
-    await refused("PAN_BUNDLE_UNREADABLE", /Copy the file again/, { bundle: "/nonexistent/bundle" });
+    await refused("PAN_BUNDLE_UNREADABLE", /Copy the file again/, {
+      bundle: "/nonexistent/bundle",
+    });
   });
 
   test("A19: a bundle of a node that the configuration does not list so is refused", async () => {
