@@ -35,11 +35,15 @@ export interface Spread {
 export const SERVICES_PER_VIP = 128;
 export const FIRST_SERVICE_PORT = 8000;
 
-/** Keeps this thread on one CPU: caches, and per-CPU maps, are that CPU's. */
-export function pinToCpu(cpu: number): void {
+/** Keeps this thread on one CPU: caches, and per-CPU maps, are that CPU's. Call what it gives back to end that. */
+export function pinToCpu(cpu: number): () => void {
   const mask = Buffer.alloc(128);
   mask.writeUInt8(1 << (cpu % 8), Math.floor(cpu / 8));
   check(libc.schedSetaffinity(0, mask.byteLength, mask), `run on CPU ${cpu} only`);
+  return () => {
+    mask.fill(0xff);
+    check(libc.schedSetaffinity(0, mask.byteLength, mask), "run on any CPU");
+  };
 }
 
 export function threadCpuNs(): number {
@@ -74,11 +78,16 @@ export class PacketCost {
   }
 
   /** ns per packet of a program, net of what the generator costs with the same packets. */
-  net(programFd: number, kind: PacketKind, spread: Spread, floor: number): number {
+  net(
+    programFd: number,
+    kind: PacketKind,
+    spread: Spread,
+    { floor, runs = RUNS }: { readonly floor: number; readonly runs?: number },
+  ): number {
     this.plan(kind, spread);
     // both in turn, so that a disturbance meets both alike
     let [own, bare] = [Infinity, Infinity];
-    for (let run = 0; run < RUNS; run++) {
+    for (let run = 0; run < runs; run++) {
       this.aim(this.reference("pass"));
       bare = Math.min(bare, this.#time(this.reference("generate"), kind.frame));
       this.aim(programFd);
