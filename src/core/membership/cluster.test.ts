@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Prng } from "#base/prng.ts";
 import { VirtualCluster, type VirtualSettings } from "./testing/virtual-cluster.ts";
 
-const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1);
+const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
 function settled(settings: VirtualSettings): VirtualCluster {
   const cluster = new VirtualCluster(settings);

@@ -164,7 +164,7 @@ test("A12: the secondary offers when the master has been silent for the detectio
   const subject = PHASES.following();
   const before = subject.run(199).map(shown);
   assert.ok(!before.includes("offer > all"));
-  assert.equal(before.filter((effect) => effect === "probe > 1").length, 3);
+  assert.equal(before.filter((effect) => effect === "probe > 1").length, 7);
   assert.deepEqual(subject.run(1).map(shown).slice(-1), ["offer > all"]);
   assert.equal(subject.machine.view.role, "member", "nothing to be seen outside");
 });

