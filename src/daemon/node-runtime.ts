@@ -19,6 +19,7 @@ import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import { clusterSpec, waitingForRestart } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
+import { certificateWarning, requireInterface, requireNotRevoked } from "./fitness.ts";
 import { Followers } from "./followers.ts";
 import { Following } from "./following.ts";
 import { ACTIVATE_AFTER_MS, GroupKeys, ROTATE_EVERY_MS } from "./group-keys.ts";
@@ -44,7 +45,6 @@ export interface RuntimeOptions {
 const SAMPLE_EVERY_MS = 1000;
 const REPAIR_EVERY_MS = 2000;
 const DAY_MS = 86_400_000;
-const CERTIFICATE_WARNING_DAYS = 30;
 const GOODBYE_MS = 300;
 /** setTimeout takes no longer delays. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -189,7 +189,7 @@ export class NodeRuntime {
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
-    this.#every(REPAIR_EVERY_MS, "repair", () => this.#performer.repair());
+    this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
     this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotateKey());
     this.#every(DAY_MS, "watch the certificate", () => this.#watchCertificate());
     this.#watchCertificate();
@@ -293,7 +293,7 @@ export class NodeRuntime {
         this.#left();
         return;
       case "failed":
-        this.#fail(new Error(`Membership ended: ${event.message} [${event.code}]`));
+        this.#fail(new PanError(event.code, `Membership ended: ${event.message}`));
         return;
       case "started":
         state.saveBoot(event.boot);
@@ -380,25 +380,31 @@ export class NodeRuntime {
 
   /** A2: whoever runs with a certificate that is revoked now goes, also when that is this node. */
   #revoke(): void {
-    const { name, serial } = this.#options.identity;
-    if (revocationSet(this.#revoked).has(serial)) {
-      const remedy = `make a new one with \`pan node renew ${name}\``;
-      this.#fail(
-        new PanError("PAN_BUNDLE_REVOKED", `This node's certificate was revoked; ${remedy}`),
-      );
-    }
+    this.#orFail(() => requireNotRevoked(this.#options.identity, revocationSet(this.#revoked)));
     if (!this.#isMaster) return;
     const revoked = this.#world.followers.revokedNodes();
     for (const id of revoked) this.#world.heart({ type: "expel", id });
     if (revoked.length > 0) this.#rotateKey(); // they know the present one
   }
 
+  /** Something without which the node cannot go on. */
+  #orFail(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   #watchCertificate(): void {
-    const { notAfter } = this.#options.identity;
-    const days = Math.floor((notAfter.getTime() - Date.now()) / DAY_MS);
-    if (days >= CERTIFICATE_WARNING_DAYS) return;
-    const remedy = "renew it with `pan node renew`: an expired one is refused when nodes connect";
-    this.#options.log.warn({ notAfter, daysLeft: days }, `certificate: ${remedy}`);
+    const warning = certificateWarning(this.#options.identity, new Date());
+    if (warning !== undefined) this.#options.log.warn(warning);
+  }
+
+  #repair(): void {
+    const { facts } = this.#options;
+    this.#orFail(() => requireInterface(facts, this.#world.datapath.ifindex));
+    this.#performer.repair();
   }
 
   #newKey(activate: boolean): void {

@@ -2,7 +2,14 @@
 // what is in the kernel, and --teardown leaves a host as it was before (B9, A20).
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -11,6 +18,7 @@ import { CurlProbe } from "#lab/curl-probe.ts";
 import { STANDARD } from "#lab/standard.ts";
 import {
   endAgent,
+  hasAgent,
   labName,
   logOf,
   panIn,
@@ -190,6 +198,16 @@ describe("an agent's life", { skip }, () => {
   test("State files cut short by a crash: what can be computed anew is", async () => {
     const master = await cluster.master();
     const victim = cluster.members.find((each) => each !== master) ?? "";
+    // a kill between publishing and saving: the kernel's tables are newer than the saved ones
+    const older = readFileSync(state(victim, "tables.bin"));
+    await panOk(cluster, master, "drain", master);
+    await panOk(cluster, master, "undrain", master);
+    await cluster.settled();
+    await endAgent(cluster, victim, "SIGKILL");
+    writeFileSync(state(victim, "tables.bin"), older);
+    await startAgent(cluster, victim);
+    await cluster.settled();
+    assert.match(logOf(cluster, victim), /the packet program keeps its newer tables/);
     await endAgent(cluster, victim, "SIGKILL");
     truncateSync(state(victim, "tables.bin"), 100);
     writeFileSync(state(victim, "epoch"), "twelve");
@@ -259,6 +277,20 @@ describe("an agent's life", { skip }, () => {
     assert.equal(existsSync(lock), false);
     const again = await panIn(lab, "m1", words);
     assert.equal(again.status, 0, "safe to repeat");
+  });
+
+  test("The interface vanishes: the agent ends and says so; the host boots, and it is a member again", async () => {
+    const out = cluster.members.at(-1) ?? "";
+    const others = cluster.members.filter((each) => each !== out && each !== "m1");
+    const script = "ip link set eth0 down && ip link set eth0 name eth9 && ip link set eth9 up";
+    const gone = await cluster.lab.exec(out, ["sh", "-c", script]);
+    assert.equal(gone.status, 0, gone.stderr);
+    await until("its agent ends", () => !hasAgent(cluster, out));
+    assert.match(logOf(cluster, out), /eth0 is gone.*\[PAN_INTERFACE_MISSING\]\n$/);
+    await cluster.settled(others);
+    await cluster.lab.faults.kill(out);
+    await cluster.lab.faults.revive(out);
+    await cluster.settled([...others, out]);
   });
 
   test("SIGINT: the agent says goodbye and ends with status 0; its log is JSON, one line an event", async () => {
