@@ -25,18 +25,30 @@ export interface World {
   readonly heart: (command: HeartCommand) => void;
 }
 
+/** What of the world effects reach. */
+export interface Surroundings {
+  readonly mac: MacAddress;
+  readonly datapath: Pick<Datapath, "publish">;
+  readonly host: Pick<HostState, "apply">;
+  readonly announcer: Pick<Announcer, "announce">;
+  readonly followers: Pick<Followers, "sendTablesToAll">;
+  readonly following: Pick<Following, "send" | "follow" | "stop">;
+  readonly state: Pick<StateFolder, "saveTables">;
+  readonly heart: (command: HeartCommand) => void;
+}
+
 type Placement = Extract<Effect, { type: "place-vips" }>;
 
 export class Performer {
-  readonly #world: World;
-  readonly #log: Logger;
+  readonly #world: Surroundings;
+  readonly #log: Pick<Logger, "info" | "warn">;
   readonly #trouble: Trouble;
   /** Where the VIPs belong; repair() sees to it that they are there. */
   #placement: Placement | undefined;
   /** The newest tables, while the packet program does not have them. */
   #unpublished: Tables | undefined;
 
-  constructor(world: World, log: Logger, trouble: Trouble) {
+  constructor(world: Surroundings, log: Pick<Logger, "info" | "warn">, trouble: Trouble) {
     this.#world = world;
     this.#log = log;
     this.#trouble = trouble;

@@ -13,11 +13,11 @@ export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
 export class Trouble {
-  readonly #log: Logger;
+  readonly #log: Pick<Logger, "error">;
   /** Last failure of each action; actions are literals of the code, so the map is bounded. */
   readonly #last = new Map<string, string>();
 
-  constructor(log: Logger) {
+  constructor(log: Pick<Logger, "error">) {
     this.#log = log;
   }
 

@@ -1,0 +1,88 @@
+// Changes that operators ask for, at the master and at a member: who makes them, and what comes back when they cannot be made.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Output } from "#api/contract.ts";
+import { PanError } from "#base/error-codes.ts";
+import { configVersion } from "#config/config.ts";
+import { requireConfig } from "#config/load.ts";
+import type { JsonValue } from "#wire/control/json.ts";
+import { Operator, type OperatorHost } from "./operator.ts";
+
+const YAML = `cluster: { name: small, interface: eth0 }
+nodes: [{ name: a, id: 1, address: 10.0.0.1 }, { name: b, id: 2, address: 10.0.0.2 }]
+groups: [{ name: web, services: ["tcp 10.0.0.100:80"] }]
+`;
+const config = requireConfig(YAML, "test");
+const inForce = { version: configVersion(1, config), yaml: YAML, config };
+
+function operator(change: Partial<OperatorHost>): { operator: Operator; reported: unknown[] } {
+  const reported: unknown[] = [];
+  const host: OperatorHost = {
+    isMaster: () => true,
+    config: () => inForce,
+    edit: (edit) => {
+      const next = edit(config);
+      return { version: configVersion(2, next), yaml: YAML, config: next };
+    },
+    replace: () => inForce,
+    status: () => assert.fail("nobody asks"),
+    askMaster: () => assert.fail("nobody asks"),
+    report: (error) => reported.push(error),
+    ...change,
+  };
+  return { operator: new Operator(host), reported };
+}
+
+const drainA = { params: { node: "a" } };
+
+test("B8: the master makes a change itself, and for a member, with the same outcome", async () => {
+  const { operator: master } = operator({});
+  const own: Output<"drain"> = await master.port.drain(drainA);
+  assert.equal(own.config.counter, 2);
+  assert.deepEqual(master.answer("drain", drainA), { status: 200, body: own });
+});
+
+test("B8: a member passes the change on, and the master's refusal comes back as it was", async () => {
+  const { operator: master } = operator({});
+  const asked: string[] = [];
+  const { operator: member } = operator({
+    isMaster: () => false,
+    edit: () => assert.fail("members change nothing"),
+    askMaster: async (method, body) => {
+      asked.push(method);
+      return master.answer(method, body);
+    },
+  });
+  assert.equal((await member.port.drain(drainA)).config.counter, 2);
+  const refused = { code: "PAN_NOT_FOUND", message: /no node "c"/ };
+  await assert.rejects(member.port.drain({ params: { node: "c" } }), refused);
+  assert.deepEqual(asked, ["drain", "drain"]);
+});
+
+test("What a member asks is answered whatever it is: no request makes the master fail", () => {
+  const { operator: master, reported } = operator({});
+  const codeOf = (method: string, body: JsonValue): unknown =>
+    (master.answer(method, body).body as { code: unknown }).code;
+  assert.equal(codeOf("status", {}), "PAN_REQUEST_INVALID");
+  assert.equal(codeOf("constructor", {}), "PAN_REQUEST_INVALID");
+  assert.equal(reported.length, 0);
+  assert.equal(codeOf("setWeight", null), "PAN_INTERNAL");
+  assert.equal(reported.length, 1, "the log tells what the member is not told");
+});
+
+test("A node that is not the master any more says so", () => {
+  const { operator: former } = operator({ isMaster: () => false });
+  const { status, body } = former.answer("drain", drainA);
+  assert.equal(status, 409);
+  assert.equal((body as { code: string }).code, "PAN_NOT_MASTER");
+});
+
+test("A failure to store the change is reported, and the change has not happened", async () => {
+  const broken = new PanError("PAN_SYSCALL", "no space left");
+  const { operator: master } = operator({
+    edit: () => {
+      throw broken;
+    },
+  });
+  await assert.rejects(master.port.drain(drainA), broken);
+});

@@ -1,0 +1,130 @@
+// What becomes of effects that fail: said once with their code, tried again, and never counted on.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ip, mac } from "#base/address.ts";
+import { type ErrorCode, PanError } from "#base/error-codes.ts";
+import type { Effect } from "#core/node/controller.ts";
+import { nextTables } from "#core/steering/next-tables.ts";
+import { desired, version } from "#core/steering/testing/desired.ts";
+import { Performer, type Surroundings } from "./perform.ts";
+import { Trouble } from "./trouble.ts";
+
+const VIP = ip("10.0.0.100");
+const tables = nextTables(undefined, desired(16, [{ id: 1 }, { id: 2 }]), version(1));
+const install: Effect = { type: "install-tables", tables };
+const acknowledge: Effect = { type: "acknowledge-tables", version: tables.version };
+const place: Effect = { type: "place-vips", vips: [VIP], answer: true };
+
+/** A world that writes down what is asked of it, and refuses what it is told to refuse. */
+function world(): {
+  readonly refuse: Map<string, Error>;
+  readonly done: string[];
+  readonly said: string[];
+  readonly performer: Performer;
+} {
+  const [refuse, done, said] = [new Map<string, Error>(), [] as string[], [] as string[]];
+  const act = (name: string): void => {
+    const failure = refuse.get(name);
+    if (failure !== undefined) throw failure;
+    done.push(name);
+  };
+  const surroundings: Surroundings = {
+    mac: mac("02:00:00:00:00:01"),
+    datapath: {
+      publish: () => {
+        act("publish");
+        return { nodes: 0, slots: 0, services: 0, vips: 0 };
+      },
+    },
+    host: {
+      apply: ({ interfaceNode }) => {
+        act(`apply ${interfaceNode}`);
+        return [{ type: "address-added", device: "lo", address: VIP }];
+      },
+    },
+    announcer: { announce: () => act("announce") },
+    followers: { sendTablesToAll: () => act("send to all") },
+    following: {
+      send: ({ type }) => {
+        act(type);
+        return "sent";
+      },
+      follow: () => act("follow"),
+      stop: () => act("stop"),
+    },
+    state: { saveTables: () => {} },
+    heart: ({ type }) => act(type),
+  };
+  const say = (fields: unknown, text?: string): void => {
+    said.push(`${JSON.stringify(fields)} ${text}`);
+  };
+  const trouble = new Trouble({ error: say });
+  return {
+    refuse,
+    done,
+    said,
+    performer: new Performer(surroundings, { info: say, warn: say }, trouble),
+  };
+}
+
+const failure = (code: ErrorCode): PanError => new PanError(code, `refused ${code}`);
+
+test("Effects are done in their order, and tables are acknowledged once they are in force", () => {
+  const { performer, done } = world();
+  performer.perform([place, install, acknowledge, { type: "follow", master: undefined }]);
+  assert.deepEqual(done, ["apply true", "publish", "tables-published", "tables-ack", "stop"]);
+});
+
+test("B9: tables that the packet program refuses are not acknowledged; when it takes them, they are", () => {
+  const { performer, done, said, refuse } = world();
+  refuse.set("publish", failure("PAN_TABLES_CAPACITY"));
+  performer.perform([place, install, acknowledge]);
+  assert.deepEqual(done, ["apply true"]);
+  assert.deepEqual(said, [
+    '{"code":"PAN_TABLES_CAPACITY"} install-tables: refused PAN_TABLES_CAPACITY',
+  ]);
+  performer.repair();
+  assert.equal(said.filter((line) => line.includes("install-tables")).length, 1, "said once");
+  refuse.clear();
+  done.length = 0;
+  performer.repair();
+  assert.deepEqual(done, ["apply true", "publish", "tables-published", "tables-ack"]);
+  done.length = 0;
+  performer.repair();
+  assert.deepEqual(done, ["apply true"], "what is in force is not published again");
+});
+
+test("One effect that fails does not keep back the others; a fault of our own is said with its stack", () => {
+  const { performer, done, said, refuse } = world();
+  refuse.set("apply true", new TypeError("no such thing"));
+  performer.perform([place, { type: "announce-vips", vips: [VIP] }, install]);
+  assert.deepEqual(done, ["announce", "publish", "tables-published"]);
+  assert.match(said[0] ?? "", /^{"code":"PAN_INTERNAL","stack":"TypeError.*} place-vips: no such/);
+});
+
+test("What others have changed on the host is put back and said", () => {
+  const { performer, said } = world();
+  performer.repair();
+  assert.deepEqual(said, [], "nothing is placed before the controller said where");
+  performer.perform([place]);
+  performer.repair();
+  assert.deepEqual(said, [`{"changes":["added ${VIP} to lo"]} repaired`]);
+});
+
+test("At the start only newer tables in the kernel are tolerated", () => {
+  const kept = world();
+  kept.refuse.set("publish", failure("PAN_TABLES_OLD"));
+  kept.performer.open([place, install]);
+  assert.match(kept.said.join(), /keeps its newer tables/);
+  kept.done.length = 0;
+  kept.performer.repair();
+  assert.deepEqual(kept.done, ["apply true"]);
+  for (const [action, code] of [
+    ["publish", "PAN_TABLES_CAPACITY"],
+    ["apply true", "PAN_NETLINK"],
+  ] as const) {
+    const refusing = world();
+    refusing.refuse.set(action, failure(code));
+    assert.throws(() => refusing.performer.open([place, install]), { code });
+  }
+});
