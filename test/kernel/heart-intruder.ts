@@ -14,11 +14,13 @@ const PORT = 7450;
 
 export class Intruder {
   readonly #namespace: string;
+  readonly #switchNamespace: string;
   readonly #listener: number;
 
   /** @param switchNamespace where the bridge "br0" is; removed with the namespace of the intruder */
   constructor(namespace: string, switchNamespace: string) {
     this.#namespace = namespace;
+    this.#switchNamespace = switchNamespace;
     run("ip", "netns", "add", namespace);
     const peer = ["peer", "name", "intruder", "netns", switchNamespace];
     run("ip", "-n", namespace, "link", "add", "eth0", "type", "veth", ...peer);
@@ -69,6 +71,8 @@ export class Intruder {
 
   remove(): void {
     libc.close(this.#listener);
+    // a namespace goes some time after its deletion, and its link with it
+    run("ip", "-n", this.#switchNamespace, "link", "del", "intruder");
     run("ip", "netns", "del", this.#namespace);
   }
 }

@@ -134,8 +134,10 @@ test("A2: a node with a certificate of another CA is told that it may not join",
   try {
     const master = masterOf(all());
     await createCa(path.join(folder, "ca"), "hearts");
-    const { self, config } = cluster.node(4).settings;
-    const request = { name: "n4", id: self.id, address: self.address, days: 1 };
+    const [member] = others(master.id);
+    assert.ok(member !== undefined);
+    const { self, config, credentials } = member.settings;
+    const request = { name: self.name, id: self.id, address: self.address, days: 1 };
     const { content } = await issueNode(path.join(folder, "ca"), request);
     const foreign = new ClusterAuth({
       id: self.id,
@@ -143,7 +145,7 @@ test("A2: a node with a certificate of another CA is told that it may not join",
       certificate: content.certificate,
       privateKey: content.privateKey,
       // claims to be of this cluster
-      caCertificate: cluster.node(4).settings.credentials.caCertificate,
+      caCertificate: credentials.caCertificate,
       revoked: [],
     });
     const bytes = foreign.seal({
@@ -227,6 +229,7 @@ test("A4: a node with another configuration is told which one it needs", async (
     type: "config-wanted",
     version: config,
     from: master.id,
+    address: master.address,
   });
   // it does not follow, so the roll-out ends without it
   await cluster.untilAll(others(4));

@@ -108,9 +108,9 @@ export class Admitted implements Phase {
     if (this.#context.hasKey) this.#sendKeepalive(now);
   }
 
-  #toldToLeave(now: Instant, { sender }: Received, { reason, config }: ExitRequest): void {
+  #toldToLeave(now: Instant, { sender, from }: Received, { reason, config }: ExitRequest): void {
     if (reason === "configuration") {
-      this.#context.emit({ type: "config-wanted", version: config, from: sender });
+      this.#context.emit({ type: "config-wanted", version: config, from: sender, address: from });
     }
     this.#context.become.joining(now, REJOIN_MS);
   }

@@ -160,7 +160,12 @@ export class Following implements Phase {
     }
     if (this.#wanted !== undefined && sameConfig(version, this.#wanted)) return;
     this.#wanted = version;
-    this.#context.emit({ type: "config-wanted", version, from: this.#master.id });
+    this.#context.emit({
+      type: "config-wanted",
+      version,
+      from: this.#master.id,
+      address: this.#master.address,
+    });
   }
 
   /** Follows whoever was elected later and lists this node; two masters settle the rest themselves (A5). */
@@ -193,7 +198,12 @@ export class Following implements Phase {
 
   #toldToLeave(now: Instant, from: NodeId, { reason, config }: ExitRequest): void {
     if (reason === "configuration") {
-      this.#context.emit({ type: "config-wanted", version: config, from });
+      this.#context.emit({
+        type: "config-wanted",
+        version: config,
+        from,
+        address: this.#master.address,
+      });
     }
     this.#context.become.joining(now, REJOIN_MS);
   }

@@ -126,9 +126,9 @@ export class Joining implements Phase {
   }
 
   /** A4: the cluster runs another configuration. */
-  #toldToLeave(now: Instant, { sender }: Received, { reason, config }: ExitRequest): void {
+  #toldToLeave(now: Instant, { sender, from }: Received, { reason, config }: ExitRequest): void {
     if (reason !== "configuration") return;
-    this.#context.emit({ type: "config-wanted", version: config, from: sender });
+    this.#context.emit({ type: "config-wanted", version: config, from: sender, address: from });
     this.#wait(now, CONFIG_RETRY_MS);
   }
 

@@ -98,7 +98,13 @@ export type Effect =
   | { readonly type: "departure-confirmed"; readonly id: NodeId; readonly reason: Departure }
   /** Admitted: fetch the group key, configuration and tables from the master's control channel. */
   | { readonly type: "admitted-by"; readonly master: NodeId; readonly address: IpAddress }
-  | { readonly type: "config-wanted"; readonly version: ConfigVersion; readonly from: NodeId }
+  | {
+      readonly type: "config-wanted";
+      readonly version: ConfigVersion;
+      readonly from: NodeId;
+      /** Of that node, which an old configuration may not name. */
+      readonly address: IpAddress;
+    }
   | { readonly type: "refused"; readonly by: NodeId; readonly reason: RefusalReason }
   | {
       readonly type: "join-denied";
