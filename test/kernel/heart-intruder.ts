@@ -22,12 +22,26 @@ export class Intruder {
     this.#namespace = namespace;
     this.#switchNamespace = switchNamespace;
     run("ip", "netns", "add", namespace);
+    try {
+      this.#connect();
+      this.#listener = this.#listen();
+    } catch (error) {
+      run("ip", "netns", "del", namespace);
+      throw error;
+    }
+  }
+
+  #connect(): void {
+    const [namespace, switchNamespace] = [this.#namespace, this.#switchNamespace];
     const peer = ["peer", "name", "intruder", "netns", switchNamespace];
     run("ip", "-n", namespace, "link", "add", "eth0", "type", "veth", ...peer);
     run("ip", "-n", namespace, "addr", "add", "10.9.7.200/24", "dev", "eth0");
     run("ip", "-n", namespace, "link", "set", "eth0", "up");
     run("ip", "-n", switchNamespace, "link", "set", "intruder", "master", "br0", "up");
-    this.#listener = this.#inside(() => {
+  }
+
+  #listen(): number {
+    return this.#inside(() => {
       const fd = check(libc.socket(AF_INET, SOCK_DGRAM_NONBLOCK, 0), "open a UDP socket");
       const any = MessageHeader.socketAddress(Uint8Array.of(0, 0, 0, 0), PORT);
       check(libc.bind(fd, any, any.byteLength), "bind the listener");
