@@ -40,11 +40,13 @@ function summaryOf({ outages, promisedMs }: Timed): Summary {
 export function outageRows(timed: Timed): Row[] {
   const { name } = timed;
   const { medianMs, p99Ms, maxMs, failedAttempts, target } = summaryOf(timed);
+  const notOver = timed.outages.filter(({ ended }) => !ended).length;
   const promise = target === undefined ? {} : { target };
   return [
     { name: `${name}: median`, value: medianMs, unit: "ms", ...promise },
     { name: `${name}: p99`, value: p99Ms, unit: "ms" },
     { name: `${name}: max`, value: maxMs, unit: "ms" },
+    { name: `${name}: not over when watching ended`, value: notOver, unit: "deaths" },
     { name: `${name}: failed attempts`, value: failedAttempts, unit: "attempts" },
   ];
 }
@@ -55,7 +57,11 @@ const verdict = (target: Row["target"]): string =>
 export function renderOutages(all: readonly Timed[]): string {
   const rows = all.map((timed) => {
     const { medianMs, p99Ms, maxMs, failedAttempts, target } = summaryOf(timed);
-    const times = [medianMs, p99Ms, maxMs].map((ms) => ms.toFixed(0));
+    // one that had not ended when watching did is only known to be longer
+    const endless = timed.outages.filter(({ ended }) => !ended).map(({ ms }) => ms);
+    const times = [medianMs, p99Ms, maxMs].map(
+      (ms) => `${endless.some((shortest) => shortest <= ms) ? "> " : ""}${ms.toFixed(0)}`,
+    );
     return [
       timed.name,
       String(timed.outages.length),

@@ -92,7 +92,8 @@ describe("failover", { skip }, () => {
       const master = await cluster.master();
       const dead = victim === "master" ? master : (others(cluster, master).at(-1) ?? "");
       const survivors = others(cluster, dead);
-      const connections = await EchoConnections.open(cluster.lab, CONNECTIONS);
+      const vip = victim === "master" ? STANDARD.vip6 : STANDARD.vip4;
+      const connections = await EchoConnections.open(cluster.lab, CONNECTIONS, vip);
       await cluster.lab.faults.kill(dead);
       const status = await cluster.settled(survivors);
       assert.equal(status.cluster.master === master, victim === "member");
