@@ -25,7 +25,9 @@ export interface Sample {
   readonly cpuUs: number;
   /** Of that: ksoftirqd, which also works for others. */
   readonly ksoftirqdUs: number;
-  /** All agents together, as a share of one CPU, whether they belong to this way or not. */
+  /** Of that: the agents, which work at the same pace when nobody asks for anything; 0 if not on the way. */
+  readonly agentsUs: number;
+  /** All agents together, as a share of one CPU, whether they are on the way or not. */
   readonly agentsCpu: number;
 }
 
@@ -65,15 +67,15 @@ export async function measure(
     throw new Error(`${way.name}, ${load.name}: ${errors} errors in ${requests} requests`);
   }
   const { agents = 0, ...others } = used.groups;
-  const cpuNs =
-    Object.values(others).reduce((sum, ns) => sum + ns, used.ksoftirqdNs) +
-    (way.kind === "cluster" ? agents : 0);
+  const agentsNs = way.kind === "cluster" ? agents : 0;
+  const cpuNs = Object.values(others).reduce((sum, ns) => sum + ns, used.ksoftirqdNs + agentsNs);
   return {
     requestsPerSecond: requests / (durationUs / 1e6),
     p50Us,
     p99Us,
     cpuUs: cpuNs / 1000 / requests,
     ksoftirqdUs: used.ksoftirqdNs / 1000 / requests,
+    agentsUs: agentsNs / 1000 / requests,
     agentsCpu: agents / 1000 / durationUs,
   };
 }

@@ -7,8 +7,8 @@ import { CPU_GROUPS, TrafficLab, type Way } from "./traffic-lab.ts";
 import { LOADS, measure, type Load, type Sample } from "./traffic-load.ts";
 import { reportTraffic, type Measured, type TrafficSuite } from "./traffic-report.ts";
 
-const FULL = { rounds: 5, seconds: 4 };
-const QUICK = { rounds: 1, seconds: 2 };
+const FULL = { rounds: 8, seconds: 2 };
+const QUICK = { rounds: 2, seconds: 1 };
 const WARM_UP_SECONDS = 1;
 
 export async function traffic({ quick, say }: SuiteOptions): Promise<TrafficSuite> {
