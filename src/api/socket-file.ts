@@ -22,11 +22,23 @@ export async function claimSocket(
   socketPath: string,
   listen: (path: string) => Promise<unknown>,
 ): Promise<void> {
-  try {
-    prepareFolder(socketPath);
-    await removeStale(socketPath);
+  await prepareSocket(socketPath);
+  await named(socketPath, async () => {
     await listen(socketPath);
     chmodSync(socketPath, SOCKET_MODE);
+  });
+}
+
+/** All that can be refused before listening. Errors: PAN_AGENT_RUNNING, PAN_SYSCALL. */
+export const prepareSocket = (socketPath: string): Promise<void> =>
+  named(socketPath, async () => {
+    prepareFolder(socketPath);
+    await removeStale(socketPath);
+  });
+
+async function named(socketPath: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
   } catch (error) {
     if (error instanceof PanError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@ import { lstatSync, rmSync } from "node:fs";
 import { pino, type Logger } from "pino";
 import { PanError } from "#base/error-codes.ts";
 import { startApiServer } from "#api/server.ts";
-import { socketAnswers } from "#api/socket-file.ts";
+import { prepareSocket, socketAnswers } from "#api/socket-file.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
@@ -36,6 +36,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const prepared = prepare(options);
   const lock = AgentLock.acquire({ stateFolder: options.stateFolder });
   try {
+    await prepareSocket(options.socket);
     if (prepared.store.differsFrom(options.config)) {
       const remedy = `the configuration of the cluster is used; \`pan config apply ${options.config}\` changes it`;
       log.warn({ file: options.config }, remedy);

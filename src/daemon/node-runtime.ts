@@ -19,6 +19,7 @@ import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import { clusterSpec, waitingForRestart } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
+import { essence, plain } from "./event-log.ts";
 import { certificateWarning, requireInterface, requireNotRevoked } from "./fitness.ts";
 import { Followers } from "./followers.ts";
 import { Following } from "./following.ts";
@@ -73,16 +74,25 @@ export class NodeRuntime {
   #timer: NodeJS.Timeout | undefined;
   readonly #startedAt = clock();
   readonly #startedWith: ClusterConfig;
+  readonly #isFirst: boolean;
 
   static async start(options: RuntimeOptions): Promise<NodeRuntime> {
     const runtime = new NodeRuntime(options);
     try {
       await runtime.#open();
     } catch (error) {
+      runtime.#undo();
       await runtime.stop();
       throw error;
     }
     return runtime;
+  }
+
+  /** A start that fails leaves a host on which no agent was before as it was. */
+  #undo(): void {
+    if (!this.#isFirst) return;
+    this.#trouble.guard("undo", () => this.#world.host.revert());
+    this.#trouble.guard("undo", () => Datapath.teardown(this.#options.facts.interface));
   }
 
   private constructor(options: RuntimeOptions) {
@@ -95,7 +105,10 @@ export class NodeRuntime {
     this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
     this.#trouble = new Trouble(options.log);
     this.operator = this.#makeOperator();
+    state.saveInterface(facts.interface); // --teardown goes by it
     this.#world = this.#openWorld();
+    const { addresses, sysctls } = this.#world.host.journal;
+    this.#isFirst = addresses.length + sysctls.length === 0 && !this.#world.datapath.reused;
     this.#performer = new Performer(this.#world, options.log, this.#trouble);
     this.#lease = new AnswerLease(this.#world.datapath.stateFd);
     this.#controller = new Controller({
@@ -104,7 +117,6 @@ export class NodeRuntime {
       tables: state.tables(),
       hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
     });
-    state.saveInterface(facts.interface);
   }
 
   get #config(): ConfigInForce {
@@ -471,15 +483,3 @@ export class NodeRuntime {
     this.#world.datapath.close();
   }
 }
-
-/** What an operator would call a change of the cluster. */
-const essence = ({ role, epoch, master, members }: View): object => ({
-  role,
-  epoch,
-  master,
-  members: members.map(({ id }) => id),
-});
-
-/** JSON has no 64-bit integers. */
-const plain = (event: HeartEvent): object =>
-  event.type === "started" ? { ...event, boot: String(event.boot) } : event;

@@ -1,7 +1,17 @@
 // An agent that must not start: it says what is wrong and what to do, and the host is as it was (A2, A19). One agent of the
 // cluster runs; on the other's host everything is tried that can be wrong.
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ip } from "#base/address.ts";
@@ -225,6 +235,34 @@ describe("an agent that must not start", { skip }, () => {
     };
     await damaged("config.json", "PAN_STATE_UNREADABLE", /config\.json is damaged; remove it/);
     await damaged("host-changes.json", "PAN_STATE_UNREADABLE", /host-changes\.json/);
+  });
+
+  test("A start that fails half-way leaves no address, program, lock or socket", async () => {
+    const { lab } = cluster;
+    const state = path.join(scratch, "half");
+    const blocked = async (what: string, says: RegExp, code: string): Promise<void> => {
+      const script = `${what}, () => console.log("taken")); setInterval(() => {}, 1000);`;
+      const other = lab.spawn("m1", [process.execPath, "-e", script], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const ended = once(other, "close");
+      try {
+        await once(other.stdout ?? other, "data");
+        await refused(code, says, { state });
+      } finally {
+        other.kill("SIGKILL");
+        await ended;
+      }
+    };
+    const tcp = `require("net").createServer().listen(7450, "10.77.0.11"`;
+    await blocked(tcp, /10\.77\.0\.11 port 7450/, "PAN_SYSCALL");
+    const udp = `require("dgram").createSocket("udp4").bind(7450`;
+    await blocked(udp, /7450/, "PAN_AGENT_RUNNING");
+    const long = path.join(scratch, "x".repeat(100), "agent.sock");
+    await refused("PAN_SYSCALL", /107 bytes/, { state, more: [`--socket=${long}`] });
+    assert.ok(!readdirSync(state).some((file) => /lock|sock|host-changes/.test(file)));
+    const lock = `/run/panoply/netns-${statSync(lab.netns("m1")).ino}.lock`;
+    assert.equal(existsSync(lock), false);
   });
 
   test("--teardown on a host that never had an agent says so", async () => {
