@@ -102,7 +102,6 @@ const binding = {
     size: number,
     mask: Uint8Array,
   ) => number,
-  mlockall: func("int mlockall(int flags)") as (flags: number) => number,
   clockGettime: func("int clock_gettime(int clock, void *time)") as (
     clock: number,
     time: Uint8Array,
