@@ -122,6 +122,10 @@ test("B8: what single keys refuse", () => {
     [`${HEAD}datapath: { hook: xpd }`, /Did you mean "xdp"/],
     [`${HEAD}nodes: m1`, /where a list is expected/],
     [`${HEAD}nodes: [{ name: m1, id: 1, address: 10.0.0.1, drained: 1 }]`, /true nor false/],
+    [
+      `${HEAD}nodes:\n  - name: m1\n    id: 1\n    address: "fd77::11"`,
+      /^5:14 nodes\[0\]\.address: fd77::11 is IPv6, .* give the machine an IPv4 address/,
+    ],
     [`${HEAD}groups: [{ name: web, nodes: some }]`, /"some" is neither all nor a list/],
     [`${HEAD}groups: [{ name: web, nodes: [] }]`, /the list is empty/],
     [`${HEAD}groups: [{ name: web, slots: 131072 }]`, /2 to 65536/],

@@ -141,6 +141,15 @@ function usableAddresses(config: DraftConfig, report: Report): void {
   }
 }
 
+/** Nodes talk to each other over IPv4 sockets. */
+function ipv4Nodes(config: DraftConfig, report: Report): void {
+  for (const { value, path } of column<string>(config.nodes, "nodes", "address")) {
+    if (!value.includes(":") || unusable(value) !== undefined) continue;
+    const remedy = "give the machine an IPv4 address; virtual addresses may be IPv6";
+    report({ path, message: `${value} is IPv6, and nodes reach each other over IPv4: ${remedy}` });
+  }
+}
+
 function weightsOf(group: DraftGroup, g: number): Placed<{ name: string; weight: number }>[] {
   if (group.nodes === undefined || group.nodes === "all") return [];
   return group.nodes.flatMap((node, n) =>
@@ -211,6 +220,7 @@ const RULES: readonly Rule[] = [
   uniqueServices,
   anyPortNeedsWildcard,
   usableAddresses,
+  ipv4Nodes,
   virtualAddresses,
   slotsFit,
   uniqueSerials,

@@ -101,7 +101,9 @@ const Node = Type.Object(
       maximum: MAX_NODE_ID,
       description: "Number of the node, unique in the cluster. `pan node add` picks a free one.",
     }),
-    address: Address("The node's dedicated address, IPv4 or IPv6. Never a virtual address."),
+    address: Address(
+      "The node's dedicated IPv4 address. Never a virtual address; those may be IPv6 too.",
+    ),
     interface: Type.Optional(
       Interface("Interface of this node where it is not `cluster.interface`."),
     ),
