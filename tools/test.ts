@@ -89,6 +89,6 @@ for (const suite of chosen) {
   total.failed += tally.failed;
   total.skipped += tally.skipped;
 }
-const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
-console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
+if (total.skipped > 0) console.log(`\n${total.skipped} skipped`);
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = clean && green && total.failed === 0 && total.passed > 0 ? 0 : 1;
