@@ -82,12 +82,6 @@ export class LoadedObject {
     return libbpf().mapFd(map);
   }
 
-  /** Entries the map was made for. */
-  capacity(name: string): number {
-    const map = this.#maps.get(name);
-    return map === undefined ? 0 : libbpf().mapMaxEntries(map);
-  }
-
   close(): void {
     libbpf().closeObject(this.#object);
   }

@@ -57,13 +57,3 @@ function awaitClaim(socket: PacketSocket, question: ConflictQuestion): MacAddres
   }
   return undefined;
 }
-
-/** Throws PAN_ADDRESS_IN_USE, naming the other machine's MAC address. */
-export function assertNoConflict(question: ConflictQuestion): void {
-  const other = findConflict(question);
-  if (other === undefined) return;
-  throw new PanError(
-    "PAN_ADDRESS_IN_USE",
-    `${question.address} is also used by the machine with MAC address ${other}: give one of the two another address`,
-  );
-}

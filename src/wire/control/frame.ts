@@ -45,9 +45,6 @@ function kindOf(type: ControlMessageType): Kind {
   return kind;
 }
 
-/** Longest payload of this type, in bytes. Senders that carry operators' data check it first. */
-export const maxPayloadOf = (type: ControlMessageType): number => kindOf(type).maxPayload;
-
 /** The whole frame. Undefined when the message is longer than its type may be. */
 export function encodeControl(message: ControlMessage): Uint8Array | undefined {
   const payload = encodePayload(message);
