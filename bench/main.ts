@@ -16,6 +16,7 @@ const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   failover: async () => (await import("./failover.ts")).failover,
   "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
   traffic: async () => (await import("./traffic.ts")).traffic,
+  "traffic-offloads": async () => (await import("./traffic.ts")).trafficOffloads,
 };
 
 const USAGE = `usage: npm run bench -- ${Object.keys(SUITES).join("|")} [--json] [--quick]`;

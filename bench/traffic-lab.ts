@@ -1,6 +1,5 @@
 // The hosts of the traffic benchmark: one client, and each way to spread its connections over two web servers.
-// All on one switch; every web server is the same nginx with one worker. No frame is larger than the MTU, as on
-// any wire: a lab's links would hand over 64 KiB at once, and whoever forwards them would look cheap.
+// All on one switch; every web server is the same nginx with one worker.
 //
 //   c1 ── sw ── s1, s2             plain servers: reached directly (the client itself spreads its connections over
 //          │                      both, by a route with two next hops), or through one of
@@ -44,8 +43,11 @@ export interface Way {
   readonly url: string;
   /** How many share the work. One that has all of it is cheaper: it finds more to do each time it wakes. */
   readonly servers: 1 | 2;
-  /** There is a limit to what it may cost. */
-  readonly promised?: true;
+}
+
+export interface TrafficLabOptions {
+  /** The lab's links hand over up to 64 KiB at once. No wire does, and whoever forwards so much looks cheap. */
+  readonly largeFrames: boolean;
 }
 
 export class TrafficLab {
@@ -60,7 +62,7 @@ export class TrafficLab {
   }
 
   /** Everything serves. Removed when this process ends, or by down(). */
-  static async up(groups: CpuGroups): Promise<TrafficLab> {
+  static async up(groups: CpuGroups, options: TrafficLabOptions): Promise<TrafficLab> {
     const cluster = await LabCluster.up({
       name: "bench-traffic",
       members: MEMBERS,
@@ -69,7 +71,7 @@ export class TrafficLab {
       programs: () => [webServerOfOneMember()],
       downOnExit: true,
     });
-    await prepareNetwork(cluster);
+    await prepareNetwork(cluster, options);
     await cluster.settled();
     place(cluster, groups);
     return new TrafficLab(cluster, groups, await cluster.master());
@@ -90,7 +92,6 @@ function waysOf(master: string): Way[] {
       kind: "cluster",
       url: `http://${STANDARD.vip4}`,
       servers: 2,
-      promised: true,
     },
     { name: "nftables", kind: "balancer", url: `http://${NAT.outside}`, servers: 2 },
     { name: "HAProxy", kind: "balancer", url: `http://${HAPROXY}`, servers: 2 },
@@ -213,14 +214,14 @@ const EXTRA_HOSTS: readonly Host[] = [
  * What topologies cannot say. Reno everywhere: another default of the machine may pace what it sends by timers,
  * which cost more than all that is measured here, and nothing is ever lost on this network.
  */
-async function prepareNetwork({ lab }: LabCluster): Promise<void> {
+async function prepareNetwork({ lab }: LabCluster, options: TrafficLabOptions): Promise<void> {
   const must = async (name: string, command: string, input = ""): Promise<void> => {
     const { status, stderr } = await lab.exec(name, command.split(" "), { input });
     if (status !== 0) throw new Error(`"${command}" failed in ${name}: ${stderr.trim()}`);
   };
   for (const { name } of lab.topology.hosts) {
     await must(name, "sysctl -qw net.ipv4.tcp_congestion_control=reno");
-    await must(name, `ethtool -K ${STANDARD.interface} tso off gso off`);
+    if (!options.largeFrames) await must(name, `ethtool -K ${STANDARD.interface} tso off gso off`);
   }
   for (const { name } of SERVERS) await must(name, `ip addr add ${BOTH}/32 dev lo`);
   const hops = SERVERS.map(({ address }) => `nexthop via ${address}`).join(" ");

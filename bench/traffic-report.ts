@@ -38,21 +38,29 @@ interface Line {
   readonly target?: { readonly text: string; readonly met: boolean };
 }
 
-export function reportTraffic(
-  measured: readonly Measured[],
-  plan: { readonly rounds: number; readonly seconds: number },
-): TrafficSuite {
-  const lines = linesOf(measured);
+export interface TrafficPlan {
+  readonly name: string;
+  readonly title: string;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly loads: readonly Load[];
+  readonly largeFrames: boolean;
+  /** Whether there are limits to what the cluster may cost. */
+  readonly promises: boolean;
+}
+
+export function reportTraffic(measured: readonly Measured[], plan: TrafficPlan): TrafficSuite {
+  const lines = linesOf(measured, plan);
   return {
-    name: "traffic",
-    title: "Traffic: CPU time of a request, beside a direct connection and other balancers",
+    name: plan.name,
+    title: plan.title,
     method: methodOf(measured, plan),
     rows: lines.flatMap(rowsOf),
-    text: tableOf(lines),
+    text: tableOf(lines, plan),
   };
 }
 
-function linesOf(measured: readonly Measured[]): Line[] {
+function linesOf(measured: readonly Measured[], plan: TrafficPlan): Line[] {
   return measured.map((one) => {
     const { load, way, samples } = one;
     const alike = measured.filter((other) => other.load === load);
@@ -73,10 +81,13 @@ function linesOf(measured: readonly Measured[]): Line[] {
       requestsPerSecond: middle((sample) => sample.requestsPerSecond),
       p50Us: middle((sample) => sample.p50Us),
       p99Us: middle((sample) => sample.p99Us),
-      ...(way.promised ? { target: targetOf(one, ratio, alike) } : {}),
+      ...(plan.promises && isPromised(way) ? { target: targetOf(one, ratio, alike) } : {}),
     };
   });
 }
+
+/** What is forwarded to one server has no balancer to compare with. */
+const isPromised = (way: Way): boolean => way.kind === "cluster" && way.servers === 2;
 
 const cost = ({ samples }: Measured): number => median(samples.map(({ cpuUs }) => cpuUs));
 
@@ -114,8 +125,8 @@ function rowsOf(line: Line): Row[] {
 
 const HEADER = ["", "× direct", "CPU µs/req", "±", "agents", "req/s", "p50 µs", "p99 µs"];
 
-function tableOf(lines: readonly Line[]): string {
-  const tables = Object.values(LOADS).map((load) => {
+function tableOf(lines: readonly Line[], plan: TrafficPlan): string {
+  const tables = plan.loads.map((load) => {
     const own = lines.filter((line) => line.load.name === load.name);
     const rows = own.map((line) => [
       line.way.name,
@@ -138,16 +149,15 @@ function tableOf(lines: readonly Line[]): string {
   return tables.join("\n\n");
 }
 
-function methodOf(
-  measured: readonly Measured[],
-  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
-): string[] {
+function methodOf(measured: readonly Measured[], plan: TrafficPlan): string[] {
+  const { rounds, seconds, largeFrames } = plan;
   const samples = measured.flatMap((one) => one.samples);
   const idle = median(samples.map(({ agentsCpu }) => agentsCpu)) * 100;
   return [
     `wrk with 64 connections, ${rounds} rounds of ${seconds} s in turn; medians; ± is half the range`,
     "CPU time of client, servers, balancers, softirqs and, for the cluster, agents (also told apart)",
     "two nginx servers of one worker each, in the last two rows one; × direct: to as many servers",
+    `frames of ${largeFrames ? "up to 64 KiB, as no wire has them" : "at most the MTU, as on a wire"}; Reno everywhere`,
     `the ${MEMBERS} agents use ${idle.toFixed(1)} % of one CPU together, whatever the traffic`,
   ];
 }
