@@ -3,8 +3,8 @@
  * docs/walks/a-packet-arrives.md and modelled in src/core/steering/pipeline.ts. Compiled once for each hook.
  *
  * Plain TCP and UDP packets whose slot has no former owners take a short way: headers at fixed offsets, read in place.
- * Everything else goes through the stages one by one. Both end in emit, and both answer alike: steer.test.ts
- * compares them with the model.
+ * Everything else goes through the stages one by one. Both end in emit, and both answer alike:
+ * test/kernel/steer-vectors.test.ts compares them with the model.
  */
 #include "announce.h"
 #include "classify.h"
