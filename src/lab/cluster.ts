@@ -1,6 +1,6 @@
 // A whole cluster in a lab: a CA, a configuration, node bundles, the real agent on every member. What `npm start` shows, what
 // whole-cluster tests and benchmarks run against.
-import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createClient, type Client } from "#api/client.ts";
 import type { Status } from "#api/status.ts";
@@ -41,15 +41,11 @@ export class LabCluster {
   /** Names of the members: m1 … mN. */
   readonly members: readonly string[];
   readonly folder: string;
-  readonly #locks: readonly string[];
 
   private constructor(lab: Lab, members: readonly string[], folder: string) {
     this.lab = lab;
     this.members = members;
     this.folder = folder;
-    this.#locks = members.map(
-      (member) => `/run/panoply/netns-${statSync(lab.netns(member)).ino}.lock`,
-    );
   }
 
   /** Everything is up and every agent answers; see settled() for the cluster itself. */
@@ -64,9 +60,7 @@ export class LabCluster {
       await writeIdentities(folder, options);
       const lab = await Lab.up(topologyOf(folder, options), { name, downOnExit });
       const members = standardMembers(options.members).map((member) => member.name);
-      const cluster = new LabCluster(lab, members, folder);
-      if (downOnExit) process.once("exit", () => cluster.#removeFiles());
-      return cluster;
+      return new LabCluster(lab, members, folder);
     } catch (error) {
       remove();
       throw error;
@@ -124,12 +118,6 @@ export class LabCluster {
 
   async down(): Promise<void> {
     await this.lab.down();
-    this.#removeFiles();
-  }
-
-  /** Killed agents leave their lock files, which no longer lock anything. */
-  #removeFiles(): void {
-    for (const file of this.#locks) rmSync(file, { force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -12,6 +12,7 @@ import {
   type LabRecord,
   netnsName,
   netnsPath,
+  removeAgentLock,
   startedProcesses,
   unmountBelow,
 } from "./record.ts";
@@ -46,6 +47,7 @@ export class Faults {
         netns,
       );
     }
+    removeAgentLock(netnsName(this.#record.name, name));
     await ipBatch([`netns del ${netnsName(this.#record.name, name)}`]);
   }
 

@@ -17,6 +17,7 @@ import {
   netnsName,
   netnsPath,
   readRecord,
+  removeAgentLock,
   removeRecord,
   startedProcesses,
 } from "./record.ts";
@@ -216,6 +217,7 @@ function removeLabSync(name: string): void {
   ];
   killAllSync(left);
   const present = namespaces.filter((netns) => existsSync(netnsPath(netns)));
+  for (const netns of present) removeAgentLock(netns);
   const complaints = ipBatchSync(present.map((netns) => `netns del ${netns}`));
   const remaining = present.filter((netns) => existsSync(netnsPath(netns)));
   if (remaining.length > 0) {

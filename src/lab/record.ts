@@ -9,6 +9,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
@@ -39,6 +40,15 @@ export const hostFolder = (lab: string, host: string): string => path.join(folde
 /** Hosts and switches are namespaces of this name. */
 export const netnsName = (lab: string, node: string): string => `pan-${lab}-${node}`;
 export const netnsPath = (netns: string): string => path.join(NETNS_FOLDER, netns);
+
+/**
+ * A killed agent leaves the lock file of its namespace. It goes before the namespace does, whose number the kernel may
+ * give to the next one at once.
+ */
+export function removeAgentLock(netns: string): void {
+  const inode = statSync(netnsPath(netns), { throwIfNoEntry: false })?.ino;
+  if (inode !== undefined) rmSync(`/run/panoply/netns-${inode}.lock`, { force: true });
+}
 
 const recordFile = (lab: string): string => path.join(folderOf(lab), "lab.json");
 const processFile = (lab: string): string => path.join(folderOf(lab), "processes.jsonl");
