@@ -16,6 +16,8 @@ import { root } from "#tools/steps.ts";
 export const skip = process.getuid?.() === 0 ? false : "namespaces need root";
 export const PAN = path.join(root, "src/cli/main.ts");
 export const LIMIT_MS = 30_000;
+/** These tests are not about how fast a death is noticed, and a busy test machine is not to look like one. */
+export const CALM = "detection: { intervalMs: 1000 }\n";
 /** No two test files, and no two runs at the same time, share a lab. */
 export const labName = (part: string): string => `t${process.pid}-${part}`;
 

@@ -17,6 +17,7 @@ import { agentProgram, LabCluster } from "#lab/cluster.ts";
 import { CurlProbe } from "#lab/curl-probe.ts";
 import { STANDARD } from "#lab/standard.ts";
 import {
+  CALM,
   endAgent,
   hasAgent,
   labName,
@@ -48,7 +49,7 @@ describe("an agent's life", { skip }, () => {
   let untouched: Awaited<ReturnType<typeof tracesOf>>;
 
   before(async () => {
-    cluster = await LabCluster.up({ name, members: 3, downOnExit: true });
+    cluster = await LabCluster.up({ name, members: 3, extraConfig: CALM, downOnExit: true });
     await cluster.settled();
     untouched = await tracesOf(cluster.lab, STANDARD.client);
   });

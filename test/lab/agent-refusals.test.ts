@@ -20,7 +20,7 @@ import { createCa, issueNode, type NodeRequest } from "#driver/identity/authorit
 import { writeBundle } from "#driver/identity/bundle.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import type { ExecResult } from "#lab/lab.ts";
-import { endAgent, labName, PAN, panIn, skip, socketOf, tracesOf } from "./agent-bench.ts";
+import { CALM, endAgent, labName, PAN, panIn, skip, socketOf, tracesOf } from "./agent-bench.ts";
 
 const DAY_MS = 86_400_000;
 const name = labName("no");
@@ -31,7 +31,7 @@ describe("an agent that must not start", { skip }, () => {
   let scratch: string;
 
   before(async () => {
-    cluster = await LabCluster.up({ name, members: 2, downOnExit: true });
+    cluster = await LabCluster.up({ name, members: 2, extraConfig: CALM, downOnExit: true });
     await cluster.settled();
     await endAgent(cluster, "m1", "SIGTERM");
     const state = `--state-folder=${path.join(cluster.lab.folder("m1"), "state")}`;

@@ -16,7 +16,7 @@ import { STANDARD } from "#lab/standard.ts";
 import { DATAGRAM_VERSION, decodeDatagram, encodeProved } from "#wire/cluster/datagram.ts";
 import { typeOfCode } from "#wire/cluster/body.ts";
 import type { Message } from "#wire/cluster/message.ts";
-import { endAgent, labName, skip, startAgent, until } from "./agent-bench.ts";
+import { CALM, endAgent, labName, skip, startAgent, until } from "./agent-bench.ts";
 
 const PORT = 7450;
 const DAY_MS = 86_400_000;
@@ -43,7 +43,7 @@ describe("what forgers send", { skip }, () => {
   let calm: Status;
 
   before(async () => {
-    cluster = await LabCluster.up({ name, members: 2, downOnExit: true });
+    cluster = await LabCluster.up({ name, members: 2, extraConfig: CALM, downOnExit: true });
     await cluster.settled();
     // m1 hears m2 leave, join and live
     const argv = ["tcpdump", "-i", "eth0", "-U", "-w", "-", "--immediate-mode", `udp port ${PORT}`];

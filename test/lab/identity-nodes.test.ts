@@ -15,6 +15,7 @@ import { startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import {
   answerers,
+  CALM,
   hasAgent,
   labName,
   logOf,
@@ -37,6 +38,7 @@ describe("nodes that do not belong", { skip }, () => {
     cluster = await LabCluster.up({
       name,
       members: 3,
+      extraConfig: CALM,
       downOnExit: true,
       extraHosts: [
         {

@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { inNetns } from "#driver/libc.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
-import { answerers, labName, skip, until } from "./agent-bench.ts";
+import { answerers, CALM, labName, skip, until } from "./agent-bench.ts";
 
 const { vip4, vip6, client } = STANDARD;
 const STICKY = "10.77.0.110";
@@ -33,6 +33,7 @@ describe("what clients see", { skip }, () => {
       name: labName("see"),
       members: 3,
       groups: GROUPS,
+      extraConfig: CALM,
       downOnExit: true,
       programs: ({ name }) => [
         {
@@ -67,8 +68,12 @@ describe("what clients see", { skip }, () => {
     return JSON.parse(stdout) as Record<string, number>;
   }
 
-  /** Runs tcpdump on the client's interface during `act`; resolves to its lines. */
-  async function watching(filter: string, act: () => Promise<unknown>): Promise<string[]> {
+  /** Runs tcpdump on the client's interface during `act` and until it has told `enough`; resolves to its lines. */
+  async function watching(
+    filter: string,
+    act: () => Promise<unknown>,
+    enough: (lines: readonly string[]) => boolean,
+  ): Promise<string[]> {
     const argv = ["tcpdump", "-i", "eth0", "-e", "-n", "-l", "--immediate-mode", filter];
     const dump = cluster.lab.spawn(client, argv, { stdio: ["ignore", "pipe", "pipe"] });
     let [seen, said] = ["", ""];
@@ -76,6 +81,7 @@ describe("what clients see", { skip }, () => {
     dump.stderr?.on("data", (text) => (said += String(text)));
     await until("tcpdump listens", () => said.includes("listening on"));
     await act();
+    await until("tcpdump has told enough", () => enough(seen.trim().split("\n")));
     const ended = new Promise((resolve) => dump.once("close", resolve));
     dump.kill("SIGINT");
     await ended;
@@ -160,35 +166,40 @@ describe("what clients see", { skip }, () => {
     const { lab } = cluster;
     const [own = ""] = [...macs].find(([, name]) => name === master) ?? [];
     const filter = "arp or (icmp6 and ip6[40] == 136)";
-    const lines = await watching(filter, async () => {
+    const vips = [vip4, vip6, STICKY];
+    const about = (seen: readonly string[], vip: string): string[] =>
+      seen.filter((line) => line.includes(`Reply ${vip} is-at`) || line.includes(`tgt is ${vip}`));
+    const askAgain = async (): Promise<void> => {
       for (let round = 0; round < 3; round++) {
         await lab.exec(client, ["ip", "neigh", "flush", "dev", "eth0"]);
-        for (const vip of [vip4, vip6, STICKY]) {
-          await lab.exec(client, ["ping", "-c", "1", "-W", "2", vip]);
-        }
+        for (const vip of vips) await lab.exec(client, ["ping", "-c", "1", "-W", "2", vip]);
       }
-    });
-    const about = (vip: string): string[] =>
-      lines.filter((line) => line.includes(`Reply ${vip} is-at`) || line.includes(`tgt is ${vip}`));
-    for (const vip of [vip4, vip6, STICKY]) {
-      assert.ok(about(vip).length >= 3, `answers for ${vip}:\n${lines.join("\n")}`);
-      for (const line of about(vip)) assert.match(line, new RegExp(`^\\S+ ${own} > `), line);
+    };
+    const lines = await watching(filter, askAgain, (seen) =>
+      vips.every((vip) => about(seen, vip).length >= 3),
+    );
+    for (const vip of vips) {
+      for (const line of about(lines, vip)) {
+        assert.match(line, new RegExp(`^\\S+ ${own} > `), line);
+      }
     }
   });
 
   test("B5: every member answers clients directly, from the VIP and from its own MAC", async () => {
     const filter = `tcp and src host ${vip4} and src port 80 and tcp[tcpflags] & tcp-syn != 0`;
     let names = new Map<string, number>();
-    const lines = await watching(filter, async () => {
+    const ask60 = async (): Promise<void> => {
       names = await answerers(cluster.lab, vip4, 60);
-    });
+    };
+    const lines = await watching(filter, ask60, (seen) => seen.length >= 60);
     const senders = new Map<string, number>();
     for (const line of lines) {
       const name = macs.get(/^\S+ (\S+) > /.exec(line)?.[1] ?? "") ?? line;
       senders.set(name, (senders.get(name) ?? 0) + 1);
     }
     assert.equal(names.size, 3);
-    assert.deepEqual(senders, names);
+    assert.equal(senders.size, 3, [...senders.keys()].join());
+    for (const [name, count] of names) assert.ok((senders.get(name) ?? 0) >= count, name);
   });
 });
 
