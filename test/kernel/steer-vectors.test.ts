@@ -1,28 +1,30 @@
 // The packet program against the vectors and the model of core/steering: both hooks, every vector, and more than
-// 100 000 random frames. A difference names seed and frame.
+// 100 000 random frames, some of them of connections that the kernel knows. A difference names seed and frame.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ipBytes, mac, macBytes } from "#base/address.ts";
+import { ip, ipBytes, mac, macBytes } from "#base/address.ts";
 import { Prng } from "#base/prng.ts";
 import { FragmentMemory } from "#core/steering/fragments.ts";
 import { indexTables } from "#core/steering/indexed-tables.ts";
+import type { Flow } from "#core/steering/packet.ts";
 import { steer, type PipelineContext } from "#core/steering/pipeline.ts";
 import { actionOf, REASONS, type Reason } from "#core/steering/reasons.ts";
 import { randomFrame, randomScenario } from "#core/steering/testing/arbitrary.ts";
 import { SELF, type Known } from "#core/steering/testing/vector.ts";
 import { VECTORS } from "#core/steering/testing/vectors.ts";
 import { REASON_NAMES } from "#driver/bpf/abi.gen.ts";
-import { check, inNetns, libc, O_CLOEXEC } from "#driver/libc.ts";
+import { inNetns, libc } from "#driver/libc.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
 import { TestNetns } from "./netns.ts";
+import { establish, listenAt, type Connection } from "./steer-connections.ts";
 import { SteerProgram } from "./steer-program.ts";
 
 const SCENARIOS = 220;
 const FRAMES = 500;
 const HOOKS = ["xdp", "tc"] as const;
-const TCP_REPAIR = 19;
-const IP_TRANSPARENT = 19;
-const IPV6_TRANSPARENT = 75;
+/** Of every so many scenarios, one has connections in the kernel's table. */
+const WITH_CONNECTIONS = 4;
+const LISTENING = { address: ip("10.0.0.100"), port: 80 };
 
 let netns: TestNetns;
 before(() => {
@@ -31,30 +33,12 @@ before(() => {
 });
 after(() => netns.remove());
 
-function socketAddress(address: Uint8Array, port: number): Buffer {
-  const isIpv4 = address.byteLength === 4;
-  const bytes = Buffer.alloc(isIpv4 ? 16 : 28);
-  bytes.writeUInt16LE(isIpv4 ? 2 : 10, 0);
-  bytes.writeUInt16BE(port, 2);
-  bytes.set(address, isIpv4 ? 4 : 8);
-  return bytes;
-}
-
-/** An established connection in the kernel's table, made without a packet (TCP_REPAIR). */
-function establish({ client, server }: Known): number {
-  const [local, remote] = [ipBytes(server.ip), ipBytes(client.ip)];
-  const isIpv4 = local.byteLength === 4;
-  const fd = check(libc.socket(isIpv4 ? 2 : 10, 1 | O_CLOEXEC, 0), "open a TCP socket");
-  const one = new Uint8Array(Uint32Array.of(1).buffer);
-  check(libc.setsockopt(fd, 6, TCP_REPAIR, one, 4), "set TCP_REPAIR");
-  const [level, option] = isIpv4 ? [0, IP_TRANSPARENT] : [41, IPV6_TRANSPARENT];
-  check(libc.setsockopt(fd, level, option, one, 4), "set IP_TRANSPARENT");
-  const from = socketAddress(local, server.port);
-  check(libc.bind(fd, from, from.byteLength), "bind");
-  const to = socketAddress(remote, client.port);
-  check(libc.connect(fd, to, to.byteLength), "connect");
-  return fd;
-}
+const connectionOf = ({ client, server }: Known): Connection => ({
+  client: ipBytes(client.ip),
+  clientPort: client.port,
+  server: ipBytes(server.ip),
+  serverPort: server.port,
+});
 
 test("B5: the reasons of the program are those of the model, in the same order", () => {
   assert.deepEqual(REASON_NAMES, REASONS);
@@ -66,7 +50,7 @@ for (const hook of HOOKS) {
       const program = new SteerProgram(hook, SELF.id, mac(SELF.mac));
       try {
         for (const vector of VECTORS) {
-          const sockets = vector.known.map(establish);
+          const sockets = vector.known.map((known) => establish(connectionOf(known)));
           program.prepare(vector.tables, vector.leased);
           for (const step of vector.steps) {
             if (!program.accepts(step.frame)) continue;
@@ -91,26 +75,78 @@ for (const hook of HOOKS) {
   });
 
   test(`B5, B12: the ${hook} program and the model agree on ${SCENARIOS * FRAMES} random frames`, () => {
-    const reached = new Set<Reason>();
-    const program = new SteerProgram(hook, SELF.id, mac(SELF.mac));
-    try {
-      for (let seed = 1; seed <= SCENARIOS; seed++) compare(program, seed, reached);
-    } finally {
-      program.close();
-    }
-    assert.deepEqual(
-      REASONS.filter((reason) => !reached.has(reason)),
-      [],
-      "the generator reaches every reason",
-    );
+    inNetns(netns.path, () => {
+      const seen = { compared: 0, known: 0, reached: new Set<Reason>() };
+      const program = new SteerProgram(hook, SELF.id, mac(SELF.mac));
+      try {
+        for (let seed = 1; seed <= SCENARIOS; seed++) compare(program, seed, seen);
+      } finally {
+        program.close();
+      }
+      assert.ok(seen.compared >= 100_000, `${seen.compared} frames were compared`);
+      assert.ok(seen.known >= 500, `${seen.known} frames were of connections that are known`);
+      assert.deepEqual(
+        REASONS.filter((reason) => !seen.reached.has(reason)),
+        [],
+        "the generator reaches every reason",
+      );
+    });
   });
 }
 
-function compare(program: SteerProgram, seed: number, reached: Set<Reason>): void {
+interface Seen {
+  compared: number;
+  /** How often the model was told that a connection is known. */
+  known: number;
+  readonly reached: Set<Reason>;
+}
+
+/** Exactly FRAMES frames that the hook takes. */
+function framesOf(program: SteerProgram, prng: Prng): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  while (frames.length < FRAMES) {
+    const frame = randomFrame(prng);
+    if (program.accepts(frame)) frames.push(frame);
+  }
+  return frames;
+}
+
+const textOf = (flow: Flow): string =>
+  `${hex(flow.source)} ${flow.sourcePort} ${hex(flow.destination)} ${flow.destinationPort}`;
+
+/** Clients and VIPs as the generator has them: others (multicast, say) cannot have a connection. */
+const CONNECTABLE = /^(c00002|20010db80001)\w* [1-9]\d* (0a00006[45]|20010db8\w*10[01]) [1-9]/;
+
+/** Half of the connections that the model asks about while it knows none of them. */
+function connectionsAsked(
+  frames: readonly Uint8Array[],
+  context: PipelineContext,
+  prng: Prng,
+): Map<string, Connection> {
+  const asked = new Map<string, Connection>();
+  const knows = (flow: Flow): boolean => {
+    const text = textOf(flow);
+    if (CONNECTABLE.test(text) && !asked.has(text) && prng.chance(0.5)) {
+      asked.set(text, {
+        client: flow.source.slice(),
+        clientPort: flow.sourcePort,
+        server: flow.destination.slice(),
+        serverPort: flow.destinationPort,
+      });
+    }
+    return false;
+  };
+  const trial = { ...context, knows, fragments: new FragmentMemory(65_536) };
+  for (const frame of frames) steer(frame.slice(), trial);
+  return asked;
+}
+
+function compare(program: SteerProgram, seed: number, seen: Seen): void {
   const prng = new Prng(seed);
   const { tables, leased } = randomScenario(prng);
   program.prepare(tables, leased);
-  const context: PipelineContext = {
+  const frames = framesOf(program, prng);
+  const nobody: PipelineContext = {
     tables: indexTables(tables),
     self: SELF.id,
     mac: macBytes(mac(SELF.mac)),
@@ -118,16 +154,36 @@ function compare(program: SteerProgram, seed: number, reached: Set<Reason>): voi
     knows: () => false,
     fragments: new FragmentMemory(65_536),
   };
-  for (let count = 0; count < FRAMES; count++) {
-    const frame = randomFrame(prng);
-    if (!program.accepts(frame)) continue;
-    const outcome = program.run(frame);
-    const original = hex(frame);
-    const verdict = steer(frame, context);
-    const where = `seed ${seed}, frame ${count}: ${original}`;
-    assert.equal(outcome.reason, verdict.reason, where);
-    assert.equal(outcome.action, verdict.action, where);
-    assert.equal(hex(outcome.frame), hex(frame), where);
-    reached.add(verdict.reason);
+  const connected = seed % WITH_CONNECTIONS === 0;
+  const connections = connected
+    ? connectionsAsked(frames, nobody, prng)
+    : new Map<string, Connection>();
+  const sockets = connected ? [listenAt(ipBytes(LISTENING.address), LISTENING.port)] : [];
+  for (const connection of connections.values()) sockets.push(establish(connection));
+  const knows = (flow: Flow): boolean => {
+    const known = connections.has(textOf(flow));
+    if (known) seen.known++;
+    return known;
+  };
+  const context = { ...nobody, knows };
+  for (const [index, frame] of frames.entries()) {
+    const where = `seed ${seed}, frame ${index}: ${hex(frame)}`;
+    compareFrame(program, frame, context, { seen, where });
   }
+  for (const fd of sockets) libc.close(fd);
+}
+
+function compareFrame(
+  program: SteerProgram,
+  frame: Uint8Array,
+  context: PipelineContext,
+  { seen, where }: { readonly seen: Seen; readonly where: string },
+): void {
+  const outcome = program.run(frame);
+  const verdict = steer(frame, context);
+  assert.equal(outcome.reason, verdict.reason, where);
+  assert.equal(outcome.action, verdict.action, where);
+  assert.equal(hex(outcome.frame), hex(frame), where);
+  seen.reached.add(verdict.reason);
+  seen.compared++;
 }
