@@ -7,5 +7,6 @@ const tested = await step("unit tests", process.execPath, [
   "--test-isolation=none",
   "src/**/*.test.ts",
   "tools/**/*.test.ts",
+  "fuzz/**/*.test.ts",
 ]);
 process.exitCode = clean && tested ? 0 : 1;

@@ -1,6 +1,6 @@
 // `npm test [-- unit|lab|...] [-- --only PATTERN]`: static checks, then every test, then the closing line.
 //
-// unit   beside the sources; one process for all files; needs no root but uses it where it can
+// unit   beside the sources, and a moment of each fuzzer; one process for all files; needs no root but uses it where it can
 // kernel real eBPF and namespaces, one process a file, one after another
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -16,7 +16,11 @@ interface Suite {
 }
 
 const SUITES: readonly Suite[] = [
-  { name: "unit", globs: ["src/**/*.test.ts", "tools/**/*.test.ts"], isolation: "none" },
+  {
+    name: "unit",
+    globs: ["src/**/*.test.ts", "tools/**/*.test.ts", "fuzz/**/*.test.ts"],
+    isolation: "none",
+  },
   { name: "kernel", globs: ["test/kernel/**/*.test.ts"], isolation: "process" },
   { name: "lab", globs: ["test/lab/**/*.test.ts"], isolation: "process" },
 ];
