@@ -111,7 +111,7 @@ function memberFamilies({ members }: Status): Family[] {
   ];
 }
 
-function trafficFamilies({ groups, datapath, membership }: Status): Family[] {
+function trafficFamilies({ groups, datapath, membership, control }: Status): Family[] {
   const byReason = (counts: Status["datapath"]["counters"]): Sample[] =>
     counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
   const slots = groups.flatMap(({ name, shares }) =>
@@ -148,6 +148,11 @@ function trafficFamilies({ groups, datapath, membership }: Status): Family[] {
       "panoply_messages_dropped_total",
       "Cluster messages that were refused",
       byReason(membership.drops),
+    ),
+    counter(
+      "panoply_control_connections_total",
+      "Connections of members, by what became of them",
+      byReason(control.counts),
     ),
   ];
 }

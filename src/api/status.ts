@@ -102,6 +102,13 @@ export const Status = Type.Object(
       watchdogExpiries: Type.Integer(),
       drops: Type.Array(Count, { description: "Messages refused, by reason" }),
     }),
+    control: Type.Object(
+      {
+        connected: Type.Integer({ description: "Members connected to this node now" }),
+        counts: Type.Array(Count, { description: "Connections accepted, refused (why), closed" }),
+      },
+      { description: "The control channel's end at this node, to which members come" },
+    ),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
     uptimeMs: Type.Number({ description: "Since this agent started" }),
   },

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   PAN_BUNDLE_EXISTS: "A file already stands where the node bundle would be written.",
   PAN_CA_EXISTS: "A CA already exists in this folder.",
   PAN_CA_UNREADABLE: "There is no usable CA in this folder.",
+  PAN_NODE_REMOVED: "The cluster's configuration does not name this node any more.",
   PAN_NODE_EXISTS: "A node of this name or address already exists.",
   PAN_NOT_ROOT: "Root is needed for what was asked.",
   PAN_KERNEL_TOO_OLD: "The kernel is older than the oldest one supported.",

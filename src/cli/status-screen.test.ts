@@ -24,12 +24,13 @@ Service groups
                                     beta 0 (home 512), weight 1      tcp [fd77::100]:*
 
 Packets and messages
-  REASON                            COUNT
-  forward-owner                   1500012
-  keepalives sent                     900
-  keepalives received                1800
-  watchdog expiries                     1
-  message refused: bad-signature        4
+  REASON                              COUNT
+  forward-owner                     1500012
+  keepalives sent                       900
+  keepalives received                  1800
+  watchdog expiries                       1
+  message refused: bad-signature          4
+  connection refused: not-admitted        2
 
 Departures, newest first
   AT                        NODE   REASON    TOOK

@@ -115,7 +115,7 @@ function groups(status: Status, paint: Paint): string[] {
   return section("Service groups", columns, rows, paint);
 }
 
-function packets({ datapath, membership }: Status, paint: Paint): string[] {
+function packets({ datapath, membership, control }: Status, paint: Paint): string[] {
   const columns: Column[] = [{ title: "REASON" }, { title: "COUNT", align: "right" }];
   const seen = [
     ...datapath.counters,
@@ -126,6 +126,9 @@ function packets({ datapath, membership }: Status, paint: Paint): string[] {
       reason: `message refused: ${reason}`,
       count,
     })),
+    ...control.counts
+      .filter(({ reason }) => reason.startsWith("refused-"))
+      .map(({ reason, count }) => ({ reason: `connection ${reason.replace("-", ": ")}`, count })),
   ].filter(({ count }) => count > 0);
   const rows = seen.map(({ reason, count }) => [reason, String(count)]);
   return section("Packets and messages", columns, rows, paint);

@@ -41,6 +41,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       const remedy = `the configuration of the cluster is used; \`pan config apply ${options.config}\` changes it`;
       log.warn({ file: options.config }, remedy);
     }
+    if (prepared.store.current.config.cluster.ca === undefined) {
+      const ca = prepared.identity.caFingerprint;
+      const remedy =
+        "cluster.ca is not set, so this node trusts whichever CA its bundle comes from";
+      log.warn({ ca }, `${remedy}; set it to the fingerprint shown here`);
+    }
     await serve(options, prepared, { log, ending });
   } finally {
     lock.release();

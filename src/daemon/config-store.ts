@@ -7,6 +7,7 @@ import { configVersion } from "#config/config.ts";
 import { requireConfig } from "#config/load.ts";
 import { renderConfig } from "#config/render.ts";
 import type { ClusterConfig } from "#config/schema.ts";
+import { encodeControl } from "#wire/control/frame.ts";
 import type { StateFolder, StoredConfig } from "./state-folder.ts";
 
 export interface ConfigInForce extends StoredConfig {
@@ -30,6 +31,15 @@ const LEAST_SLOTS = 4;
 
 const slotsOf = ({ groups }: ClusterConfig): number =>
   groups.reduce((sum, { slots }) => sum + Math.max(slots, LEAST_SLOTS), 0);
+
+/** What members cannot be sent would be in force at the master alone. */
+function requireSendable(version: ConfigVersion, yaml: string): void {
+  if (encodeControl({ type: "config", version, yaml }) !== undefined) return;
+  throw new PanError(
+    "PAN_CONFLICT",
+    "The configuration is too long to be sent to the members; write it shorter (comments count)",
+  );
+}
 
 export class ConfigStore {
   readonly #state: StateFolder;
@@ -91,6 +101,7 @@ export class ConfigStore {
     const version = configVersion(this.#current.version.counter + 1, config);
     if (version.digest === this.#current.version.digest) return this.#current;
     this.#requireRoom(config);
+    requireSendable(version, yaml);
     return this.#keep({ version, yaml, config });
   }
 

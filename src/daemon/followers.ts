@@ -1,15 +1,20 @@
 // The master's side of the control channel: brings each member to the present key, configuration and
 // tables, and takes acknowledgements and operators' changes from it (A4, B9).
-import { sameConfig, compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
+import { compareVersions, type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
+import type { TableVersion } from "#base/ids.ts";
 import type { IpAddress } from "#base/address.ts";
 import { encodeTables } from "#core/steering/tables-codec.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { type ControlPeer, ControlServer } from "#driver/control/server.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
+import { encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { JsonValue } from "#wire/control/json.ts";
+import { Agreement } from "./agreement.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { GroupKeys } from "./group-keys.ts";
+import { refusalOf } from "./trust.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** What became of a change that a member passed on. */
 export interface ChangeAnswer {
@@ -20,6 +25,7 @@ export interface ChangeAnswer {
 export interface FollowersOptions {
   readonly identity: NodeIdentity;
   readonly address: IpAddress;
+  /** 0: any free port; see `port`. */
   readonly port: number;
   readonly keys: GroupKeys;
   readonly isMaster: () => boolean;
@@ -28,30 +34,68 @@ export interface FollowersOptions {
   readonly tables: () => Tables | undefined;
   readonly revoked: () => ReadonlySet<string>;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
-  /** Never throws: what went wrong is part of the answer. */
-  readonly onRequest: (method: string, body: JsonValue) => ChangeAnswer;
+  /** Never fails: what went wrong is part of the answer. */
+  readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
+  /** Can come as often as strangers try. */
+  readonly onRefused: (reason: string, from: string) => void;
+  readonly trouble: Trouble;
 }
+
+/** Connections since the start, by what became of them, and messages whose handling failed. */
+export type ControlCounts = ReadonlyMap<string, number>;
 
 export class Followers {
   readonly #options: FollowersOptions;
+  readonly #agreement = new Agreement();
   #server: ControlServer | undefined;
   /** Serial numbers of the certificates with which nodes were last here; no more than there are node ids. */
   readonly #serials = new Map<NodeId, string>();
+  #encoded: { readonly tables: Tables; readonly frame: Uint8Array } | undefined;
+  #failed = 0;
 
   constructor(options: FollowersOptions) {
     this.#options = options;
   }
 
   async listen(): Promise<void> {
-    const { address, port, identity, revoked } = this.#options;
+    const { address, port, identity, revoked, config, onRefused } = this.#options;
     this.#server = await ControlServer.listen({
       address,
       port,
       identity,
       revoked,
-      onOpen: (peer) => this.#opened(peer),
-      onMessage: (peer, message) => this.#received(peer, message),
-      onClose: () => {},
+      refusal: (node, remote) => refusalOf(config().config, node, remote),
+      onOpen: (peer) => this.#guarded("a member's connection", () => this.#opened(peer)),
+      onMessage: (peer, message) =>
+        this.#guarded(`${message.type} of a member`, () => this.#received(peer, message)),
+      onClose: ({ node }) => this.#agreement.gone(node.id),
+      onRefused,
+    });
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get connected(): number {
+    return this.#server?.peers.length ?? 0;
+  }
+
+  get counts(): ControlCounts {
+    const counts = new Map<string, number>(this.#server?.counters);
+    if (this.#failed > 0) counts.set("message-failed", this.#failed);
+    return counts;
+  }
+
+  /** Nothing that a member says ends the master's agent. */
+  #guarded(action: string, act: () => void): void {
+    this.#options.trouble.guard(action, () => {
+      try {
+        act();
+      } catch (error) {
+        this.#failed += 1;
+        throw error;
+      }
     });
   }
 
@@ -85,9 +129,11 @@ export class Followers {
         this.#sendTables(peer);
         return;
       case "request":
-        this.#answer(peer, message.id, message.method, message.body);
+        void this.#answer(peer, message.id, message.method, message.body);
         return;
       case "config-ack":
+        this.#agreement.holds(peer.node.id, message.version);
+        return;
       case "ping":
       case "pong":
         return;
@@ -103,7 +149,8 @@ export class Followers {
   #bringUpToDate(peer: ControlPeer, theirs: Hello): void {
     this.#sendKey(peer);
     const { version, yaml } = this.#options.config();
-    if (!sameConfig(theirs.config, version)) peer.send({ type: "config", version, yaml });
+    if (sameConfig(theirs.config, version)) this.#agreement.holds(peer.node.id, version);
+    else if (peer.send({ type: "config", version, yaml }) === "too-long") throw tooLong("config");
     const tables = this.#options.tables();
     if (tables === undefined) return;
     if (compareVersions(theirs.tables, tables.version) === 0) {
@@ -118,11 +165,26 @@ export class Followers {
 
   #sendTables(peer: ControlPeer): void {
     const tables = this.#options.tables();
-    if (tables !== undefined) peer.send({ type: "tables", bytes: encodeTables(tables) });
+    if (tables !== undefined) peer.sendFrame("tables", this.#tablesFrame(tables));
   }
 
-  #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): void {
-    peer.send({ type: "response", id, ...this.#options.onRequest(method, body) });
+  /** Encoded once, however many members want them. */
+  #tablesFrame(tables: Tables): Uint8Array {
+    if (this.#encoded?.tables === tables) return this.#encoded.frame;
+    const frame = encodeControl({ type: "tables", bytes: encodeTables(tables) });
+    if (frame === undefined) throw tooLong("tables");
+    this.#encoded = { tables, frame };
+    return frame;
+  }
+
+  async #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): Promise<void> {
+    try {
+      peer.send({ type: "response", id, ...(await this.#options.onRequest(method, body)) });
+    } catch (error) {
+      this.#guarded("request of a member", () => {
+        throw error;
+      });
+    }
   }
 
   sendKeyToAll(): void {
@@ -131,14 +193,27 @@ export class Followers {
   }
 
   sendConfigToAll({ version, yaml }: ConfigInForce): void {
-    this.#server?.broadcast({ type: "config", version, yaml });
-    // Whom it revokes hears of it and why, unlike one whose connection is cut.
-    const revoked = this.#options.revoked();
-    for (const peer of this.#server?.peers ?? []) if (revoked.has(peer.node.serial)) peer.close();
+    const sent = this.#server?.broadcast({ type: "config", version, yaml }) ?? true;
+    // Whom it revokes or does not name hears of it and why, unlike one whose connection is cut.
+    for (const peer of this.#server?.peers ?? []) if (!this.#isTrusted(peer)) peer.close();
+    if (!sent) throw tooLong("config");
+  }
+
+  #isTrusted({ node, remoteAddress }: ControlPeer): boolean {
+    const { revoked, config } = this.#options;
+    return (
+      !revoked().has(node.serial) && refusalOf(config().config, node, remoteAddress) === undefined
+    );
+  }
+
+  /** Once every connected member has said that it holds this configuration, or else later: who has not. */
+  agreed(version: ConfigVersion, withinMs: number): Promise<NodeId[]> {
+    const ids = (this.#server?.peers ?? []).map(({ node }) => node.id);
+    return this.#agreement.reached(version, ids, withinMs);
   }
 
   sendTablesToAll(tables: Tables): void {
-    this.#server?.broadcast({ type: "tables", bytes: encodeTables(tables) });
+    this.#server?.broadcastFrame("tables", this.#tablesFrame(tables));
   }
 
   /** When the node stops being master: its members have another one to ask. */
@@ -151,7 +226,12 @@ export class Followers {
   }
 }
 
-function keyMessage({ current, previous }: GroupKeys): ControlMessage | undefined {
-  if (current === undefined) return undefined;
-  return { type: "group-key", ...current, ...(previous === undefined ? {} : { previous }) };
+const tooLong = (type: ControlMessage["type"]): Error =>
+  new Error(
+    `The ${type} message is longer than the control channel carries; members go without it`,
+  );
+
+function keyMessage({ newest, before }: GroupKeys): ControlMessage | undefined {
+  if (newest === undefined) return undefined;
+  return { type: "group-key", ...newest, ...(before === undefined ? {} : { previous: before }) };
 }

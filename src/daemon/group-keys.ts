@@ -1,41 +1,38 @@
-// The keys that authenticate keepalives (A2). The master makes them and hands them round over mutual TLS; a
-// rotation first gives the new key to every member and sends with it only after that.
+// The keys that authenticate keepalives (A2). The master makes them and hands them round over mutual TLS. A new key first
+// reaches every member, then the master sends with it, then the ones before are forgotten by everybody.
 import { randomBytes } from "node:crypto";
 import { GROUP_KEY_LENGTH, type GroupKey } from "#wire/control/message.ts";
 
-/** How long a key is used for sending. */
-export const ROTATE_EVERY_MS = 3_600_000;
-/** From handing a new key round until sending with it. */
-export const ACTIVATE_AFTER_MS = 2000;
-
 export class GroupKeys {
-  #current: GroupKey | undefined;
-  #previous: GroupKey | undefined;
+  #newest: GroupKey | undefined;
+  /** The one that the master still sends with, while the newest is handed round. */
+  #before: GroupKey | undefined;
 
-  get current(): GroupKey | undefined {
-    return this.#current;
+  /** The key to send with, now or soon. */
+  get newest(): GroupKey | undefined {
+    return this.#newest;
   }
 
-  get previous(): GroupKey | undefined {
-    return this.#previous;
+  get before(): GroupKey | undefined {
+    return this.#before;
   }
 
-  /** From the master. True when the key is new here. */
-  adopt(key: GroupKey, previous: GroupKey | undefined): boolean {
-    const isNew = this.#current === undefined || !sameKey(this.#current, key);
-    if (isNew) this.#previous = previous ?? this.#current;
-    this.#current = key;
-    return isNew;
+  /** From the master, which sends with `before` as long as there is one. */
+  adopt(newest: GroupKey, before: GroupKey | undefined): void {
+    this.#newest = newest;
+    this.#before = before;
   }
 
-  /** A new key with the next id (1 … 255). */
+  /** A new key with the next id (1 … 255). A key that was never sent with is forgotten for it. */
   rotate(): GroupKey {
-    this.#previous = this.#current;
-    const keyId = ((this.#current?.keyId ?? randomBytes(1).readUInt8()) % 255) + 1;
-    this.#current = { keyId, key: new Uint8Array(randomBytes(GROUP_KEY_LENGTH)) };
-    return this.#current;
+    this.#before ??= this.#newest;
+    const keyId = ((this.#newest?.keyId ?? randomBytes(1).readUInt8()) % 255) + 1;
+    this.#newest = { keyId, key: new Uint8Array(randomBytes(GROUP_KEY_LENGTH)) };
+    return this.#newest;
+  }
+
+  /** The newest key is the only one from now on. */
+  retire(): void {
+    this.#before = undefined;
   }
 }
-
-const sameKey = (a: GroupKey, b: GroupKey): boolean =>
-  a.keyId === b.keyId && Buffer.from(a.key).equals(b.key);

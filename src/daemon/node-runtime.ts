@@ -1,38 +1,39 @@
 // One running node: the heart's events and the control channel's messages go into the controller, its effects
-// into the world. Also the housekeeping: key rotation, samples, the failover log.
+// into the world. Also the housekeeping: samples, repairs, the failover log.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { PanError } from "#base/error-codes.ts";
-import { NO_TABLES, NO_NODE, type NodeId } from "#base/ids.ts";
+import { NO_NODE } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
-import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
+import type { NodeConfig } from "#config/schema.ts";
 import { Controller, type Input } from "#core/node/controller.ts";
 import type { View } from "#core/membership/types.ts";
 import { decodeTables } from "#core/steering/tables-codec.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
-import { Announcer } from "#driver/host/announcer.ts";
-import { HostState } from "#driver/host/host-state.ts";
 import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
-import { clusterSpec, waitingForRestart } from "./cluster-spec.ts";
+import { clusterSpec } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { essence, plain } from "./event-log.ts";
-import { certificateWarning, requireInterface, requireNotRevoked } from "./fitness.ts";
-import { Followers } from "./followers.ts";
-import { Following } from "./following.ts";
-import { ACTIVATE_AFTER_MS, GroupKeys, ROTATE_EVERY_MS } from "./group-keys.ts";
+import { certificateWarning, requireInterface } from "./fitness.ts";
+import { GroupKeys } from "./group-keys.ts";
 import { Heart } from "./heart.ts";
 import type { HeartCounters, HeartEvent } from "./heart-protocol.ts";
+import { heartSettings } from "./heart-settings.ts";
 import type { HostFacts } from "./host-facts.ts";
+import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
+import { openWorld } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { Performer, type World } from "./perform.ts";
+import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { buildStatus } from "./status.ts";
 import { Traffic } from "./traffic.ts";
-import { messageOf, Trouble } from "./trouble.ts";
+import { Trouble } from "./trouble.ts";
+import { trustIn } from "./trust.ts";
 
 export interface RuntimeOptions {
   readonly state: StateFolder;
@@ -61,6 +62,8 @@ export class NodeRuntime {
   readonly #traffic = new Traffic();
   readonly #failovers = new FailoverLog();
   readonly #trouble: Trouble;
+  readonly #rotation: KeyRotation;
+  readonly #rollout: Rollout;
   readonly #world: World;
   readonly #performer: Performer;
   readonly #lease: AnswerLease;
@@ -73,7 +76,6 @@ export class NodeRuntime {
   #view: View | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #startedAt = clock();
-  readonly #startedWith: ClusterConfig;
   readonly #isFirst: boolean;
 
   static async start(options: RuntimeOptions): Promise<NodeRuntime> {
@@ -98,12 +100,13 @@ export class NodeRuntime {
   private constructor(options: RuntimeOptions) {
     this.#options = options;
     const { state, store, self, facts } = options;
-    this.#startedWith = store.current.config;
     this.failure = new Promise<never>((_resolve, reject) => {
       this.#fail = reject;
     });
     this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
     this.#trouble = new Trouble(options.log);
+    this.#rotation = this.#makeRotation();
+    this.#rollout = this.#makeRollout();
     this.operator = this.#makeOperator();
     state.saveInterface(facts.interface); // --teardown goes by it
     this.#world = this.#openWorld();
@@ -133,59 +136,64 @@ export class NodeRuntime {
   }
 
   #openWorld(): World {
-    const { facts, self, state, identity, log } = this.#options;
-    const { datapath, cluster } = this.#config.config;
-    const revoked = (): ReadonlySet<string> => revocationSet(this.#revoked);
-    const hello = (): Hello => this.#hello();
-    return {
-      mac: facts.mac,
-      state,
-      // in this order: what can be refused without a trace comes first
-      host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
-      announcer: Announcer.open({ interface: facts.interface }),
-      datapath: Datapath.open({
-        interface: facts.interface,
-        hook: datapath.hook,
-        self: self.id,
-        mac: facts.mac,
-        slotCapacity: datapath.slotCapacity,
-      }),
-      followers: new Followers({
-        identity,
-        address: self.address,
-        port: cluster.port,
-        keys: this.#keys,
-        isMaster: () => this.#isMaster,
-        hello,
-        config: () => this.#config,
-        tables: () => this.#controller.tables,
-        revoked,
-        onAcknowledged: (id, version) =>
-          this.#trouble.guard("tables-ack", () =>
-            this.#step({ type: "tables-acknowledged", id, version }),
-          ),
-        onRequest: (method, body) => this.operator.answer(method, body),
-      }),
-      following: new Following({
-        identity,
-        port: cluster.port,
-        hello,
-        revoked,
-        onMessage: (message) =>
-          this.#trouble.guard(`${message.type} from the master`, () => this.#fromMaster(message)),
-        onTrouble: (master, cause) =>
-          log.warn({ master, cause: messageOf(cause) }, "control channel"),
-      }),
+    return openWorld({
+      ...this.#options,
+      trouble: this.#trouble,
+      keys: this.#keys,
+      config: () => this.#config,
+      tables: () => this.#controller.tables,
+      revoked: () => revocationSet(this.#revoked),
+      isMaster: () => this.#isMaster,
+      hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
-    };
+      onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
+      onRequest: (method, body) => this.operator.answer(method, body),
+      onMaster: (message) => this.#fromMaster(message),
+    });
+  }
+
+  #makeRotation(): KeyRotation {
+    return new KeyRotation({
+      keys: this.#keys,
+      isMaster: () => this.#isMaster,
+      trust: () => trustIn(this.#config.config, this.#revoked),
+      heart: (command) => this.#heart?.command(command),
+      sendToAll: () => this.#world.followers.sendKeyToAll(),
+      later: (delayMs, act) => {
+        const timer = setTimeout(() => this.#trouble.guard("rotate the group key", act), delayMs);
+        return () => clearTimeout(timer);
+      },
+    });
+  }
+
+  #makeRollout(): Rollout {
+    const { store, identity, log } = this.#options;
+    return new Rollout({
+      store,
+      identity,
+      log,
+      trouble: this.#trouble,
+      rotation: this.#rotation,
+      revoked: () => this.#revoked,
+      isMaster: () => this.#isMaster,
+      followers: () => this.#world.followers,
+      following: () => this.#world.following,
+      heart: (command) => this.#heart?.command(command),
+      step: (input) => this.#step(input),
+      out: (cause) => {
+        this.#performer.withdraw();
+        this.#fail(cause);
+      },
+    });
   }
 
   #makeOperator(): Operator {
     return new Operator({
       isMaster: () => this.#isMaster,
       config: () => this.#config,
-      edit: (change) => this.#changed(this.#options.store.edit(change)),
-      replace: (yaml) => this.#changed(this.#options.store.replace(yaml)),
+      edit: (change) => this.#rollout.changed(this.#options.store.edit(change)),
+      replace: (yaml) => this.#rollout.changed(this.#options.store.replace(yaml)),
+      agreed: (version) => this.#rollout.agreed(version),
       status: () => this.#status(),
       askMaster: (method, body) => this.#world.following.request(method, body),
       report: (error) => this.#trouble.report("change for a member", error),
@@ -195,14 +203,21 @@ export class NodeRuntime {
   async #open(): Promise<void> {
     await this.#world.followers.listen();
     this.#performer.open(this.#controller.open());
-    this.#heart = await Heart.start(this.#heartSettings(), (event) =>
+    const settings = heartSettings({
+      ...this.#options,
+      inForce: this.#config,
+      revoked: this.#revoked,
+      datapath: this.#world.datapath,
+      tablesEpoch: this.#controller.tables?.version.epoch ?? 0,
+    });
+    this.#heart = await Heart.start(settings, (event) =>
       this.#trouble.guard(event.type, () => this.#fromHeart(event)),
     );
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
-    this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotateKey());
+    this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotation.rotate());
     this.#every(DAY_MS, "watch the certificate", () => this.#watchCertificate());
     this.#watchCertificate();
   }
@@ -211,41 +226,14 @@ export class NodeRuntime {
     this.#intervals.push(setInterval(() => this.#trouble.guard(action, act), periodMs));
   }
 
-  #heartSettings(): Parameters<typeof Heart.start>[0] {
-    const { self, facts, identity, state } = this.#options;
-    const { config, version } = this.#config;
-    const lastBoot = state.boot();
-    return {
-      self: { id: self.id, name: self.name, address: self.address, mac: facts.mac },
-      interface: facts.interface,
-      port: config.cluster.port,
-      // an agent that was killed may have left more than it could save
-      epoch: Math.max(
-        state.epoch(),
-        this.#controller.tables?.version.epoch ?? 0,
-        this.#world.datapath.version().epoch,
-      ),
-      config: version,
-      detection: config.detection,
-      admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
-      credentials: {
-        certificate: identity.certificatePem,
-        privateKey: identity.privateKeyPem,
-        caCertificate: identity.caPem,
-      },
-      revoked: this.#revoked,
-      stateFd: this.#world.datapath.stateFd,
-      ...(lastBoot === undefined ? {} : { lastBoot }),
-    };
-  }
-
   #hello(): Hello {
     return {
       type: "hello",
       node: this.#options.self.id,
       bootId: this.#bootId,
       config: this.#config.version,
-      tables: this.#controller.installedVersion ?? NO_TABLES,
+      // not what was decided: the kernel may have refused it
+      tables: this.#world.datapath.version(),
     };
   }
 
@@ -274,7 +262,7 @@ export class NodeRuntime {
         this.#viewChanged(event.view);
         return;
       case "became-master":
-        if (this.#keys.current === undefined) this.#newKey(true);
+        this.#rotation.becameMaster();
         state.saveEpoch(event.epoch);
         return;
       case "lost-mastership":
@@ -296,7 +284,7 @@ export class NodeRuntime {
         this.#world.following.follow({ id: event.master, address: event.address });
         return;
       case "config-wanted":
-        this.#followNode(event.from);
+        this.#world.following.follow({ id: event.from, address: event.address });
         return;
       case "counters":
         this.#counters = event.counters;
@@ -325,22 +313,13 @@ export class NodeRuntime {
     this.#step({ type: "view-changed", view });
   }
 
-  #followNode(id: NodeId): void {
-    const node = this.#config.config.nodes.find((candidate) => candidate.id === id);
-    if (node !== undefined) this.#world.following.follow(node);
-  }
-
   #fromMaster(message: ControlMessage): void {
     switch (message.type) {
-      case "group-key": {
-        const { keyId, key } = message;
-        if (this.#keys.adopt({ keyId, key }, message.previous)) {
-          this.#world.heart({ type: "group-key", keyId, key, activate: false });
-        }
+      case "group-key":
+        this.#rotation.adopt({ keyId: message.keyId, key: message.key }, message.previous);
         return;
-      }
       case "config":
-        this.#adopt(message);
+        this.#rollout.adopt(message);
         return;
       case "tables": {
         const tables = decodeTables(message.bytes);
@@ -360,43 +339,6 @@ export class NodeRuntime {
         this.#options.log.warn({ type: message.type }, "not for a member");
         return;
     }
-  }
-
-  #adopt({ version, yaml }: Extract<ControlMessage, { type: "config" }>): void {
-    this.#inForce(this.#options.store.adopt(version, yaml).config);
-    this.#world.following.send({ type: "config-ack", version });
-  }
-
-  /** At the master: an operator's change is stored; now everybody gets it. */
-  #changed(next: ConfigInForce): ConfigInForce {
-    this.#world.followers.sendConfigToAll(next);
-    this.#inForce(next.config);
-    return next;
-  }
-
-  #inForce(config: ClusterConfig): void {
-    const waiting = waitingForRestart(this.#startedWith, config);
-    if (waiting.length > 0) {
-      this.#options.log.warn({ settings: waiting }, "in force when this agent starts again");
-    }
-    this.#world.heart({
-      type: "config-changed",
-      config: this.#config.version,
-      admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
-      revoked: this.#revoked,
-      detection: config.detection,
-    });
-    this.#step({ type: "spec-changed", spec: clusterSpec(config) });
-    this.#revoke();
-  }
-
-  /** A2: whoever runs with a certificate that is revoked now goes, also when that is this node. */
-  #revoke(): void {
-    this.#orFail(() => requireNotRevoked(this.#options.identity, revocationSet(this.#revoked)));
-    if (!this.#isMaster) return;
-    const revoked = this.#world.followers.revokedNodes();
-    for (const id of revoked) this.#world.heart({ type: "expel", id });
-    if (revoked.length > 0) this.#rotateKey(); // they know the present one
   }
 
   /** Something without which the node cannot go on. */
@@ -419,23 +361,6 @@ export class NodeRuntime {
     this.#performer.repair();
   }
 
-  #newKey(activate: boolean): void {
-    const { keyId, key } = this.#keys.rotate();
-    this.#world.heart({ type: "group-key", keyId, key, activate });
-  }
-
-  #rotateKey(): void {
-    if (!this.#isMaster) return;
-    this.#newKey(false);
-    this.#world.followers.sendKeyToAll();
-    setTimeout(() => {
-      const { current } = this.#keys;
-      if (current !== undefined && this.#isMaster) {
-        this.#world.heart({ type: "group-key", ...current, activate: true });
-      }
-    }, ACTIVATE_AFTER_MS).unref();
-  }
-
   #status(): ReturnType<typeof buildStatus> {
     const { self, facts, store } = this.#options;
     const { datapath } = this.#world;
@@ -449,6 +374,7 @@ export class NodeRuntime {
       tables: this.#controller.tables,
       traffic: this.#traffic,
       heart: this.#counters,
+      control: this.#world.followers,
       failovers: this.#failovers,
       datapath: {
         hook: datapath.hook,
@@ -475,6 +401,7 @@ export class NodeRuntime {
       await this.#heart.stop();
     }
     clearTimeout(this.#timer);
+    this.#rotation.close();
     this.#world.following.stop();
     await this.#world.followers.close();
     this.#world.announcer.close();

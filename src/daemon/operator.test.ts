@@ -25,6 +25,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
       return { version: configVersion(2, next), yaml: YAML, config: next };
     },
     replace: () => inForce,
+    agreed: async () => {},
     status: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),
@@ -39,7 +40,7 @@ test("B8: the master makes a change itself, and for a member, with the same outc
   const { operator: master } = operator({});
   const own: Output<"drain"> = await master.port.drain(drainA);
   assert.equal(own.config.counter, 2);
-  assert.deepEqual(master.answer("drain", drainA), { status: 200, body: own });
+  assert.deepEqual(await master.answer("drain", drainA), { status: 200, body: own });
 });
 
 test("B8: a member passes the change on, and the master's refusal comes back as it was", async () => {
@@ -59,22 +60,37 @@ test("B8: a member passes the change on, and the master's refusal comes back as 
   assert.deepEqual(asked, ["drain", "drain"]);
 });
 
-test("What a member asks is answered whatever it is: no request makes the master fail", () => {
+test("What a member asks is answered whatever it is: no request makes the master fail", async () => {
   const { operator: master, reported } = operator({});
-  const codeOf = (method: string, body: JsonValue): unknown =>
-    (master.answer(method, body).body as { code: unknown }).code;
-  assert.equal(codeOf("status", {}), "PAN_REQUEST_INVALID");
-  assert.equal(codeOf("constructor", {}), "PAN_REQUEST_INVALID");
+  const codeOf = async (method: string, body: JsonValue): Promise<unknown> =>
+    ((await master.answer(method, body)).body as { code: unknown }).code;
+  assert.equal(await codeOf("status", {}), "PAN_REQUEST_INVALID");
+  assert.equal(await codeOf("constructor", {}), "PAN_REQUEST_INVALID");
   assert.equal(reported.length, 0);
-  assert.equal(codeOf("setWeight", null), "PAN_INTERNAL");
+  assert.equal(await codeOf("setWeight", null), "PAN_INTERNAL");
   assert.equal(reported.length, 1, "the log tells what the member is not told");
 });
 
-test("A node that is not the master any more says so", () => {
+test("A node that is not the master any more says so", async () => {
   const { operator: former } = operator({ isMaster: () => false });
-  const { status, body } = former.answer("drain", drainA);
+  const { status, body } = await former.answer("drain", drainA);
   assert.equal(status, 409);
   assert.equal((body as { code: string }).code, "PAN_NOT_MASTER");
+});
+
+test("B8: a change is answered once the members hold it, at the master and for a member", async () => {
+  const steps: string[] = [];
+  const { operator: master } = operator({
+    agreed: async ({ counter }) => {
+      await Promise.resolve();
+      steps.push(`members hold ${counter}`);
+    },
+  });
+  await master.port.drain(drainA);
+  steps.push("answered");
+  await master.answer("drain", drainA);
+  steps.push("answered");
+  assert.deepEqual(steps, ["members hold 2", "answered", "members hold 2", "answered"]);
 });
 
 test("A failure to store the change is reported, and the change has not happened", async () => {

@@ -5,6 +5,7 @@ import type { AgentPort } from "#api/agent-port.ts";
 import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
 import { parseIp } from "#base/address.ts";
 import { answerFor, errorFrom } from "#api/problem.ts";
+import type { ConfigVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
 import type { ClusterConfig, Service } from "#config/schema.ts";
@@ -32,6 +33,8 @@ export interface OperatorHost {
   /** Checks, stores and publishes; master only. */
   readonly edit: (change: (config: ClusterConfig) => ClusterConfig) => ConfigInForce;
   readonly replace: (yaml: string) => ConfigInForce;
+  /** Resolves when the members hold the change, or have had the time to; never rejects. */
+  readonly agreed: (version: ConfigVersion) => Promise<void>;
   readonly status: () => Output<"status">;
   readonly askMaster: (
     method: string,
@@ -69,7 +72,7 @@ export class Operator {
   }
 
   /** A change that a member passed on. Failures are values here: they travel back as they are. */
-  answer(method: string, body: JsonValue): ChangeAnswer {
+  async answer(method: string, body: JsonValue): Promise<ChangeAnswer> {
     try {
       if (!this.#host.isMaster()) {
         throw new PanError("PAN_NOT_MASTER", "The asked node is no longer the master; try again");
@@ -78,7 +81,7 @@ export class Operator {
         const message = `The master has no change "${method}"; see that all agents are of one version`;
         throw new PanError("PAN_REQUEST_INVALID", message);
       }
-      return { status: OK, body: this.#apply(method, body) };
+      return { status: OK, body: await this.#apply(method, body) };
     } catch (error) {
       if (!(error instanceof PanError)) this.#host.report(error);
       const { code, message } = answerFor(error).problem;
@@ -93,12 +96,14 @@ export class Operator {
     throw errorFrom(status, body);
   }
 
-  #apply(kind: Change, body: JsonValue): Changed {
+  /** Done means that it outlives the master: the members have it. */
+  async #apply(kind: Change, body: JsonValue): Promise<Changed> {
     const input: unknown = body;
     const { version } =
       kind === "putConfig"
         ? this.#host.replace((input as Input<"putConfig">).body.yaml)
         : this.#host.edit((config) => edited(config, kind, input));
+    await this.#host.agreed(version);
     return { config: { counter: version.counter, digest: version.digest } };
   }
 

@@ -45,6 +45,7 @@ export class Performer {
   readonly #trouble: Trouble;
   /** Where the VIPs belong; repair() sees to it that they are there. */
   #placement: Placement | undefined;
+  #withdrawn = false;
   /** The newest tables, while the packet program does not have them. */
   #unpublished: Tables | undefined;
 
@@ -72,6 +73,15 @@ export class Performer {
     for (const effect of effects) this.#trouble.guard(effect.type, () => this.#perform(effect));
   }
 
+  /** For a node that is out of the cluster: no VIP stays on the host, whatever is decided from now on. */
+  withdraw(): void {
+    this.#withdrawn = true;
+    this.#placement = undefined;
+    this.#trouble.guard("place-vips", () =>
+      this.#world.host.apply({ vips: [], interfaceNode: false }),
+    );
+  }
+
   /** Puts back what others have taken away, and what could not be done before. To be called every few seconds. */
   repair(): void {
     const { host, following } = this.#world;
@@ -94,6 +104,7 @@ export class Performer {
     const world = this.#world;
     switch (effect.type) {
       case "place-vips":
+        if (this.#withdrawn) return;
         this.#placement = effect;
         world.host.apply({ vips: effect.vips, interfaceNode: effect.answer });
         return;

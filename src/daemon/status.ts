@@ -1,10 +1,11 @@
 // Puts together what `pan status` shows. Reads only; takes one moment's values.
 import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
-import { NO_TABLES, type NodeId } from "#base/ids.ts";
+import { MAX_NODE_ID, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
+import type { ControlCounts } from "./followers.ts";
 import type { FailoverLog } from "./failover-log.ts";
 import type { HeartCounters } from "./heart-protocol.ts";
 import type { Traffic } from "./traffic.ts";
@@ -17,6 +18,7 @@ export interface StatusSources {
   readonly tables: Tables | undefined;
   readonly traffic: Traffic;
   readonly heart: HeartCounters | undefined;
+  readonly control: { readonly connected: number; readonly counts: ControlCounts };
   readonly failovers: FailoverLog;
   readonly datapath: {
     readonly hook: Hook;
@@ -48,6 +50,10 @@ export function buildStatus(sources: StatusSources): Status {
     groups: config.groups.map((group) => groupStatus(group, sources)),
     datapath: { ...sources.datapath, counters: reasonCounts(sources.traffic) },
     membership: membershipCounts(sources.heart, failovers),
+    control: {
+      connected: sources.control.connected,
+      counts: [...sources.control.counts].map(([reason, count]) => ({ reason, count })),
+    },
     failovers: failovers.newestFirst(nameOf),
     uptimeMs: Math.round(sources.uptimeMs),
   };
@@ -89,15 +95,21 @@ function shares(
   table: GroupTable | undefined,
   config: ClusterConfig,
 ): GroupStatus["shares"] {
-  const count = (slots: Uint16Array | undefined, id: NodeId): number =>
-    slots?.reduce((sum, owner) => sum + Number(owner === id), 0) ?? 0;
+  const [slots, home] = [countOwners(table?.owners), countOwners(table?.home)];
   const weights =
     group.nodes === "all" ? config.nodes.map(({ name }) => ({ name, weight: 1 })) : group.nodes;
   return weights.flatMap(({ name, weight }) => {
     const id = config.nodes.find((node) => node.name === name)?.id;
     if (id === undefined) return [];
-    return [{ node: name, weight, slots: count(table?.owners, id), home: count(table?.home, id) }];
+    return [{ node: name, weight, slots: slots[id] ?? 0, home: home[id] ?? 0 }];
   });
+}
+
+/** Slots by the id of their owner, in one pass: there may be 65 536 slots and hundreds of nodes. */
+function countOwners(owners: Uint16Array | undefined): Uint32Array {
+  const counts = new Uint32Array(MAX_NODE_ID + 1);
+  for (const owner of owners ?? []) counts[owner] = (counts[owner] ?? 0) + 1;
+  return counts;
 }
 
 function reasonCounts(traffic: Traffic): Status["datapath"]["counters"] {

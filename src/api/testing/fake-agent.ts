@@ -88,6 +88,13 @@ export const STATUS: Status = {
     watchdogExpiries: 1,
     drops: [{ reason: "bad-signature", count: 4 }],
   },
+  control: {
+    connected: 1,
+    counts: [
+      { reason: "accepted", count: 3 },
+      { reason: "refused-not-admitted", count: 2 },
+    ],
+  },
   failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],
   uptimeMs: 3_723_000,
 };

@@ -71,7 +71,6 @@ function settledMaster(): { controller: Controller; tables: Tables } {
     version = controller.tables?.version ?? NO_TABLES;
   }
   assert.ok(controller.tables);
-  assert.deepEqual(controller.installedVersion, controller.tables.version);
   return { controller, tables: controller.tables };
 }
 
@@ -169,10 +168,36 @@ test("A9: a dead member's slots move at once, and it stays a former owner until 
   const tables = controller.tables;
   assert.ok(tables);
   assert.deepEqual(owners(tables), [1, 2]);
-  assert.deepEqual(controller.installedVersion, tables.version, kinds(effects).join());
+  assert.deepEqual(tablesOf(effects, "install-tables").version, tables.version);
   assert.ok(tables.groups[0]?.former.includes(N3));
   controller.step(at(500), { type: "departure-confirmed", id: N3, reason: "silent" });
   assert.ok(!controller.tables?.groups[0]?.former.includes(N3));
+});
+
+test("A9: a death ends the wait for acknowledgements, also when what waits is right already", () => {
+  const { controller } = settledMaster();
+  controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });
+  const waiting = controller.tables;
+  const effects = controller.step(at(11), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  assert.deepEqual(
+    tablesOf(effects, "install-tables").groups[0]?.owners,
+    waiting?.groups[0]?.owners,
+  );
+  const late = controller.step(at(10 + ACKNOWLEDGE_MS), { type: "deadline-reached" });
+  assert.ok(!kinds(late).includes("install-tables"));
+});
+
+test("A9: who dies while a planned change waits for it is not waited for", () => {
+  const { controller } = settledMaster();
+  controller.step(at(10), { type: "spec-changed", spec: spec({ vips: [VIP, ip("10.0.0.101")] }) });
+  const effects = controller.step(at(11), {
+    type: "view-changed",
+    view: view("master", 1, [N1, N2], N1),
+  });
+  assert.deepEqual(owners(tablesOf(effects, "install-tables")), [1, 2]);
 });
 
 test("B4: connections on a machine whose agent is down are still found", () => {

@@ -58,7 +58,6 @@ export class Controller {
   #view: View | undefined;
   /** The newest tables known: installed, or on their way to the members. */
   #target: Tables | undefined;
-  #installed: TableVersion | undefined;
   /** Members that hold the VIPs and a table, so that slots may be given to them. */
   #ready = new Set<NodeId>();
   /** Not members any more, but their machines live and so do connections on them. */
@@ -78,10 +77,6 @@ export class Controller {
   /** The newest tables, installed or about to be. */
   get tables(): Tables | undefined {
     return this.#target;
-  }
-
-  get installedVersion(): TableVersion | undefined {
-    return this.#installed;
   }
 
   get deadline(): Instant | undefined {
@@ -108,7 +103,7 @@ export class Controller {
   /** Start: the host is brought to what the configuration says, before the node is a member of anything. */
   open(): Effect[] {
     const effects: Effect[] = [this.#placeVips()];
-    if (this.#target !== undefined) effects.push(...this.#install(this.#target));
+    if (this.#target !== undefined) effects.push(install(this.#target));
     return effects;
   }
 
@@ -166,6 +161,7 @@ export class Controller {
   #departed(id: NodeId): void {
     const row = this.#target?.nodes.find((node) => node.id === id);
     this.#ready.delete(id);
+    this.#waitingFor.delete(id);
     if (row !== undefined) this.#lingering.set(id, row);
   }
 
@@ -186,7 +182,7 @@ export class Controller {
     const known = this.#target;
     if (known !== undefined && compareVersions(tables.version, known.version) < 0) return [];
     this.#target = tables;
-    return [...this.#install(tables), { type: "acknowledge-tables", version: tables.version }];
+    return [install(tables), { type: "acknowledge-tables", version: tables.version }];
   }
 
   #acknowledged(now: Instant, id: NodeId, version: TableVersion): Effect[] {
@@ -235,7 +231,7 @@ export class Controller {
       view.epoch === previous.version.epoch &&
       sameContent(previous, tables)
     ) {
-      return [];
+      return this.#installWhenAcknowledged(urgency);
     }
     this.#target = tables;
     this.#waitingFor = new Set(
@@ -244,22 +240,18 @@ export class Controller {
     const effects: Effect[] = [{ type: "replicate-tables", tables }];
     if (urgency === "urgent" || this.#waitingFor.size === 0) {
       this.#installBy = undefined;
-      return [...this.#install(tables), ...effects];
+      return [install(tables), ...effects];
     }
     this.#installBy = after(now, ACKNOWLEDGE_MS);
     return effects;
   }
 
-  #installWhenAcknowledged(): Effect[] {
-    if (this.#installBy === undefined || this.#target === undefined || this.#waitingFor.size > 0)
-      return [];
+  /** What was published and waits: a death in the meantime ends the waiting. */
+  #installWhenAcknowledged(urgency: "planned" | "urgent" = "planned"): Effect[] {
+    if (this.#installBy === undefined || this.#target === undefined) return [];
+    if (urgency === "planned" && this.#waitingFor.size > 0) return [];
     this.#installBy = undefined;
-    return this.#install(this.#target);
-  }
-
-  #install(tables: Tables): Effect[] {
-    this.#installed = tables.version;
-    return [{ type: "install-tables", tables }];
+    return [install(this.#target)];
   }
 
   #nextVersion(view: View): TableVersion {
@@ -284,6 +276,8 @@ export class Controller {
     };
   }
 }
+
+const install = (tables: Tables): Effect => ({ type: "install-tables", tables });
 
 /** True when nothing but the version differs, so that publishing would be noise. */
 function sameContent(a: Tables, b: Tables): boolean {

@@ -18,7 +18,7 @@ export type CloseReason =
   | "idle"
   /** It takes what we send too slowly, or not at all. */
   | "slow-reader"
-  /** Its certificate was revoked or has expired since. */
+  /** Its certificate was revoked or has expired since, or it is no node of the cluster any more. */
   | "no-longer-trusted"
   /** Its hello names another node than its certificate. */
   | "wrong-node"

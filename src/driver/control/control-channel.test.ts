@@ -178,6 +178,7 @@ test("a port that is taken, or a master that is not there, is named", async (t) 
     address: LOOPBACK,
     port: server.port,
     identity,
+    refusal: () => undefined,
     revoked: () => new Set(),
     onOpen: nothing,
     onMessage: nothing,

@@ -111,6 +111,39 @@ test("A2: a certificate revoked later ends the connection", async (t) => {
   assert.equal(other.client.closed, false);
 });
 
+test("A2: a node that the configuration does not name is refused, with the reason counted", async (t) => {
+  const asked: string[] = [];
+  const { server, log, cluster } = await scene(t, {
+    refusal: ({ id, name, address }, remote) => {
+      asked.push(`${id} ${name} ${address} from ${remote}`);
+      return id === 2 ? "not-admitted" : "wrong-address";
+    },
+  });
+  for (const id of [2, 3]) {
+    const member = dial(await cluster.issue(id));
+    await assert.rejects(connectClient(t, server.port, member), { reason: "refused" });
+  }
+  assert.deepEqual(asked, ["2 n2 10.9.0.2 from 127.0.0.1", "3 n3 10.9.0.3 from 127.0.0.1"]);
+  assert.deepEqual(log, ["refused not-admitted 127.0.0.1", "refused wrong-address 127.0.0.1"]);
+  assert.equal(server.counters.get("refused-not-admitted"), 1);
+  assert.equal(server.peers.length, 0);
+});
+
+test("A2: a node that is taken out of the configuration is cut off", async (t) => {
+  const removed = new Set<number>();
+  const limits = { pingEveryMs: 20 };
+  const { log, cluster, server } = await scene(t, {
+    refusal: ({ id }) => (removed.has(id) ? "not-admitted" : undefined),
+    limits,
+  });
+  const member = await connectClient(t, server.port, dial(await cluster.issue(2)));
+  const other = await connectClient(t, server.port, dial(await cluster.issue(3)));
+  removed.add(2);
+  await until("it is cut off", () => member.log.length === 1);
+  assert.ok(log.includes("close 2 no-longer-trusted"));
+  assert.equal(other.client.closed, false);
+});
+
 test("A2: another node of the cluster is not the one that was meant", async (t) => {
   const cluster = await testCluster(t);
   const { server } = await startServer(t, { identity: await cluster.issue(3) });

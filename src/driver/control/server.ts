@@ -1,6 +1,6 @@
 // The master's end of the control channel (A2, A4, B9): accepts members over mutual TLS 1.3, keeps one connection per node, and
-// hands their messages on. Who may connect is decided by certificate alone; whoever is refused is counted, with the
-// reason. What is said over the connections is decided elsewhere.
+// hands their messages on. Who may connect is decided by certificate and by the cluster's list of nodes;
+// whoever is refused is counted, with the reason. What is said over the connections is decided elsewhere.
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import {
@@ -24,7 +24,13 @@ import {
 import { handshakeFailure, HandshakeGate, type HandshakeFailure } from "./handshake.ts";
 import { PeerTrust, tlsMaterial, type ControlIdentity, type Revoked } from "./peer-trust.ts";
 
-export type ControlRefusal = HandshakeFailure | CertificateRefusal | "over-limit";
+/** A good certificate is not enough: the configuration must name the node, and it must come from its own address. */
+export type AdmissionRefusal = "not-admitted" | "wrong-address";
+export type ControlRefusal =
+  | HandshakeFailure
+  | CertificateRefusal
+  | AdmissionRefusal
+  | "over-limit";
 
 export interface ServerLimits extends ChannelLimits {
   readonly connections: number;
@@ -47,6 +53,8 @@ export interface ControlPeer {
   readonly node: CertifiedNode;
   readonly remoteAddress: string;
   send(message: ControlMessage): SendOutcome;
+  /** For a frame that goes to many peers and is encoded once. */
+  sendFrame(type: ControlMessage["type"], frame: Uint8Array): SendOutcome;
   /** Ends the connection after what was sent has left. */
   close(): void;
 }
@@ -57,6 +65,8 @@ export interface ControlServerOptions {
   readonly port: number;
   readonly identity: ControlIdentity;
   readonly revoked: Revoked;
+  /** Asked at each connection, and at each tick of an open one. Undefined: admitted. */
+  readonly refusal: (node: CertifiedNode, remoteAddress: string) => AdmissionRefusal | undefined;
   readonly onOpen: (peer: ControlPeer) => void;
   readonly onMessage: (peer: ControlPeer, message: ControlMessage) => void;
   /** Once for each peer that was opened, before its successor is opened. */
@@ -142,12 +152,13 @@ export class ControlServer {
   /** Sends to every member; the message is encoded once. False when it is longer than its type may be. */
   broadcast(message: ControlMessage): boolean {
     const frame = encodeControl(message);
-    if (frame === undefined) return false;
+    if (frame !== undefined) this.broadcastFrame(message.type, frame);
+    return frame !== undefined;
+  }
+
+  broadcastFrame(type: ControlMessage["type"], frame: Uint8Array): void {
     // A slow reader is cut off and removed meanwhile; a Map allows that.
-    for (const { channel } of this.#connections.values()) {
-      channel.sendFrame(message.type, frame);
-    }
-    return true;
+    for (const { channel } of this.#connections.values()) channel.sendFrame(type, frame);
   }
 
   #count(name: ControlCount): void {
@@ -175,6 +186,8 @@ export class ControlServer {
     if (!verdict.ok) return this.#refuse(verdict.reason, socket);
     // OpenSSL's own judgement of the chain: both must agree that the peer is one of us.
     if (!socket.authorized) return this.#refuse("untrusted-certificate", socket);
+    const refusal = this.#options.refusal(verdict.node, socket.remoteAddress ?? "unknown");
+    if (refusal !== undefined) return this.#refuse(refusal, socket);
     this.#connections.get(verdict.node.id)?.channel.cut("superseded");
     this.#open(socket, verdict.node, certificate.validToDate.getTime());
   }
@@ -188,6 +201,7 @@ export class ControlServer {
       node,
       remoteAddress: socket.remoteAddress ?? "unknown",
       send: (message) => channel.send(message),
+      sendFrame: (type, frame) => channel.sendFrame(type, frame),
       close: () => channel.close(),
     };
     this.#connections.set(node.id, { peer, channel, validUntil });
@@ -211,14 +225,8 @@ export class ControlServer {
   }
 
   #isTrusted({ peer, validUntil }: Connection): boolean {
-    return validUntil > Date.now() && !this.#options.revoked().has(peer.node.serial);
-  }
-
-  /** Ends connections whose certificate is not accepted any more; also done at every tick. */
-  checkTrust(): void {
-    for (const connection of this.#connections.values()) {
-      if (!this.#isTrusted(connection)) connection.channel.cut("no-longer-trusted");
-    }
+    if (validUntil <= Date.now() || this.#options.revoked().has(peer.node.serial)) return false;
+    return this.#options.refusal(peer.node, peer.remoteAddress) === undefined;
   }
 
   /** Ends every connection; resolves when the port is free again. */

@@ -43,6 +43,7 @@ export async function startServer(
     address: LOOPBACK,
     port: 0,
     revoked: () => new Set(),
+    refusal: () => undefined,
     ...options,
     onOpen: (peer: ControlPeer) => {
       log.push(`open ${peer.node.id}`);

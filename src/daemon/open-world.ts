@@ -1,0 +1,96 @@
+// Opens what a node acts upon and speaks through: host, packet program, announcer, and both ends of the control channel. What can be
+// refused without a trace comes first.
+import type { Logger } from "pino";
+import type { NodeId, TableVersion } from "#base/ids.ts";
+import { instant } from "#base/time.ts";
+import type { NodeConfig } from "#config/schema.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import { Datapath } from "#driver/bpf/datapath.ts";
+import { Announcer } from "#driver/host/announcer.ts";
+import { HostState } from "#driver/host/host-state.ts";
+import type { NodeIdentity } from "#driver/identity/identity.ts";
+import type { JsonValue } from "#wire/control/json.ts";
+import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import type { ConfigInForce } from "./config-store.ts";
+import { type ChangeAnswer, Followers } from "./followers.ts";
+import { Following } from "./following.ts";
+import type { GroupKeys } from "./group-keys.ts";
+import type { HeartCommand } from "./heart-protocol.ts";
+import type { HostFacts } from "./host-facts.ts";
+import type { World } from "./perform.ts";
+import { RefusalLog } from "./refusal-log.ts";
+import type { StateFolder } from "./state-folder.ts";
+import { messageOf, type Trouble } from "./trouble.ts";
+
+/** The node around its world: what it answers when the world asks or tells it something. */
+export interface WorldNode {
+  readonly facts: HostFacts;
+  readonly self: NodeConfig;
+  readonly state: StateFolder;
+  readonly identity: NodeIdentity;
+  readonly log: Logger;
+  readonly trouble: Trouble;
+  readonly keys: GroupKeys;
+  readonly config: () => ConfigInForce;
+  readonly tables: () => Tables | undefined;
+  readonly revoked: () => ReadonlySet<string>;
+  readonly isMaster: () => boolean;
+  readonly hello: () => Hello;
+  readonly heart: (command: HeartCommand) => void;
+  readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
+  readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
+  readonly onMaster: (message: ControlMessage) => void;
+}
+
+export function openWorld(node: WorldNode): World {
+  const { facts, self, state } = node;
+  const { datapath } = node.config().config;
+  return {
+    mac: facts.mac,
+    state,
+    host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
+    announcer: Announcer.open({ interface: facts.interface }),
+    datapath: Datapath.open({
+      interface: facts.interface,
+      hook: datapath.hook,
+      self: self.id,
+      mac: facts.mac,
+      slotCapacity: datapath.slotCapacity,
+    }),
+    followers: openFollowers(node),
+    following: openFollowing(node),
+    heart: node.heart,
+  };
+}
+
+function openFollowers(node: WorldNode): Followers {
+  const { identity, self, keys, isMaster, hello, config, tables, revoked, trouble } = node;
+  const refusals = new RefusalLog(node.log);
+  return new Followers({
+    identity,
+    address: self.address,
+    port: config().config.cluster.port,
+    keys,
+    isMaster,
+    hello,
+    config,
+    tables,
+    revoked,
+    onAcknowledged: node.onAcknowledged,
+    onRequest: node.onRequest,
+    onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
+    trouble,
+  });
+}
+
+function openFollowing({ identity, hello, revoked, log, ...node }: WorldNode): Following {
+  return new Following({
+    identity,
+    port: node.config().config.cluster.port,
+    hello,
+    revoked,
+    onMessage: (message) =>
+      node.trouble.guard(`${message.type} from the master`, () => node.onMaster(message)),
+    onTrouble: (master, cause) => log.warn({ master, cause: messageOf(cause) }, "control channel"),
+  });
+}
