@@ -104,19 +104,19 @@ export class HeartLoop {
     if (!opened.ok) {
       if (opened.reason !== "own") this.#counts.dropped(opened.reason);
       if (opened.stranger === undefined) return;
-      return this.#step({ type: "stranger-refused", from, ...opened.stranger });
+      return void this.#step({ type: "stranger-refused", from, ...opened.stranger });
     }
     const { header, message } = opened;
     this.#counts.received(message.type, bytes.byteLength);
     const { sender, boot, counter } = header;
     const at = instant(atMs);
-    this.#step({
+    const isTaken = this.#step({
       type: "message-received",
       received: { sender, boot, counter, from, at, message },
     });
-    if (message.type === "master-keepalive" && this.#machine.view.role !== "master") {
-      this.#auth.followMaster();
-    }
+    const { role, master } = this.#machine.view;
+    const isOurMaster = role === "member" ? sender === master : role !== "master";
+    if (message.type === "master-keepalive" && isTaken && isOurMaster) this.#auth.followMaster();
   }
 
   #takeOrders(): void {
@@ -134,16 +134,17 @@ export class HeartLoop {
         return;
       case "group-key":
         this.#auth.keys.install(order.keyId, order.key, order.activate);
-        return this.#step({ type: "key-available" });
+        return void this.#step({ type: "key-available" });
+      case "retire-keys":
+        return this.#auth.keys.retire();
       case "config-changed":
         this.#auth.revoked = order.revoked;
         this.#detectionMs = order.detection.intervalMs;
-        return this.#step(order);
+        return void this.#step(order);
       case "tables-published":
-      case "hold-joins":
       case "expel":
       case "leave":
-        return this.#step(order);
+        return void this.#step(order);
     }
   }
 
@@ -155,9 +156,12 @@ export class HeartLoop {
     }
   }
 
-  #step(input: Input): void {
+  /** Whether the input was acted upon, or could have been. */
+  #step(input: Input): boolean {
     const now: Instant = instant(monotonicMs());
-    for (const effect of this.#machine.step(now, input)) this.#perform(effect);
+    const effects = this.#machine.step(now, input);
+    for (const effect of effects) this.#perform(effect);
+    return !effects.some(({ type }) => type === "ignored");
   }
 
   #perform(effect: Effect): void {
@@ -191,11 +195,16 @@ export class HeartLoop {
     }
   }
 
-  /** Only while this node is master, and only from this thread: a frozen node stops answering by itself. */
+  /**
+   * Only while this node is master and sure of it, and only from this thread: a frozen node stops answering by
+   * itself, and one that runs again first hears whether it has been replaced. Counted from before the machine
+   * was asked, in case it is frozen right here.
+   */
   #renewLease(): void {
-    if (this.#lease === undefined || this.#machine.view.role !== "master") return;
-    if (this.#machine.deadline === undefined) return; // it has left
-    const untilMs = monotonicMs() + LEASE_INTERVALS * this.#detectionMs;
+    if (this.#lease === undefined) return;
+    const nowMs = monotonicMs();
+    if (!this.#machine.mayAnswer(instant(nowMs))) return;
+    const untilMs = nowMs + LEASE_INTERVALS * this.#detectionMs;
     this.#lease.renew(BigInt(Math.round(untilMs * 1e6)));
   }
 

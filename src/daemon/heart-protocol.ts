@@ -6,8 +6,6 @@ import type { ErrorCode } from "#base/error-codes.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
 import type { AdmittedNode, Detection, Effect } from "#core/membership/protocol.ts";
 
-export const DEFAULT_CLUSTER_PORT = 7450;
-
 export interface HeartSettings {
   readonly self: {
     readonly id: NodeId;
@@ -62,7 +60,11 @@ export type HeartCommand =
       readonly key: Uint8Array;
       readonly activate: boolean;
     }
-  | { readonly type: "hold-joins"; readonly held: boolean }
+  /**
+   * Drops all keys but the one installed last, and sends with that from now on: after a revocation, once every
+   * member holds the new key. Without it the key before is accepted until the next one is installed.
+   */
+  | { readonly type: "retire-keys" }
   | { readonly type: "expel"; readonly id: NodeId }
   /** Says goodbye, so that the others act at once; `left` follows. */
   | { readonly type: "leave" };

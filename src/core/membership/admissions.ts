@@ -1,4 +1,4 @@
-// The master's answer to a join request (A2, A4, A10). Whoever is accepted here becomes a member with its first
+// The master's answer to a join request (A2, A4). Whoever is accepted here becomes a member with its first
 // keepalive, which proves that it has fetched the group key.
 import type { NodeId } from "#base/ids.ts";
 import { sameConfig } from "#base/ids.ts";
@@ -38,14 +38,19 @@ export class Admissions {
     const { sender, from, boot } = received;
     const nonce = { boot, request: request.request };
     const reason = this.#objection(received, members);
-    if (reason !== undefined) return this.#refuse(received, nonce.request, reason);
+    if (reason !== undefined) return this.#refuse(now, received, nonce.request, reason);
     const { config, epoch, detection } = this.#context;
-    if (this.#context.joinsHeld || this.#runsElsewhere(sender, boot, members)) {
+    if (this.#runsElsewhere(sender, boot, members)) {
       const retryMs = Math.ceil(detection.intervalMs / 2);
       return this.#context.send(from, { type: "join-wait", nonce, retryMs });
     }
     if (!sameConfig(request.config, config)) {
-      return this.#context.send(from, { type: "exit-request", reason: "configuration", config });
+      return this.#context.send(from, {
+        type: "exit-request",
+        nonce,
+        reason: "configuration",
+        config,
+      });
     }
     this.#waits.delete(sender);
     this.#pending.set(sender, { boot, until: after(now, FETCH_MS) });
@@ -70,13 +75,18 @@ export class Admissions {
    */
   #runsElsewhere(sender: NodeId, boot: bigint, members: ReadonlyMap<NodeId, MemberWatch>): boolean {
     const watch = members.get(sender);
-    if (watch?.boot === undefined || watch.boot === boot) return false;
+    if (watch === undefined || watch.boot === boot) return false;
     this.#waits.set(sender, (this.#waits.get(sender) ?? 0) + 1);
     return true;
   }
 
-  #refuse({ sender, from, boot }: Received, request: number, reason: RefusalReason): void {
-    this.#context.emit({ type: "join-denied", sender, address: from, reason });
+  #refuse(
+    now: Instant,
+    { sender, from, boot }: Received,
+    request: number,
+    reason: RefusalReason,
+  ): void {
+    this.#context.deny(now, sender, from, reason);
     const nonce = { boot, request };
     // two machines share the address of a duplicate: only a broadcast reaches both
     const to = reason === "duplicate" ? "everyone" : from;

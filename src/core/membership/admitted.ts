@@ -20,14 +20,17 @@ export class Admitted implements Phase {
   readonly #perInterval = keepalivesPerInterval(INITIAL_LOSS);
   #roster = new RosterAssembly();
   #master: Member;
+  /** Which start of the master has accepted this node. */
+  #boot: bigint;
   #firstRequest = Number.POSITIVE_INFINITY;
   #confirmAt: Instant;
   #confirmed = 0;
   #keepaliveAt: Instant | undefined;
 
-  constructor(context: Context, now: Instant, master: Member) {
+  constructor(context: Context, now: Instant, master: Received) {
     this.#context = context;
-    this.#master = master;
+    this.#master = { id: master.sender, address: master.from, mac: context.self.mac };
+    this.#boot = master.boot;
     this.#confirmAt = after(now, CONFIRM_EVERY_MS);
     if (context.hasKey) this.#sendKeepalive(now);
   }
@@ -80,7 +83,8 @@ export class Admitted implements Phase {
         if (sender === this.#master.id) this.#toldToLeave(now, received, message);
         return;
       case "goodbye":
-        if (sender === this.#master.id) this.#context.become.joining(now, REJOIN_MS);
+        if (sender !== this.#master.id || received.boot !== this.#boot) return;
+        return this.#context.become.joining(now, REJOIN_MS);
         return;
       case "master-keepalive":
         return this.#heardMaster(now, received, message);
@@ -101,6 +105,7 @@ export class Admitted implements Phase {
     }
     this.#confirmed = 0;
     const { sender, from } = received;
+    this.#boot = received.boot;
     if (sender === this.#master.id) return;
     this.#master = { id: sender, address: from, mac: this.#context.self.mac };
     this.#roster = new RosterAssembly();

@@ -3,7 +3,7 @@ import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, sameConfig, type ConfigVersion, type NodeId } from "#base/ids.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Instant } from "#base/time.ts";
-import type { Message, Nonce } from "#wire/cluster/message.ts";
+import { MAX_EPOCH, type Message, type Nonce, type RefusalReason } from "#wire/cluster/message.ts";
 import type {
   AdmittedNode,
   Detection,
@@ -29,6 +29,15 @@ export interface Phase {
   leave(): void;
 }
 
+/** Further join requests that are turned down within a second are counted only. */
+export const DENIALS_PER_SECOND = 4;
+
+/** A member of the view before, and which start of it has agreed to the change. */
+export interface Survivor {
+  readonly member: Member;
+  readonly boot: bigint;
+}
+
 /** A master that is gone, and who is left to replace it (A12). */
 export interface Succession {
   readonly master: Member;
@@ -41,12 +50,12 @@ export interface Succession {
 export interface Transitions {
   /** @param waitMs before the first join request */
   joining(now: Instant, waitMs: number): void;
-  admitted(now: Instant, master: Member): void;
+  admitted(now: Instant, master: Received): void;
   offering(now: Instant, succession: Succession | undefined): void;
   following(now: Instant, master: Received, members: readonly Member[]): void;
   /** @param offer of a candidate that this node agrees with, if it has received one */
   orphaned(now: Instant, succession: Succession, offer: Received | undefined): void;
-  governing(now: Instant, survivors: readonly Member[], succession: Succession | undefined): void;
+  governing(now: Instant, survivors: readonly Survivor[], succession: Succession | undefined): void;
 }
 
 export class Context {
@@ -60,9 +69,10 @@ export class Context {
   epoch: number;
   tables: TableVersion = NO_TABLES;
   hasKey = false;
-  joinsHeld = false;
   view: View;
   #request = 0;
+  #denials = 0;
+  #denialsSince: Instant | undefined;
   #sequence = 0;
   #effects: Effect[] = [];
 
@@ -96,7 +106,28 @@ export class Context {
   }
 
   sawEpoch(epoch: number): void {
-    this.epoch = Math.max(this.epoch, epoch);
+    this.epoch = Math.max(this.epoch, Math.min(epoch, MAX_EPOCH));
+  }
+
+  /** Above all that was seen. */
+  nextEpoch(): number {
+    this.sawEpoch(this.epoch + 1);
+    return this.epoch;
+  }
+
+  /** Whether the configuration names this node; otherwise it must not lead others (A2). */
+  get isAdmitted(): boolean {
+    return this.admitted.get(this.self.id)?.address === this.self.address;
+  }
+
+  deny(now: Instant, sender: NodeId, address: IpAddress, reason: RefusalReason): void {
+    if (this.#denialsSince === undefined || now - this.#denialsSince >= 1000) {
+      this.#denialsSince = now;
+      this.#denials = 0;
+    }
+    this.#denials += 1;
+    if (this.#denials > DENIALS_PER_SECOND) return this.ignore("unreported-denial");
+    this.emit({ type: "join-denied", sender, address, reason });
   }
 
   nextRequest(): number {

@@ -3,9 +3,18 @@ import type { IpAddress } from "#base/address.ts";
 import { type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import { assert } from "#base/assert.ts";
-import type { ExitRequest, MasterKeepalive, Offer } from "#wire/cluster/message.ts";
+import {
+  type ExitRequest,
+  type MasterKeepalive,
+  type Message,
+  type Nonce,
+  type Offer,
+  type OtherMasterExists,
+  UNASKED,
+} from "#wire/cluster/message.ts";
 import { REJOIN_MS } from "./admitted.ts";
 import { type Context, type Phase, viewOf } from "./context.ts";
+import { ASK_RIVAL_EVERY_MS } from "./contest.ts";
 import { LossEstimate } from "./loss-estimate.ts";
 import type { Received } from "./protocol.ts";
 import { byAddress, RosterAssembly } from "./roster.ts";
@@ -17,9 +26,19 @@ const OBJECTORS = 3;
 /** A member that the master does not list any more asks to join, should the exit request have been lost. */
 export const UNLISTED_MS = 500;
 
+/** Another master, as long as it has not proved that it is one. */
+interface Contender {
+  readonly received: Received;
+  readonly keepalive: MasterKeepalive;
+  readonly request: number;
+  readonly askedAt: Instant;
+}
+
 export class Following implements Phase {
   readonly #context: Context;
   readonly #master: Member;
+  /** Which start of the master is followed. */
+  readonly #boot: bigint;
   readonly #silence: Silence;
   readonly #loss = new LossEstimate();
   #last: MasterKeepalive;
@@ -28,6 +47,7 @@ export class Following implements Phase {
   #keepaliveAt: Instant;
   #unlistedSince: Instant | undefined;
   #wanted: ConfigVersion | undefined;
+  #contender: Contender | undefined;
 
   constructor(context: Context, now: Instant, received: Received, members: readonly Member[]) {
     const { message, sender, from } = received;
@@ -35,6 +55,7 @@ export class Following implements Phase {
     this.#context = context;
     const listed = members.find(({ id }) => id === sender);
     this.#master = listed ?? { id: sender, address: from, mac: context.self.mac };
+    this.#boot = received.boot;
     this.#members = members;
     this.#last = message;
     this.#silence = new Silence(message.detectionMs, received.at);
@@ -105,11 +126,10 @@ export class Following implements Phase {
         if (!fromMaster) return this.#context.ignore("unexpected");
         return this.#toldToLeave(now, sender, message);
       case "goodbye":
-        if (fromMaster) this.#lose(now, "left", undefined);
+        if (fromMaster && received.boot === this.#boot) this.#lose(now, "left", undefined);
         return;
       case "other-master-exists":
-        this.#context.sawEpoch(message.epoch);
-        return;
+        return this.#heardClaim(now, received, message);
       case "join-request":
       case "join-accepted":
       case "join-refused":
@@ -168,13 +188,38 @@ export class Following implements Phase {
     });
   }
 
-  /** Follows whoever was elected later and lists this node; two masters settle the rest themselves (A5). */
+  /**
+   * Whoever was elected later and lists this node may be its master (A5). Every member holds the key that made
+   * this keepalive, so that master is asked for a claim under its certificate.
+   */
   #otherMaster(now: Instant, received: Received, keepalive: MasterKeepalive): void {
     this.#context.sawEpoch(keepalive.epoch);
     const listed = keepalive.members.some(({ id }) => id === this.#context.self.id);
     if (!listed || keepalive.epoch <= this.#last.epoch) return;
-    const members = new RosterAssembly().add(keepalive) ?? this.#members;
-    this.#context.become.following(now, received, members);
+    if (this.#contender !== undefined && now < after(this.#contender.askedAt, ASK_RIVAL_EVERY_MS)) {
+      return;
+    }
+    const request = this.#context.nextRequest();
+    this.#contender = { received, keepalive, request, askedAt: now };
+    this.#context.send(received.from, this.#aboutMaster(UNASKED, request));
+  }
+
+  #heardClaim(now: Instant, { sender }: Received, claim: OtherMasterExists): void {
+    this.#context.sawEpoch(claim.epoch);
+    const contender = this.#contender;
+    if (contender === undefined || contender.received.sender !== sender) return;
+    if (claim.master !== sender || !this.#context.isOurs(claim.nonce, contender.request)) return;
+    this.#contender = undefined;
+    if (claim.epoch <= this.#last.epoch || claim.members === 0) return;
+    const members = new RosterAssembly().add(contender.keepalive) ?? this.#members;
+    this.#context.become.following(now, contender.received, members);
+  }
+
+  /** What a member knows of its master: an objection, or a question to another one. */
+  #aboutMaster(nonce: Nonce, request: number): Message {
+    const { epoch, config, memberCount: members } = this.#last;
+    const master = this.#master.id;
+    return { type: "other-master-exists", nonce, request, master, epoch, config, members };
   }
 
   /** A12: agrees with a candidate that misses the same master, and tells it when the master lives. */
@@ -187,13 +232,8 @@ export class Following implements Phase {
     );
     const rank = others.sort(byAddress).findIndex(({ id }) => id === this.#context.self.id);
     if (rank >= OBJECTORS) return;
-    this.#context.send(received.from, {
-      type: "other-master-exists",
-      master: this.#master.id,
-      epoch: this.#last.epoch,
-      config: this.#last.config,
-      members: this.#last.memberCount,
-    });
+    const nonce = { boot: received.boot, request: offer.request };
+    this.#context.send(received.from, this.#aboutMaster(nonce, this.#context.nextRequest()));
   }
 
   #toldToLeave(now: Instant, from: NodeId, { reason, config }: ExitRequest): void {

@@ -2,11 +2,19 @@
 import type { IpAddress } from "#base/address.ts";
 import { type NodeId, sameConfig } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
-import type { MasterKeepalive, MemberKeepalive, Message } from "#wire/cluster/message.ts";
+import {
+  type JoinRequest,
+  type MasterKeepalive,
+  type MemberKeepalive,
+  type Message,
+  type Nonce,
+  type OtherMasterExists,
+  UNASKED,
+} from "#wire/cluster/message.ts";
 import { Admissions } from "./admissions.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { prevails } from "./candidate.ts";
-import { type Context, type Phase, type Succession, viewOf } from "./context.ts";
+import { type Context, type Phase, type Succession, type Survivor, viewOf } from "./context.ts";
+import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
 import { FEWEST_PER_INTERVAL } from "./loss-estimate.ts";
 import { MemberWatch } from "./member-watch.ts";
@@ -20,23 +28,15 @@ export const BEACON_EVERY_MS = 1000;
 const FIRST_BEACON_MS = 100;
 /** During a roll-out members run another configuration for so long without being sent away (A4). */
 export const ROLL_OUT_MS = 2000;
-/** At most one answer to another master or stray member in this time. */
+/** At most one answer to a stray member, and one announcement, in this time. */
 const ANSWER_EVERY_MS = 50;
-
-/** Another master, by what one of its messages says. */
-interface Rival {
-  readonly id: NodeId;
-  readonly address: IpAddress;
-  readonly epoch: number;
-  readonly members: number;
-  readonly list: readonly Member[];
-}
 
 export class Governing implements Phase {
   readonly #context: Context;
   readonly #watches = new Map<NodeId, MemberWatch>();
   readonly #departures: Departures;
   readonly #admissions: Admissions;
+  readonly #contest: Contest;
   #epoch: number;
   /** Sorted by address, with this node. */
   #members: readonly Member[] = [];
@@ -49,24 +49,24 @@ export class Governing implements Phase {
   /** No member's deadline is earlier. */
   #checkAt: Instant;
   #answerAt: Instant;
-  #contestAt: Instant;
+  #announceAt: Instant;
   #rollOutUntil: Instant;
   /** This node did not run for so long that it may have been replaced meanwhile. */
   #doubtUntil: Instant | undefined;
 
-  constructor(context: Context, now: Instant, survivors: readonly Member[]) {
+  constructor(context: Context, now: Instant, survivors: readonly Survivor[]) {
     this.#context = context;
     this.#departures = new Departures(context);
     this.#admissions = new Admissions(context);
-    context.epoch += 1;
-    this.#epoch = context.epoch;
+    this.#contest = new Contest(context, now);
+    this.#epoch = context.nextEpoch();
     this.#keepaliveAt = now;
     this.#beaconAt = after(now, FIRST_BEACON_MS);
     this.#checkAt = now;
     this.#answerAt = now;
-    this.#contestAt = now;
+    this.#announceAt = now;
     this.#rollOutUntil = after(now, ROLL_OUT_MS);
-    for (const member of survivors) this.#watch(now, member, undefined);
+    for (const { member, boot } of survivors) this.#watch(now, member, boot);
   }
 
   begin(now: Instant, succession: Succession | undefined): void {
@@ -94,12 +94,13 @@ export class Governing implements Phase {
     if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
     if (now >= this.#beaconAt) {
       this.#beaconAt = after(now, BEACON_EVERY_MS);
-      if (!this.#inDoubt(now)) this.#context.send("everyone", this.#claim(this.#members.length));
+      const request = this.#contest.beacon();
+      if (!this.inDoubt(now)) this.#claimAs(this.#members.length, "everyone", UNASKED, request);
     }
   }
 
   /** What waited to be read may be old, and its senders may have another master by now: no claims then. */
-  #inDoubt(now: Instant): boolean {
+  inDoubt(now: Instant): boolean {
     return this.#doubtUntil !== undefined && now < this.#doubtUntil;
   }
 
@@ -116,7 +117,7 @@ export class Governing implements Phase {
     this.#checkAt = next;
   }
 
-  #watch(now: Instant, member: Member, boot: bigint | undefined): void {
+  #watch(now: Instant, member: Member, boot: bigint): void {
     const watch = new MemberWatch(member, boot, this.#context.detection.intervalMs, now);
     this.#watches.set(member.id, watch);
     this.#departures.forget(member.id);
@@ -210,33 +211,41 @@ export class Governing implements Phase {
     };
   }
 
-  #claim(members: number): Message {
+  /** In doubt it only asks: its members may have another master by now. */
+  #claim(now: Instant, to: IpAddress, nonce: Nonce): void {
+    const members = this.inDoubt(now) ? 0 : this.#members.length;
+    this.#claimAs(members, to, nonce, this.#context.nextRequest());
+  }
+
+  #claimAs(members: number, to: IpAddress | "everyone", nonce: Nonce, request: number): void {
     const { self, config } = this.#context;
-    return { type: "other-master-exists", master: self.id, epoch: this.#epoch, config, members };
+    const [master, epoch] = [self.id, this.#epoch];
+    const type = "other-master-exists";
+    this.#context.send(to, { type, nonce, request, master, epoch, config, members });
   }
 
   received(now: Instant, received: Received): void {
-    const { message, sender, from } = received;
+    const { message, sender, from, boot } = received;
     switch (message.type) {
       case "join-request":
-        this.#raiseEpoch(message.epoch);
-        this.#admissions.requested(now, received, message, this.#watches);
-        return;
+        return this.#askedToJoin(now, received, message);
       case "member-keepalive":
         return this.#heardMember(now, received, message);
       case "probe":
-        if (!this.#inDoubt(now)) this.#answer(from);
+        if (!this.inDoubt(now)) this.#answer(from);
         return;
       case "offer":
         this.#context.sawEpoch(message.epoch);
-        if (this.#inDoubt(now)) return;
-        this.#context.send(from, this.#claim(this.#members.length));
+        if (this.inDoubt(now)) return;
+        this.#claim(now, from, { boot, request: message.request });
         return this.#answer(from);
-      case "goodbye":
-        return this.#depart(now, sender, "left");
+      case "goodbye": // not that of an earlier start
+        if (this.#watches.get(sender)?.boot === boot) this.#depart(now, sender, "left");
+        return;
       case "master-keepalive":
+        return this.#heardKeepalive(now, received, message);
       case "other-master-exists":
-        return this.#heardMaster(now, received, message);
+        return this.#heardClaim(now, received, message);
       case "join-accepted":
       case "join-refused":
       case "join-wait":
@@ -259,7 +268,6 @@ export class Governing implements Phase {
       this.#context.emit({ type: "member-joined", member });
       return this.#rosterChanged(now);
     }
-    watch.boot ??= boot;
     if (watch.boot !== boot) return this.#sendAway(now, from);
     watch.heard(received.at, keepalive);
     if (now > this.#rollOutUntil && !sameConfig(keepalive.config, this.#context.config)) {
@@ -275,59 +283,55 @@ export class Governing implements Phase {
   }
 
   #exit(reason: "not-a-member" | "configuration" | "refused"): Message {
-    return { type: "exit-request", reason, config: this.#context.config };
+    return { type: "exit-request", nonce: UNASKED, reason, config: this.#context.config };
   }
 
-  #raiseEpoch(seen: number): void {
-    if (seen <= this.#epoch) return;
-    this.#context.sawEpoch(seen + 1);
-    this.#epoch = this.#context.epoch;
+  /** Tables of whoever had this epoch would pass for as new as ours, or newer. */
+  #riseAbove(seen: number): void {
+    if (seen < this.#epoch) return;
+    this.#context.sawEpoch(seen);
+    this.#epoch = this.#context.nextEpoch();
     this.#publish();
   }
 
+  #askedToJoin(now: Instant, received: Received, request: JoinRequest): void {
+    const { sender, from } = received;
+    const isAdmitted = this.#context.admitted.get(sender)?.address === from;
+    if (isAdmitted && !this.#watches.has(sender)) this.#riseAbove(request.epoch);
+    this.#admissions.requested(now, received, request, this.#watches);
+  }
+
+  #heardKeepalive(now: Instant, received: Received, { members }: MasterKeepalive): void {
+    this.#contest.heard(received.sender, members);
+    if (this.#contest.mayAsk(now)) this.#claim(now, received.from, UNASKED);
+  }
+
   /** A5: two masters. Both sides compute the same answer from the same two lists. */
-  #heardMaster(
-    now: Instant,
-    { sender, from }: Received,
-    message: Extract<Message, { type: "master-keepalive" | "other-master-exists" }>,
-  ): void {
-    const isKeepalive = message.type === "master-keepalive";
-    if (!isKeepalive && message.master !== sender) return; // hearsay
-    const rival = {
-      id: sender,
-      address: from,
-      epoch: message.epoch,
-      members: isKeepalive ? message.memberCount : message.members,
-      list: isKeepalive ? message.members : [],
-    };
-    if (!this.#prevailsOver(now, rival)) return this.#yield(now, rival);
-    if (now < this.#contestAt) return;
-    this.#contestAt = after(now, ANSWER_EVERY_MS);
-    this.#raiseEpoch(rival.epoch);
-    this.#context.send(from, this.#claim(this.#members.length));
+  #heardClaim(now: Instant, received: Received, claim: OtherMasterExists): void {
+    const { sender, from, boot } = received;
+    const nonce = { boot, request: claim.request };
+    if (claim.master !== sender) {
+      // a member that has heard two masters; an objector to an old offer of ours asks nothing
+      if (claim.master !== this.#context.self.id) this.#claim(now, from, nonce);
+      return;
+    }
+    if (!this.#contest.isAnswer(claim.nonce)) return this.#claim(now, from, nonce);
+    const rival = rivalOf(received, claim);
+    const inDoubt = this.inDoubt(now);
+    const reign = { epoch: this.#epoch, members: this.#members, inDoubt };
+    if (!this.#contest.isWon(reign, rival)) return this.#yield(now, rival, nonce);
+    if (inDoubt) return;
+    this.#riseAbove(rival.epoch);
+    if (now < this.#announceAt) return; // two that both think that they win must not keep talking
+    this.#announceAt = after(now, ANSWER_EVERY_MS);
+    this.#claim(now, from, nonce);
     this.#context.emit({ type: "announce-wanted" });
   }
 
-  /**
-   * A member follows one master only: who is in both lists counts for the one elected later. Otherwise a master
-   * that was frozen or cut off would win by the members that have just replaced it.
-   */
-  #prevailsOver(now: Instant, rival: Rival): boolean {
-    if (this.#inDoubt(now) && rival.epoch > this.#epoch) return false;
-    const ours = new Set(this.#members.map(({ id }) => id));
-    const shared = rival.list.filter(({ id }) => ours.has(id)).length;
-    const own = this.#members.length - (rival.epoch > this.#epoch ? shared : 0);
-    const theirs = rival.members - (rival.epoch < this.#epoch ? shared : 0);
-    return prevails(
-      { members: own, address: this.#context.self.address },
-      { members: theirs, address: rival.address },
-    );
-  }
-
-  #yield(now: Instant, rival: Rival): void {
+  #yield(now: Instant, rival: Rival, nonce: Nonce): void {
     this.#context.sawEpoch(rival.epoch);
     // without members: the winner learns that there were two, and announces the VIPs again
-    this.#context.send(rival.address, this.#claim(0));
+    this.#claimAs(0, rival.address, nonce, this.#context.nextRequest());
     if (this.#watches.size > 0) this.#context.send("everyone", this.#exit("not-a-member"));
     this.#context.emit({ type: "lost-mastership", to: rival.id });
     this.#context.become.joining(now, REJOIN_MS);

@@ -21,6 +21,11 @@ export const ASK_TIMES = 3;
 export const REFUSED_RETRY_MS = 1000;
 /** While the main thread fetches the configuration; `config-changed` ends the wait. */
 export const CONFIG_RETRY_MS = 500;
+/**
+ * So often a node waits because of what others say unasked: that may be a recording, and more of it must not keep
+ * the node from starting. A master objects to its offer anyway.
+ */
+export const MOST_DEFERRALS = 5;
 const SHORTEST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 5000;
 
@@ -28,6 +33,7 @@ export class Joining implements Phase {
   readonly #context: Context;
   #askAt: Instant;
   #asked = 0;
+  #deferrals = 0;
   #firstRequest = Number.POSITIVE_INFINITY;
 
   constructor(context: Context, now: Instant, waitMs: number) {
@@ -70,6 +76,12 @@ export class Joining implements Phase {
     this.#askAt = after(now, waitMs);
   }
 
+  #defer(now: Instant, waitMs: number): void {
+    if (this.#deferrals >= MOST_DEFERRALS) return;
+    this.#deferrals += 1;
+    this.#wait(now, waitMs);
+  }
+
   received(now: Instant, received: Received): void {
     const { message } = received;
     switch (message.type) {
@@ -86,7 +98,7 @@ export class Joining implements Phase {
       case "other-master-exists":
       case "master-keepalive":
         this.#context.sawEpoch(message.epoch);
-        if (this.#asked >= ASK_TIMES) this.#wait(now, ASK_EVERY_MS);
+        if (this.#asked >= ASK_TIMES) this.#defer(now, ASK_EVERY_MS);
         return;
       case "join-request":
       case "offer-accepted":
@@ -104,7 +116,7 @@ export class Joining implements Phase {
     const { sender, from } = received;
     this.#context.sawEpoch(message.epoch);
     this.#context.emit({ type: "admitted-by", master: sender, address: from });
-    this.#context.become.admitted(now, { id: sender, address: from, mac: this.#context.self.mac });
+    this.#context.become.admitted(now, received);
   }
 
   #refused(now: Instant, { sender }: Received, { nonce, reason }: JoinRefused): void {
@@ -126,19 +138,28 @@ export class Joining implements Phase {
   }
 
   /** A4: the cluster runs another configuration. */
-  #toldToLeave(now: Instant, { sender, from }: Received, { reason, config }: ExitRequest): void {
+  #toldToLeave(now: Instant, { sender, from }: Received, message: ExitRequest): void {
+    const { nonce, reason, config } = message;
     if (reason !== "configuration") return;
+    if (!this.#context.isOurs(nonce, this.#firstRequest)) {
+      return this.#context.ignore("unexpected");
+    }
     this.#context.emit({ type: "config-wanted", version: config, from: sender, address: from });
     this.#wait(now, CONFIG_RETRY_MS);
   }
 
-  /** Stands by for a better candidate, or for the heir of a cluster; competes with a worse one at once. */
+  /**
+   * Stands by for a better candidate, or for the heir of a cluster; competes with a worse one at once, and with one
+   * that knows of less than this node: it hears of more by the competing offer, unless it is a recording.
+   */
   #offered(now: Instant, received: Received, offer: Offer): void {
     const { detection, self, config } = this.#context;
+    const isUpToDate = offer.epoch >= this.#context.epoch;
     this.#context.sawEpoch(offer.epoch);
     const rival = { config: offer.config, address: received.from };
-    if (offer.silent !== NO_NODE || outranks(rival, { config, address: self.address })) {
-      return this.#wait(now, detection.offerMs + ASK_EVERY_MS);
+    const isBetter = offer.silent !== NO_NODE || outranks(rival, { config, address: self.address });
+    if (isUpToDate && isBetter) {
+      return this.#defer(now, detection.offerMs + ASK_EVERY_MS);
     }
     this.#context.become.offering(now, undefined);
   }

@@ -8,12 +8,13 @@
 // survivors agree on a new master, which nobody else has to notice), master (governing).
 // Here: what holds in every phase. Only proved messages come in (driver/cluster/auth.ts).
 import type { Instant } from "#base/time.ts";
-import { authKindOf } from "#wire/cluster/message.ts";
+import type { ConfigVersion } from "#base/ids.ts";
+import type { ExitRequest, Message, OtherMasterExists } from "#wire/cluster/message.ts";
 import { Admitted } from "./admitted.ts";
 import { byId, Context, type Phase } from "./context.ts";
 import { Following } from "./following.ts";
 import { Governing } from "./governing.ts";
-import { Joining } from "./joining.ts";
+import { CONFIG_RETRY_MS, Joining, REFUSED_RETRY_MS } from "./joining.ts";
 import { Offering } from "./offering.ts";
 import { Orphaned } from "./orphaned.ts";
 import type { Effect, Ignored, Input, MembershipSettings, Received } from "./protocol.ts";
@@ -27,6 +28,12 @@ export const STALL_MS = 30;
 /** Between two reports of the same conflict, and between two refusals of strangers. */
 const CONFLICT_EVERY_MS = 5000;
 const REFUSE_EVERY_MS = 100;
+/** An epoch rises by one with each mastership; nobody is so many masterships ahead. */
+export const MOST_EPOCHS_AHEAD = 2 ** 20;
+
+const tellsOfConfig = (message: Message): message is OtherMasterExists | ExitRequest =>
+  message.type === "other-master-exists" ||
+  (message.type === "exit-request" && message.reason === "configuration");
 
 export class Membership {
   readonly #context: Context;
@@ -34,6 +41,7 @@ export class Membership {
   #phase: Phase | undefined;
   #conflictAt: Instant | undefined;
   #refuseAt: Instant | undefined;
+  #outdatedAt: Instant | undefined;
 
   constructor(settings: MembershipSettings, now: Instant) {
     this.#context = new Context(settings, {
@@ -44,6 +52,7 @@ export class Membership {
         this.#phase = new Admitted(this.#context, at, master);
       },
       offering: (at, succession) => {
+        if (!this.#context.isAdmitted) return this.#context.become.joining(at, REFUSED_RETRY_MS);
         const offering = new Offering(this.#context, at, succession);
         this.#phase = offering;
         offering.begin(at);
@@ -74,6 +83,13 @@ export class Membership {
 
   get view(): View {
     return this.#context.view;
+  }
+
+  /** Whether this node may answer for the VIPs: it is master, and sure that it has not been replaced. */
+  mayAnswer(now: Instant): boolean {
+    const deadline = this.deadline;
+    if (deadline === undefined || now - deadline > STALL_MS) return false;
+    return this.#phase instanceof Governing && !this.#phase.inDoubt(now);
   }
 
   /** Effects are to be performed in order. */
@@ -110,9 +126,6 @@ export class Membership {
       case "expel":
         if (this.#phase instanceof Governing) this.#phase.expel(now, input.id);
         return;
-      case "hold-joins":
-        this.#context.joinsHeld = input.held;
-        return;
       case "leave":
         return this.#leave();
     }
@@ -124,20 +137,57 @@ export class Membership {
     const reason = this.#refusal(received);
     if (reason !== undefined) return this.#context.ignore(reason);
     if (received.sender === self.id) return this.#conflict(now, received);
+    const newer = this.#newerConfig(received);
+    if (newer !== undefined) return this.#outdated(now, received, newer);
     this.#phase?.received(now, received);
   }
 
   /** Origin is proved; here: whether it is a node we know, where it should be, and new. */
-  #refusal({ sender, from, boot, counter, message }: Received): Ignored | undefined {
+  #refusal(received: Received): Ignored | undefined {
+    const { sender, from, boot, counter, message } = received;
     const { admitted, self } = this.#context;
     const node = admitted.get(sender);
-    // a certificate speaks for itself, also towards a node whose configuration is old
-    if (node === undefined && authKindOf(message.type) === "mac") return "unknown-sender";
+    if (node === undefined && !this.#concernsStrangers(received)) return "unknown-sender";
+    const isOurMaster = message.type === "join-accepted"; // in answer to our question, or it is ignored
+    if (
+      "epoch" in message &&
+      !isOurMaster &&
+      message.epoch > this.#context.epoch + MOST_EPOCHS_AHEAD
+    ) {
+      return "implausible";
+    }
     if (node !== undefined && node.address !== from && message.type !== "join-request") {
       return "wrong-address";
     }
     if (sender !== self.id && from === self.address) return "wrong-address";
     return this.#guard.admit(sender, boot, counter) ? undefined : "replayed";
+  }
+
+  /** A certificate alone lets a node ask to join, and tell us of a configuration that we do not have. */
+  #concernsStrangers(received: Received): boolean {
+    if (received.message.type === "join-request") return this.#phase instanceof Governing;
+    return this.#newerConfig(received) !== undefined;
+  }
+
+  /**
+   * A4: our configuration may be older than the node that answers us. Of such a node nothing is believed but that
+   * there is a newer one, and this only in answer to our own question.
+   */
+  #newerConfig({ sender, message }: Received): ConfigVersion | undefined {
+    const { config, admitted } = this.#context;
+    if (admitted.has(sender) || !tellsOfConfig(message)) return undefined;
+    if (!this.#context.isOurs(message.nonce, 1)) return undefined;
+    return message.config.counter > config.counter ? message.config : undefined;
+  }
+
+  #outdated(now: Instant, { sender, from }: Received, version: ConfigVersion): void {
+    if (this.#outdatedAt === undefined || now - this.#outdatedAt >= CONFIG_RETRY_MS) {
+      this.#outdatedAt = now;
+      this.#context.emit({ type: "config-wanted", version, from: sender, address: from });
+    }
+    if (this.#phase instanceof Joining || this.#phase instanceof Offering) {
+      this.#context.become.joining(now, CONFIG_RETRY_MS);
+    }
   }
 
   /** Another machine has our identity. The later one stays out, when told in answer to its own question. */
@@ -159,7 +209,7 @@ export class Membership {
     if (this.#refuseAt !== undefined && now - this.#refuseAt < REFUSE_EVERY_MS) return;
     this.#refuseAt = now;
     const { from, sender, boot, request, reason } = stranger;
-    this.#context.emit({ type: "join-denied", sender, address: from, reason });
+    this.#context.deny(now, sender, from, reason);
     this.#context.send(from, { type: "join-refused", nonce: { boot, request }, reason });
   }
 

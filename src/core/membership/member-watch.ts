@@ -8,13 +8,12 @@ import type { Member } from "./types.ts";
 export class MemberWatch {
   readonly member: Member;
   /** Which start of the node is the member. */
-  boot: bigint | undefined;
+  readonly boot: bigint;
   readonly silence: Silence;
   readonly #loss = new LossEstimate();
   #wanted = keepalivesPerInterval(INITIAL_LOSS);
 
-  /** @param boot unknown for a survivor of the view before, until it is heard */
-  constructor(member: Member, boot: bigint | undefined, intervalMs: number, now: Instant) {
+  constructor(member: Member, boot: bigint, intervalMs: number, now: Instant) {
     this.member = member;
     this.boot = boot;
     this.silence = new Silence(intervalMs, now);

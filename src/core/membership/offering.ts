@@ -3,12 +3,16 @@
 import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
-import type { Offer, OfferAccepted } from "#wire/cluster/message.ts";
+import type {
+  MasterKeepalive,
+  Offer,
+  OfferAccepted,
+  OtherMasterExists,
+} from "#wire/cluster/message.ts";
 import { outranks } from "./candidate.ts";
-import type { Context, Phase, Succession } from "./context.ts";
+import type { Context, Phase, Succession, Survivor } from "./context.ts";
 import type { Received } from "./protocol.ts";
 import { ASK_EVERY_MS } from "./joining.ts";
-import type { Member } from "./types.ts";
 
 export const OFFER_EVERY_MS = 25;
 
@@ -17,7 +21,7 @@ export class Offering implements Phase {
   readonly #succession: Succession | undefined;
   readonly #offer: Offer;
   readonly #decideAt: Instant;
-  readonly #accepted = new Map<NodeId, Member>();
+  readonly #accepted = new Map<NodeId, Survivor>();
   /** Members of the last view whose consent is needed. */
   readonly #missing: Set<NodeId>;
   #offerAt: Instant;
@@ -55,7 +59,12 @@ export class Offering implements Phase {
     if (now >= this.#decideAt) return this.#decide(now);
     if (now < this.#offerAt) return;
     this.#offerAt = after(now, OFFER_EVERY_MS);
-    this.#context.send("everyone", this.#offer);
+    this.#sendOffer("everyone");
+  }
+
+  /** With the highest epoch of this moment: an offer that knows of less than its hearers counts for nothing. */
+  #sendOffer(to: IpAddress | "everyone"): void {
+    this.#context.send(to, { ...this.#offer, epoch: this.#context.epoch });
   }
 
   #decide(now: Instant): void {
@@ -78,13 +87,11 @@ export class Offering implements Phase {
       case "offer-accepted":
         return this.#agreed(now, received, message);
       case "other-master-exists":
-        this.#context.sawEpoch(message.epoch);
-        return this.#objected(now, message.master);
+        return this.#objected(now, message);
       case "master-keepalive":
-        this.#context.sawEpoch(message.epoch);
-        return this.#masterLives(now, received);
+        return this.#masterLives(now, received, message);
       case "join-request":
-        return this.#context.send(received.from, this.#offer);
+        return this.#sendOffer(received.from);
       case "join-accepted":
       case "join-refused":
       case "join-wait":
@@ -98,6 +105,7 @@ export class Offering implements Phase {
 
   /** The heir of a cluster comes before a node that has just started; among equals see `outranks`. */
   #rival(now: Instant, received: Received, offer: Offer): void {
+    const isUpToDate = offer.epoch >= this.#context.epoch;
     this.#context.sawEpoch(offer.epoch);
     const { self, config, detection } = this.#context;
     const heir = offer.silent !== NO_NODE;
@@ -109,7 +117,7 @@ export class Offering implements Phase {
             { config, address: self.address },
           )
         : heir;
-    if (!better) return this.#context.send(received.from, this.#offer);
+    if (!better || !isUpToDate) return this.#sendOffer(received.from);
     if (this.#succession !== undefined && offer.silent === this.#offer.silent) {
       return this.#context.become.orphaned(now, this.#succession, received);
     }
@@ -121,8 +129,9 @@ export class Offering implements Phase {
       return this.#context.ignore("unexpected");
     }
     this.#context.sawEpoch(message.epoch);
-    const { sender, from } = received;
-    this.#accepted.set(sender, { id: sender, address: from, mac: message.mac });
+    const { sender, from, boot } = received;
+    const member = { id: sender, address: from, mac: message.mac };
+    this.#accepted.set(sender, { member, boot });
     this.#missing.delete(sender);
     if (this.#succession !== undefined && this.#missing.size === 0) this.#win(now);
   }
@@ -131,18 +140,22 @@ export class Offering implements Phase {
    * Who has heard the silent master a moment ago may miss it at the next offer, so such an objection only
    * counts if it is upheld to the end. A master that objects for itself is obeyed at once (A3).
    */
-  #objected(now: Instant, master: NodeId): void {
+  #objected(now: Instant, { nonce, epoch, master }: OtherMasterExists): void {
+    this.#context.sawEpoch(epoch);
+    if (!this.#context.isOurs(nonce, this.#offer.request)) return; // perhaps a recording
     if (this.#succession !== undefined && master === this.#offer.silent) this.#objectedAt = now;
     else this.#context.become.joining(now, 0);
   }
 
   /** Back to the master that seemed silent, as if nothing had been; or to whoever was faster. */
-  #masterLives(now: Instant, received: Received): void {
+  #masterLives(now: Instant, received: Received, { epoch }: MasterKeepalive): void {
+    const isUpToDate = epoch >= this.#context.epoch;
+    this.#context.sawEpoch(epoch);
     const succession = this.#succession;
     if (succession !== undefined && received.sender === this.#offer.silent) {
       return this.#context.become.following(now, received, succession.members);
     }
-    this.#context.become.joining(now, 0);
+    if (isUpToDate) this.#context.become.joining(now, 0);
   }
 
   settingsChanged(_now: Instant, _what: "config" | "key" | "tables"): void {}

@@ -2,6 +2,7 @@
 // addresses, each a little later than the one before, so that normally only the secondary does and
 // everybody agrees. To the rest of the node nothing happens until the new master lists this member.
 import type { IpAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { MasterKeepalive, Offer } from "#wire/cluster/message.ts";
 import { outranks } from "./candidate.ts";
@@ -27,6 +28,8 @@ export class Orphaned implements Phase {
   /** Those that may still become master, in order. */
   #heirs: readonly Member[];
   #chosen: Chosen | undefined;
+  /** Candidates that this node has accepted; none of them is believed to be master without that. */
+  readonly #agreed = new Set<NodeId>();
   #offerAt: Instant | undefined;
   #giveUpAt: Instant | undefined;
   #roster = new RosterAssembly();
@@ -75,18 +78,17 @@ export class Orphaned implements Phase {
     const { message } = received;
     switch (message.type) {
       case "offer":
-        this.#context.sawEpoch(message.epoch);
         if (message.silent === this.#succession.master.id) this.#offered(now, received, message);
+        else this.#context.sawEpoch(message.epoch);
         return;
       case "master-keepalive":
         return this.#heardMaster(now, received, message);
       case "other-master-exists":
         this.#context.sawEpoch(message.epoch);
         // of a new master its keepalive, which lists the members, says more
-        if (message.master === this.#succession.master.id) this.#context.become.joining(now, 0);
-        return;
+        return this.#heardOldMaster(now, received.sender, message.master);
       case "exit-request":
-        return this.#context.become.joining(now, 0);
+        return this.#heardOldMaster(now, received.sender, received.sender);
       case "join-request":
       case "join-accepted":
       case "join-refused":
@@ -99,9 +101,22 @@ export class Orphaned implements Phase {
     }
   }
 
+  #heardOldMaster(now: Instant, sender: NodeId, master: NodeId): void {
+    const old = this.#succession.master.id;
+    if (sender === old && master === old) this.#context.become.joining(now, 0);
+  }
+
+  /** Heirs of this master know its epoch: an offer that does not is older than its mastership. */
   #offered(now: Instant, { sender, from, boot }: Received, offer: Offer): void {
+    this.#context.sawEpoch(offer.epoch);
+    const isHeir = this.#succession.members.some(({ id }) => id === sender);
+    if (!isHeir || offer.epoch < this.#context.view.epoch) return;
     const candidate = { sender, config: offer.config, address: from };
     if (this.#chosen !== undefined && outranks(this.#chosen, candidate)) return;
+    if (offer.config.counter < this.#context.config.counter) {
+      return this.#context.become.offering(now, this.#succession); // the better offer is the objection
+    }
+    this.#agreed.add(sender);
     this.#chosen = candidate;
     this.#offerAt = undefined;
     this.#giveUpAt = after(now, this.#context.detection.offerMs + PATIENCE_MS);
@@ -131,8 +146,10 @@ export class Orphaned implements Phase {
     const members = this.#roster.add(message);
     if (members === undefined) return;
     const listed = members.some(({ id }) => id === this.#context.self.id);
-    if (listed) this.#context.become.following(now, received, members);
-    else this.#context.become.joining(now, 0);
+    if (listed && this.#agreed.has(received.sender)) {
+      return this.#context.become.following(now, received, members);
+    }
+    this.#context.become.joining(now, 0);
   }
 
   settingsChanged(_now: Instant, _what: "config" | "key" | "tables"): void {}

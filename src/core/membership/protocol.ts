@@ -72,8 +72,6 @@ export type Input =
   | { readonly type: "tables-published"; readonly version: TableVersion }
   /** A member's certificate was revoked, or its application asked for it to go. */
   | { readonly type: "expel"; readonly id: NodeId }
-  /** A10: answer join requests with "operation in progress" while true. */
-  | { readonly type: "hold-joins"; readonly held: boolean }
   | { readonly type: "leave" };
 
 /** Why a proved message was not acted upon; each has a counter. */
@@ -81,6 +79,8 @@ export type Ignored =
   | "replayed" // not newer than the last message of that sender
   | "unknown-sender" // not a node of the configuration
   | "wrong-address" // not sent from the address that the configuration gives the sender
+  | "implausible" // an epoch far above all that was ever seen
+  | "unreported-denial" // more join requests turned down than are reported one by one
   | "unexpected"; // no meaning in the present state, such as an answer to no question
 
 export type Effect =

@@ -3,8 +3,8 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import { MAC_LENGTH } from "#wire/cluster/datagram.ts";
 
-/** The newest keys that are kept; a fifth drives the oldest out. */
-export const MAX_KEYS = 4;
+/** The key in use and the one before it, or the one that comes next. */
+export const MAX_KEYS = 2;
 
 export class KeyRing {
   /** Key objects, because a MAC with bare bytes costs six times as much. */
@@ -24,6 +24,13 @@ export class KeyRing {
       if (this.#keys.size <= MAX_KEYS) break;
       if (oldest !== this.#active) this.#keys.delete(oldest);
     }
+  }
+
+  /** Keeps the newest key alone and sends with it: whoever knows only an older one is out. */
+  retire(): void {
+    const newest = [...this.#keys.keys()].at(-1);
+    for (const keyId of this.#keys.keys()) if (keyId !== newest) this.#keys.delete(keyId);
+    this.#active = newest;
   }
 
   /** A proved message of our master was sent with this key. */

@@ -30,7 +30,7 @@ const discovery = {
     code: 1,
     write(out, { request, epoch, config, mac }) {
       out.u32(request);
-      out.u32(epoch);
+      field.putEpoch(out, epoch);
       field.putConfig(out, config);
       field.putMac(out, mac);
     },
@@ -46,7 +46,7 @@ const discovery = {
     code: 2,
     write(out, { nonce, epoch, config }) {
       field.putNonce(out, nonce);
-      out.u32(epoch);
+      field.putEpoch(out, epoch);
       field.putConfig(out, config);
     },
     read: (bytes) => ({
@@ -83,7 +83,7 @@ const election = {
     code: 5,
     write(out, { request, epoch, config, silent }) {
       out.u32(request);
-      out.u32(epoch);
+      field.putEpoch(out, epoch);
       field.putConfig(out, config);
       out.u16(silent);
     },
@@ -97,7 +97,7 @@ const election = {
     code: 6,
     write(out, { nonce, epoch, config, mac }) {
       field.putNonce(out, nonce);
-      out.u32(epoch);
+      field.putEpoch(out, epoch);
       field.putConfig(out, config);
       field.putMac(out, mac);
     },
@@ -111,29 +111,33 @@ const election = {
   },
   "other-master-exists": {
     code: 7,
-    write(out, { master, epoch, config, members }) {
+    write(out, { nonce, request, master, epoch, config, members }) {
+      field.putNonce(out, nonce);
+      out.u32(request);
       out.u16(master);
-      out.u32(epoch);
+      field.putEpoch(out, epoch);
       field.putConfig(out, config);
       out.u16(members);
     },
     read(bytes) {
-      const master = field.node(bytes);
+      const [nonce, request, master] = [field.nonce(bytes), bytes.u32(), field.node(bytes)];
       const [epoch, config, members] = [bytes.u32(), field.config(bytes), bytes.u16()];
       if (master === undefined || members > MAX_ROSTER) return undefined;
-      return { type: "other-master-exists", master, epoch, config, members };
+      return { type: "other-master-exists", nonce, request, master, epoch, config, members };
     },
   },
   "exit-request": {
     code: 8,
-    write(out, { reason, config }) {
+    write(out, { nonce, reason, config }) {
+      field.putNonce(out, nonce);
       out.u8(EXIT_REASONS.indexOf(reason));
       field.putConfig(out, config);
     },
     read(bytes) {
+      const nonce = field.nonce(bytes);
       const reason = EXIT_REASONS[bytes.u8()];
       const config = field.config(bytes);
-      return reason === undefined ? undefined : { type: "exit-request", reason, config };
+      return reason === undefined ? undefined : { type: "exit-request", nonce, reason, config };
     },
   },
 } satisfies { [T in MessageType]?: Body<T> };
@@ -143,7 +147,7 @@ const keepalive = {
     code: 9,
     write(out, message) {
       field.putCounter(out, message.sequence);
-      out.u32(message.epoch);
+      field.putEpoch(out, message.epoch);
       field.putConfig(out, message.config);
       field.putTables(out, message.tables);
       out.u16(message.detectionMs);

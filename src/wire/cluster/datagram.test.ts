@@ -142,6 +142,8 @@ const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> } = {
   }),
   "other-master-exists": fc.record({
     type: typed("other-master-exists"),
+    nonce: someNonce,
+    request: u32,
     master: someNode,
     epoch: u32,
     config: someConfig,
@@ -149,6 +151,7 @@ const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> } = {
   }),
   "exit-request": fc.record({
     type: typed("exit-request"),
+    nonce: someNonce,
     reason: fc.constantFrom(...EXIT_REASONS),
     config: someConfig,
   }),
@@ -236,4 +239,11 @@ test("wire: a message with the other kind of proof, or with bytes left over, is 
   const newer = Uint8Array.from(probe);
   newer[4] = 2;
   assert.deepEqual(decodeDatagram(newer), { ok: false, reason: "unsupported" });
+});
+
+test("wire: an epoch that does not fit is not sent as another one", () => {
+  for (const epoch of [2 ** 32, -1, 1.5]) {
+    const offer: Message = { type: "offer", request: 4, epoch, config, silent: nodeId(2) };
+    assert.throws(() => encodeProved(header, offer, new Uint8Array(3)), /epoch has 32 bits/);
+  }
 });

@@ -1,5 +1,6 @@
 // Fields that several cluster messages share, little-endian. Readers answer undefined, or set the reader's
 // `short`, where the bytes are no such field; none of them throws.
+import { assert } from "#base/assert.ts";
 import {
   type IpAddress,
   ipBytes,
@@ -10,7 +11,7 @@ import {
 } from "#base/address.ts";
 import { type ConfigVersion, MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { ByteReader, ByteWriter } from "../byte-cursor.ts";
-import type { Nonce } from "./message.ts";
+import { MAX_EPOCH, type Nonce } from "./message.ts";
 
 const TWO_32 = 2 ** 32;
 
@@ -54,8 +55,13 @@ export function config(bytes: ByteReader): ConfigVersion {
   return { counter, digest };
 }
 
+export function putEpoch(out: ByteWriter, epoch: number): void {
+  assert(Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH, "an epoch has 32 bits");
+  out.u32(epoch);
+}
+
 export function putTables(out: ByteWriter, tables: TableVersion): void {
-  out.u32(tables.epoch);
+  putEpoch(out, tables.epoch);
   out.u32(tables.counter);
   out.u16(tables.master);
 }

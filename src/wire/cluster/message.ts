@@ -15,6 +15,11 @@ export interface Nonce {
   readonly boot: bigint;
   readonly request: number;
 }
+/** Of what is said unasked: nobody starts with boot 0. */
+export const UNASKED: Nonce = { boot: 0n, request: 0 };
+
+/** The highest epoch there can be; whoever has reached it raises it no further. */
+export const MAX_EPOCH = 2 ** 32 - 1;
 
 /** In the order of their numbers on the wire. */
 export const REFUSAL_REASONS = [
@@ -82,18 +87,26 @@ export interface OfferAccepted {
   readonly config: ConfigVersion;
   readonly mac: MacAddress;
 }
-/** Answer to an offer and to another master; broadcast by every master now and then (A3, A5). */
+/**
+ * A claim: answer to an offer and to another master; broadcast by every master now and then (A3, A5). It is a
+ * question as well: who is master has to answer it with a claim of its own, and only answers are believed.
+ */
 export interface OtherMasterExists {
   readonly type: "other-master-exists";
+  /** Of the offer or claim that this answers. */
+  readonly nonce: Nonce;
+  readonly request: number;
   readonly master: NodeId;
   readonly epoch: number;
   readonly config: ConfigVersion;
-  /** Number of members, the master included. */
+  /** Number of members, the master included; 0: the sender does not compete. */
   readonly members: number;
 }
 /** A4, A6: go back to join. */
 export interface ExitRequest {
   readonly type: "exit-request";
+  /** Of the join request that this answers. */
+  readonly nonce: Nonce;
   readonly reason: ExitReason;
   /** The cluster's configuration. */
   readonly config: ConfigVersion;

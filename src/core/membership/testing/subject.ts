@@ -2,7 +2,7 @@
 import { ip, mac, type IpAddress } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
-import type { Message, RosterEntry } from "#wire/cluster/message.ts";
+import { type Message, type RosterEntry, UNASKED } from "#wire/cluster/message.ts";
 import { Membership } from "../machine.ts";
 import { type AdmittedNode, DEFAULT_DETECTION, type Effect, type Received } from "../protocol.ts";
 
@@ -122,7 +122,7 @@ export const PHASES = {
   orphaned(): Subject {
     const subject = PHASES.following();
     subject.run(150);
-    subject.hears(3, { ...OFFER, silent: nodeId(1), config: newConfig });
+    subject.hears(3, { ...OFFER, epoch: 5, silent: nodeId(1), config: newConfig });
     return subject;
   },
   offering(): Subject {
@@ -151,12 +151,17 @@ export type PhaseName = keyof typeof PHASES;
 export const OFFER = { type: "offer", request: 1, epoch: 4, config, silent: NO_NODE } as const;
 export const CLAIM = {
   type: "other-master-exists",
+  nonce: UNASKED,
+  request: 1,
   master: nodeId(1),
   epoch: 5,
   config,
   members: 1,
 } as const;
 export const NONCE = { boot: BOOT, request: 1 };
+/** Of the offer in `offering`, and of the last question in `governing`. */
+export const OFFERED = { boot: BOOT, request: 4 };
+export const ASKED = { boot: BOOT, request: 5 };
 
 /** Effects as short text: "send offer to everyone", "view-changed member 1,2,3", "became-master". */
 export function shown(effect: Effect): string {
@@ -200,7 +205,7 @@ export const MESSAGES: { readonly [T in Message["type"]]: Message } = {
     mac: macOf(3),
   },
   "other-master-exists": CLAIM,
-  "exit-request": { type: "exit-request", reason: "not-a-member", config },
+  "exit-request": { type: "exit-request", nonce: UNASKED, reason: "not-a-member", config },
   "master-keepalive": keepalive(5, 1, 3),
   "member-keepalive": memberKeepalive(),
   probe: { type: "probe" },
