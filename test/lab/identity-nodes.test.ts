@@ -113,19 +113,60 @@ describe("nodes that do not belong", { skip }, () => {
     assert.deepEqual(await serving(), cluster.members);
   });
 
-  test("A2: a member that the configuration no longer names is out, and is in again when it does", async () => {
-    const master = await cluster.master();
-    const [out = ""] = others(master);
-    const without = yaml
+  const without = (out: string): string =>
+    yaml
       .split("\n")
       .filter((line) => !line.includes(`name: ${out},`))
       .join("\n");
-    await apply(master, without);
-    const present = ({ members, groups }: Status): boolean =>
-      members.length === 2 && groups.every(({ shares }) => shares.length === 2);
+  const vipsOn = async (member: string): Promise<string> =>
+    (await cluster.lab.exec(member, ["ip", "-o", "address", "show", "to", STANDARD.vip4])).stdout;
+  const present = ({ members, groups }: Status): boolean =>
+    members.length === 2 && groups.every(({ shares }) => shares.length === 2);
+
+  test("A2: a member that the configuration no longer names ends without a VIP, gets nothing, and can be added again", async () => {
+    const master = await cluster.master();
+    const [out = ""] = others(master);
+    assert.notEqual(await vipsOn(out), "");
+    await apply(master, without(out));
+    await until("its agent ends, and says why", () => !hasAgent(cluster, out));
+    assert.match(logOf(cluster, out), /does not name node .*\[PAN_NODE_REMOVED\]/);
+    assert.equal(await vipsOn(out), "");
     await cluster.until("two members are left", present, master);
-    await until("it serves no more", async () => !(await serving()).includes(out));
+    assert.deepEqual(await serving(), others(out));
+
+    // with its old configuration it asks, and the master tells it nothing but no
+    const stored = path.join(cluster.lab.folder(out), "state/config.json");
+    writeFileSync(stored, JSON.stringify(oldState(yaml)));
+    const before = logOf(cluster, out).length;
+    await startAgent(cluster, out);
+    const since = (): string => logOf(cluster, out).slice(before);
+    await until("it is told why", () => /"reason":"not-admitted"/.test(since()));
+    assert.doesNotMatch(since(), /"role":"member"/);
+    assert.deepEqual(await serving(), others(out));
+
     await apply(master, yaml);
+    await cluster.settled();
+    assert.deepEqual(await serving(), cluster.members);
+  });
+
+  test("A2: the master is taken out of the configuration: it hands over and ends without a VIP", async () => {
+    const out = await cluster.master();
+    await apply(out, without(out));
+    await until("its agent ends, and says why", () => !hasAgent(cluster, out));
+    assert.match(logOf(cluster, out), /does not name node .*\[PAN_NODE_REMOVED\]/);
+    assert.equal(await vipsOn(out), "");
+    const [next = ""] = others(out);
+    await cluster.until("two members are left", present, next);
+    await cluster.until(
+      "they have a master",
+      ({ cluster: { master } }) => master !== undefined,
+      next,
+    );
+    assert.deepEqual(await serving(), others(out));
+    const stored = path.join(cluster.lab.folder(out), "state/config.json");
+    rmSync(stored);
+    await apply(next, yaml);
+    await startAgent(cluster, out);
     await cluster.settled();
     assert.deepEqual(await serving(), cluster.members);
   });
