@@ -26,8 +26,16 @@ const MESSAGES: readonly Message[] = [
   { type: "join-wait", nonce, retryMs: 100 },
   { type: "offer", request: 2, epoch, config, silent: nodeId(0) },
   { type: "offer-accepted", nonce, epoch, config, mac: address },
-  { type: "other-master-exists", master: nodeId(2), epoch, config, members: 3 },
-  { type: "exit-request", reason: "configuration", config },
+  {
+    type: "other-master-exists",
+    nonce,
+    request: 3,
+    master: nodeId(2),
+    epoch,
+    config,
+    members: 3,
+  },
+  { type: "exit-request", nonce, reason: "configuration", config },
   {
     type: "master-keepalive",
     sequence: 7,
