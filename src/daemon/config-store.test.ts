@@ -119,3 +119,14 @@ test("Settings that need a new start are named", () => {
   ]);
   assert.deepEqual(waitingForRestart(now, now), []);
 });
+
+test("A4: a configuration that members cannot be sent is refused, and nothing has changed", (context) => {
+  const store = opened(context).open();
+  const before = store.current;
+  const long = `${YAML.replace("small, ", "small, port: 7451, ")}# ${"é".repeat(2.5 * 1024 * 1024)}\n`;
+  assert.throws(() => store.replace(long), {
+    code: "PAN_CONFLICT",
+    message: /too long to be sent/,
+  });
+  assert.equal(store.current, before);
+});

@@ -34,12 +34,12 @@ export class KeyRotation {
     this.#host = host;
   }
 
-  /** As master. The members know the key, or get it when they connect. */
+  /** This node is master, or about to be shown as it. The members know the key, or get it when they connect. */
   becameMaster(): void {
     const { keys, trust } = this.#host;
     if (keys.newest === undefined) return this.#first();
     const stale = this.#knownTo === undefined || lostSomebody(this.#knownTo, trust());
-    if (stale) this.rotate();
+    if (stale) this.#replace();
     else if (keys.before !== undefined) this.#completeLater(keys.newest); // what the former master began
   }
 
@@ -58,8 +58,11 @@ export class KeyRotation {
   }
 
   rotate(): void {
-    const { keys, isMaster, trust, heart, sendToAll } = this.#host;
-    if (!isMaster()) return;
+    if (this.#host.isMaster()) this.#replace();
+  }
+
+  #replace(): void {
+    const { keys, trust, heart, sendToAll } = this.#host;
     this.#knownTo = trust();
     const key = keys.rotate();
     heart({ type: "group-key", ...key, activate: false });

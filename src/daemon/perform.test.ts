@@ -111,6 +111,15 @@ test("What others have changed on the host is put back and said", () => {
   assert.deepEqual(said, [`{"changes":["added ${VIP} to lo"]} repaired`]);
 });
 
+test("A2: a node that is out keeps no VIP, whatever is decided afterwards", () => {
+  const { performer, done } = world();
+  performer.perform([place]);
+  performer.withdraw();
+  performer.perform([place]);
+  performer.repair();
+  assert.deepEqual(done, ["apply true", "apply false"]);
+});
+
 test("At the start only newer tables in the kernel are tolerated", () => {
   const kept = world();
   kept.refuse.set("publish", failure("PAN_TABLES_OLD"));

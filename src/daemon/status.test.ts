@@ -1,0 +1,61 @@
+// What `pan status` says, out of one moment's values.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { requireConfig } from "#config/load.ts";
+import { nextTables } from "#core/steering/next-tables.ts";
+import { desired, version } from "#core/steering/testing/desired.ts";
+import { FailoverLog } from "./failover-log.ts";
+import { buildStatus, type StatusSources } from "./status.ts";
+import { Traffic } from "./traffic.ts";
+
+const config = requireConfig(
+  `cluster: { name: small, interface: eth0 }
+nodes: [{ name: a, id: 1, address: 10.0.0.1 }, { name: b, id: 2, address: 10.0.0.2 }]
+groups: [{ name: web, slots: 16, services: ["tcp 10.0.0.100:80"] }]
+`,
+  "test",
+);
+const [self] = config.nodes;
+assert.ok(self);
+const sources: StatusSources = {
+  self,
+  config,
+  configVersion: { counter: 1, digest: "00" },
+  view: undefined,
+  tables: undefined,
+  traffic: new Traffic(),
+  heart: undefined,
+  control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
+  failovers: new FailoverLog(),
+  datapath: { hook: "tc", interface: "eth0", leaseValid: false, version: version(1) },
+  uptimeMs: 5,
+};
+
+test("B8: shares tell how many slots each node owns now, and at home", () => {
+  const both = nextTables(undefined, desired(16, [{ id: 1 }, { id: 2 }]), version(1));
+  const one = nextTables(both, desired(16, [{ id: 1 }, { id: 2, serves: false }]), version(2));
+  const shares = (tables: StatusSources["tables"]): unknown[] =>
+    buildStatus({ ...sources, tables }).groups[0]?.shares.map((s) => [s.node, s.slots, s.home]) ??
+    [];
+  assert.deepEqual(shares(undefined), [
+    ["a", 0, 0],
+    ["b", 0, 0],
+  ]);
+  const name = both.groups[0]?.name;
+  assert.equal(name, "web", "the tables are of the configured group");
+  assert.deepEqual(shares(both), [
+    ["a", 8, 8],
+    ["b", 8, 8],
+  ]);
+  assert.deepEqual(shares(one), [
+    ["a", 16, 8],
+    ["b", 0, 8],
+  ]);
+});
+
+test("A2: who was refused at the control channel is shown, by reason", () => {
+  assert.deepEqual(buildStatus(sources).control, {
+    connected: 1,
+    counts: [{ reason: "refused-not-admitted", count: 3 }],
+  });
+});
