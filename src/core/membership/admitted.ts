@@ -85,7 +85,6 @@ export class Admitted implements Phase {
       case "goodbye":
         if (sender !== this.#master.id || received.boot !== this.#boot) return;
         return this.#context.become.joining(now, REJOIN_MS);
-        return;
       case "master-keepalive":
         return this.#heardMaster(now, received, message);
       case "join-request":

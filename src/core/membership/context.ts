@@ -29,6 +29,11 @@ export interface Phase {
   leave(): void;
 }
 
+/**
+ * So often a node that starts stands back because of what others say unasked: that may be a recording, and more of
+ * it must not keep the node from starting. A master objects to its offer anyway.
+ */
+export const MOST_DEFERRALS = 5;
 /** Further join requests that are turned down within a second are counted only. */
 export const DENIALS_PER_SECOND = 4;
 
@@ -71,6 +76,7 @@ export class Context {
   hasKey = false;
   view: View;
   #request = 0;
+  #deferrals = 0;
   #denials = 0;
   #denialsSince: Instant | undefined;
   #sequence = 0;
@@ -113,6 +119,12 @@ export class Context {
   nextEpoch(): number {
     this.sawEpoch(this.epoch + 1);
     return this.epoch;
+  }
+
+  /** Whether to stand back for somebody whose word may be a recording. */
+  mayDefer(): boolean {
+    this.#deferrals += 1;
+    return this.#deferrals <= MOST_DEFERRALS;
   }
 
   /** Whether the configuration names this node; otherwise it must not lead others (A2). */
@@ -159,6 +171,7 @@ export class Context {
   }
 
   publish(view: View): void {
+    if (view.role === "member" || view.role === "master") this.#deferrals = 0;
     if (sameView(this.view, view)) return;
     this.view = view;
     this.emit({ type: "view-changed", view });

@@ -21,11 +21,6 @@ export const ASK_TIMES = 3;
 export const REFUSED_RETRY_MS = 1000;
 /** While the main thread fetches the configuration; `config-changed` ends the wait. */
 export const CONFIG_RETRY_MS = 500;
-/**
- * So often a node waits because of what others say unasked: that may be a recording, and more of it must not keep
- * the node from starting. A master objects to its offer anyway.
- */
-export const MOST_DEFERRALS = 5;
 const SHORTEST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 5000;
 
@@ -33,7 +28,6 @@ export class Joining implements Phase {
   readonly #context: Context;
   #askAt: Instant;
   #asked = 0;
-  #deferrals = 0;
   #firstRequest = Number.POSITIVE_INFINITY;
 
   constructor(context: Context, now: Instant, waitMs: number) {
@@ -77,9 +71,7 @@ export class Joining implements Phase {
   }
 
   #defer(now: Instant, waitMs: number): void {
-    if (this.#deferrals >= MOST_DEFERRALS) return;
-    this.#deferrals += 1;
-    this.#wait(now, waitMs);
+    if (this.#context.mayDefer()) this.#wait(now, waitMs);
   }
 
   received(now: Instant, received: Received): void {

@@ -121,6 +121,7 @@ export class Offering implements Phase {
     if (this.#succession !== undefined && offer.silent === this.#offer.silent) {
       return this.#context.become.orphaned(now, this.#succession, received);
     }
+    if (this.#succession === undefined && !this.#context.mayDefer()) return;
     this.#context.become.joining(now, detection.offerMs + ASK_EVERY_MS);
   }
 
