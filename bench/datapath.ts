@@ -53,7 +53,7 @@ class SubjectProgram {
     const sizes: Sizes = sizesOf({ interface: "", self: SELF.id });
     this.#object = LoadedObject.load("steer-xdp.o", {
       capacities: mapCapacities(sizes),
-      constants: constants(SELF.id, SELF.mac, false),
+      constants: constants({ self: SELF.id, mac: SELF.mac }, sizes, false),
     });
     this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
     this.fd = this.#object.programFd("steer_xdp");

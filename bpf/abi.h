@@ -9,10 +9,11 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 2,
+	ABI_REVISION = 3,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
+	ABI_SERVICES_PER_BUCKET = 4,
 	ABI_SLOT_OWNER = 0x0fff,
 	ABI_SLOT_HAS_FORMER = 0x8000,
 	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
@@ -39,7 +40,7 @@ enum reason {
 	REASON_COUNT,
 };
 
-/* Map services4. Addresses and ports in network order; port 0 in table 2. */
+/* Of maps service_buckets and services4. Addresses and ports in network order; port 0 in table 2. */
 struct service4_key {
 	__be32 vip;
 	__be16 port;
@@ -55,13 +56,23 @@ struct service6_key {
 	__u8 table;
 };
 
-/* Where a service's group has its slots. Replaced as a whole, so a reader sees the old or the new one. Eight bytes:
- * then an entry of services4 is one cache line. */
+/* Where a service's group has its slots. Replaced as a whole, so a reader sees the old or the new one. Never all
+ * zero, since no group has a single slot. */
 struct service {
 	__u32 base; /* first slot, a multiple of ABI_SLOTS_PER_WORD */
 	__u16 group; /* index of the group's counter */
 	__u8 slot_bits; /* the group has 2^slot_bits slots */
 	__u8 flags; /* ABI_SERVICE_STICKY */
+};
+
+/* Map service_buckets: IPv4 services where they are found with one cache line; key and value are each written and
+ * read as a whole. A service is in one of two buckets (find4() in lookup.h), or, where both are full, in
+ * map services4, and it never moves. */
+struct service_bucket {
+	struct {
+		__u64 key; /* struct service4_key; 0: free */
+		__u64 service; /* struct service */
+	} entry[ABI_SERVICES_PER_BUCKET];
 };
 
 /* Map slots: one 64-bit value per four slots, lowest slot in the lowest 16 bits; each is an owner's id,
@@ -114,6 +125,8 @@ struct state {
 	enum abi revision; /* ABI_REVISION; 0 = new */
 	__u32 table_any_used; /* table 2 is asked only when it has entries */
 	__u32 owns_clsact; /* the agent made the interface's clsact qdisc */
+	__u32 buckets_overflow; /* map services4 is asked only when it has entries */
+	__u32 padding;
 };
 
 /* Set before loading, constant afterwards. */
@@ -122,7 +135,7 @@ struct config {
 	__u32 self; /* own node id */
 	__u32 multi_buffer; /* frames may be spread over several buffers (XDP) */
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
-	__u32 padding;
+	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
 };
 
 #endif

@@ -41,7 +41,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	struct ipv4_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV4_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
-	struct service *service;
+	struct service service;
 
 	if (unlikely((void *)(ports + 1) > end || ip->version_and_length != 0x45 ||
 		     ip->fragment & bpf_htons(IPV4_FRAGMENT_BITS)))
@@ -51,12 +51,11 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		     !has_transport(ip->protocol, length - sizeof(*ip)) || !admit(*(__u64 *)data)))
 		return steer_any(frame);
 	hash = hash4(ip->source, ports->source);
-	service = lookup4(ip->protocol, ip->destination, ports->destination);
-	if (!service)
+	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
 		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
-	if (service->flags & ABI_SERVICE_STICKY)
+	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash4(ip->source, 0);
-	return settle(frame, data, service, hash, bytes);
+	return settle(frame, data, &service, hash, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
@@ -64,7 +63,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	struct ipv6_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV6_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
-	struct service *service;
+	struct service service;
 
 	if (unlikely((void *)(ports + 1) > end || (*(__u8 *)ip & 0xf0) != 0x60))
 		return steer_any(frame);
@@ -72,12 +71,11 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) || !admit(*(__u64 *)data)))
 		return steer_any(frame);
 	hash = hash6(&ip->source, ports->source);
-	service = lookup6(ip->next, &ip->destination, ports->destination);
-	if (!service)
+	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
 		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
-	if (service->flags & ABI_SERVICE_STICKY)
+	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash6(&ip->source, 0);
-	return settle(frame, data, service, hash, bytes);
+	return settle(frame, data, &service, hash, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

@@ -32,25 +32,26 @@ static __always_inline int admit(__u64 destination_and_source)
 static __always_inline struct decision place(frame_t *frame, struct packet *packet)
 {
 	struct decision decision;
-	struct service *service;
+	struct service service;
 	struct flow flow = {};
 	__u32 hash, slot;
 	__be16 port;
 	__u16 entry;
+	int found;
 
 	if (!classify(frame, packet, &flow))
 		return decide(REASON_PASS_NO_FLOW);
-	service = flow.family == 4 ?
-			  lookup4(flow.protocol, flow.destination.word[3], flow.destination_port) :
-			  lookup6(flow.protocol, &flow.destination, flow.destination_port);
-	if (!service)
+	found = flow.family == 4 ?
+			lookup4(flow.protocol, flow.destination.word[3], flow.destination_port, &service) :
+			lookup6(flow.protocol, &flow.destination, flow.destination_port, &service);
+	if (!found)
 		return decide(REASON_PASS_NO_SERVICE);
-	port = service->flags & ABI_SERVICE_STICKY ? 0 : flow.source_port;
+	port = service.flags & ABI_SERVICE_STICKY ? 0 : flow.source_port;
 	hash = flow.family == 4 ? hash4(flow.source.word[3], port) : hash6(&flow.source, port);
-	if (!read_slot(service, hash, &slot, &entry))
+	if (!read_slot(&service, hash, &slot, &entry))
 		return decide(REASON_PASS_NO_SERVICE);
 	decision = own(frame, packet, &flow, slot, entry);
-	decision.group = service->group + 1;
+	decision.group = service.group + 1;
 	return decision;
 }
 

@@ -3,7 +3,13 @@ import type { MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { DECISION, FRAGMENT_KEY, REASON_NAMES } from "#driver/bpf/abi.gen.ts";
+import {
+  DECISION,
+  FRAGMENT_KEY,
+  REASON_NAMES,
+  SERVICE,
+  SERVICE4_KEY,
+} from "#driver/bpf/abi.gen.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
 import { libbpf } from "#driver/bpf/libbpf.ts";
 import { LoadedObject } from "#driver/bpf/program-loader.ts";
@@ -45,12 +51,18 @@ export class SteerProgram {
   #published = 0;
   #counts: bigint[];
 
-  constructor(hook: Hook, self: NodeId, mac: MacAddress) {
-    const sizes = sizesOf({ interface: "", self, slotCapacity: 4096, fragmentCapacity: 65_536 });
+  constructor(hook: Hook, self: NodeId, mac: MacAddress, serviceCapacity = 16_384) {
+    const sizes = sizesOf({
+      interface: "",
+      self,
+      slotCapacity: 4096,
+      fragmentCapacity: 65_536,
+      serviceCapacity,
+    });
     this.hook = hook;
     this.#object = LoadedObject.load(`steer-${hook}.o`, {
       capacities: mapCapacities(sizes),
-      constants: constants(self, mac, false),
+      constants: constants({ self, mac }, sizes, false),
     });
     this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
     this.#lease = new AnswerLease(this.#object.mapFd(".data.state"));
@@ -85,6 +97,12 @@ export class SteerProgram {
     const action = ACTIONS[this.hook].get(returned) ?? `returned ${returned}`;
     // what goes to an owner is counted by node
     return { action, reason: REASON_NAMES[index] ?? "forward-owner", frame: bytes };
+  }
+
+  /** IPv4 services that found no room in the buckets. */
+  get servicesApart(): number {
+    const fd = this.#object.mapFd("services4");
+    return [...readHashMap(fd, SERVICE4_KEY.size, SERVICE.size)].length;
   }
 
   close(): void {

@@ -32,9 +32,11 @@ function load(
   predecessor: Predecessor | undefined,
 ): { readonly object: LoadedObject; readonly reused: boolean } {
   const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
+  const sizes = sizesOf(options);
+  const node = { self: options.self, mac: options.mac ?? device.mac };
   const loadOptions = {
-    capacities: mapCapacities(sizesOf(options)),
-    constants: constants(options.self, options.mac ?? device.mac, multiBuffer),
+    capacities: mapCapacities(sizes),
+    constants: constants(node, sizes, multiBuffer),
     multiBuffer,
   };
   if (predecessor === undefined || !predecessor.compatible) {

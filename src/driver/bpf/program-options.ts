@@ -4,11 +4,12 @@ import type { NodeId } from "#base/ids.ts";
 import { CONFIG, SLOTS_PER_WORD } from "./abi.gen.ts";
 import type { CounterFds } from "./counter-maps.ts";
 import type { LoadedObject } from "./program-loader.ts";
+import { bucketCount, bucketShift } from "./service-buckets.ts";
 import type { Capacities } from "./table-plan.ts";
 import type { TableMapFds } from "./table-writer.ts";
 import type { DatapathOptions } from "./types.ts";
 
-/** Room that stays empty in the service maps: chains in their buckets cost a cache miss a link. */
+/** Room that stays empty in the hash map of services: chains in its buckets cost a cache miss a link. */
 const SPARSENESS = 2;
 
 export interface Sizes extends Capacities {
@@ -24,7 +25,8 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
 });
 
 export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
-  services4: sizes.services * SPARSENESS,
+  service_buckets: bucketCount(sizes.services),
+  services4: sizes.services,
   services6: sizes.services * SPARSENESS,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
@@ -33,11 +35,16 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   group_counters: sizes.groups,
 });
 
-export function constants(self: NodeId, mac: MacAddress, multiBuffer: boolean): Uint8Array {
+export function constants(
+  { self, mac }: { readonly self: NodeId; readonly mac: MacAddress },
+  sizes: Sizes,
+  multiBuffer: boolean,
+): Uint8Array {
   const bytes = Buffer.alloc(CONFIG.size);
   bytes.set(macBytes(mac), CONFIG.mac);
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
+  bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
   return bytes;
 }
 
@@ -47,6 +54,7 @@ export const tableMapFds = (object: LoadedObject): TableMapFds => ({
   former: object.mapFd("former_owners"),
   nodes: object.mapFd("nodes"),
   vips: object.mapFd("vips"),
+  serviceBuckets: object.mapFd("service_buckets"),
   services4: object.mapFd("services4"),
   services6: object.mapFd("services6"),
 });

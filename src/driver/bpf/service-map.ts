@@ -1,16 +1,21 @@
-// The two service maps (tables 1 and 2 of B2, one map for each family) as the agent knows them: a copy is kept, so
-// that only differences are written; after a restart it is read back from the kernel.
+// The services (tables 1 and 2 of B2) in the kernel's maps, as the agent knows them: a copy is kept, so that only
+// differences are written; after a restart it is read back from the kernel. IPv4 services lie in buckets of a cache
+// line each; those that find no room there, and IPv6 services, are in hash maps.
 import { ipBytes } from "#base/address.ts";
 import type { ServiceKey } from "#core/steering/tables.ts";
+import { Mapping } from "../libc.ts";
 import {
   SERVICE,
   SERVICE4_KEY,
   SERVICE6_KEY,
+  SERVICE_BUCKET,
   SERVICE_STICKY,
   TABLE_ANY,
   TABLE_PORT,
 } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
+import { bucketCount, ServiceBuckets } from "./service-buckets.ts";
+import type { StateMap } from "./shared-maps.ts";
 
 const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;
 const BATCH = 1024;
@@ -92,20 +97,49 @@ export function* readHashMap(
   }
 }
 
-export class ServiceMap {
-  readonly #fd4: number;
-  readonly #fd6: number;
-  readonly #entries = new Map<string, ServiceEntry>();
+export interface ServiceMapFds {
+  readonly serviceBuckets: number;
+  readonly services4: number;
+  readonly services6: number;
+}
 
-  constructor(fd4: number, fd6: number) {
-    this.#fd4 = fd4;
-    this.#fd6 = fd6;
-    for (const [fd, { size }] of [
-      [fd4, SERVICE4_KEY],
-      [fd6, SERVICE6_KEY],
+const isIpv4 = (keyText: string): boolean => keyText.length === SERVICE4_KEY.size;
+/** Eight bytes as they lie in memory, as a number. */
+const toNumber = (bytes: Buffer): bigint => bytes.readBigUInt64LE(0);
+
+function toBytes(number: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(number);
+  return bytes;
+}
+
+export class ServiceMap {
+  readonly #fds: ServiceMapFds;
+  readonly #state: StateMap;
+  readonly #mapping: Mapping;
+  readonly #buckets: ServiceBuckets;
+  readonly #entries = new Map<string, ServiceEntry>();
+  /** IPv4 services that found no room in the buckets and are in services4. */
+  readonly #apart = new Set<string>();
+
+  constructor(fds: ServiceMapFds, capacity: number, state: StateMap) {
+    this.#fds = fds;
+    this.#state = state;
+    const size = bucketCount(capacity) * SERVICE_BUCKET.size;
+    this.#mapping = new Mapping(fds.serviceBuckets, size);
+    const { buffer, byteOffset } = this.#mapping.bytes;
+    this.#buckets = new ServiceBuckets(new BigUint64Array(buffer, byteOffset, size / 8));
+    for (const [key, service] of this.#buckets.entries()) {
+      this.#entries.set(toBytes(key).toString("latin1"), decodeEntry(toBytes(service)));
+    }
+    for (const [fd, { size: keySize }] of [
+      [fds.services4, SERVICE4_KEY],
+      [fds.services6, SERVICE6_KEY],
     ] as const) {
-      for (const [key, value] of readHashMap(fd, size, SERVICE.size)) {
-        this.#entries.set(key.toString("latin1"), decodeEntry(value));
+      for (const [key, value] of readHashMap(fd, keySize, SERVICE.size)) {
+        const keyText = key.toString("latin1");
+        this.#entries.set(keyText, decodeEntry(value));
+        if (isIpv4(keyText)) this.#apart.add(keyText);
       }
     }
   }
@@ -118,20 +152,44 @@ export class ServiceMap {
   set(keyText: string, entry: ServiceEntry): boolean {
     if (sameEntry(this.#entries.get(keyText), entry)) return false;
     const key = Buffer.from(keyText, "latin1");
-    const result = libbpf().updateElem(this.#fdOf(keyText), key, encodeEntry(entry), 0);
-    bpfCheck(result, "write a service");
+    const value = encodeEntry(entry);
+    if (!this.#putIntoBucket(keyText, key, value)) {
+      const result = libbpf().updateElem(this.#hashOf(keyText), key, value, 0);
+      bpfCheck(result, "write a service");
+    }
     this.#entries.set(keyText, entry);
     return true;
   }
 
   delete(keyText: string): void {
     const key = Buffer.from(keyText, "latin1");
-    const result = libbpf().deleteElem(this.#fdOf(keyText), key);
-    if (result !== -ENOENT) bpfCheck(result, "remove a service");
+    if (isIpv4(keyText) && !this.#apart.has(keyText)) {
+      this.#buckets.delete(toNumber(key));
+    } else {
+      const result = libbpf().deleteElem(this.#hashOf(keyText), key);
+      if (result !== -ENOENT) bpfCheck(result, "remove a service");
+      this.#apart.delete(keyText);
+      if (this.#apart.size === 0) this.#state.bucketsOverflow = false;
+    }
     this.#entries.delete(keyText);
   }
 
-  #fdOf(keyText: string): number {
-    return keyText.length === SERVICE4_KEY.size ? this.#fd4 : this.#fd6;
+  close(): void {
+    this.#mapping.unmap();
+  }
+
+  /** False: it belongs into a hash map, which the packet program then looks at. */
+  #putIntoBucket(keyText: string, key: Buffer, value: Buffer): boolean {
+    if (!isIpv4(keyText)) return false;
+    if (!this.#apart.has(keyText)) {
+      if (this.#buckets.set(toNumber(key), toNumber(value))) return true;
+      this.#apart.add(keyText);
+    }
+    this.#state.bucketsOverflow = true;
+    return false;
+  }
+
+  #hashOf(keyText: string): number {
+    return isIpv4(keyText) ? this.#fds.services4 : this.#fds.services6;
   }
 }

@@ -56,6 +56,11 @@ export class StateMap {
     Atomics.store(this.#u32, STATE.tableAnyUsed / 4, used ? 1 : 0);
   }
 
+  /** Map services4 is only looked at while this is set. */
+  set bucketsOverflow(used: boolean) {
+    Atomics.store(this.#u32, STATE.bucketsOverflow / 4, used ? 1 : 0);
+  }
+
   close(): void {
     this.#mapping.unmap();
   }

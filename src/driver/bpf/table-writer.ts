@@ -7,7 +7,7 @@ import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
 import { ADDRESS, FORMER, FORMER_OWNERS, SLOT_HAS_FORMER } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
-import { isAnyPort, readHashMap, ServiceMap } from "./service-map.ts";
+import { isAnyPort, readHashMap, ServiceMap, type ServiceMapFds } from "./service-map.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
 import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
 import type { PublishReport } from "./types.ts";
@@ -15,14 +15,12 @@ import type { PublishReport } from "./types.ts";
 const FORMER_STRIDE = FORMER.size / 2;
 const ENOENT = 2;
 
-export interface TableMapFds {
+export interface TableMapFds extends ServiceMapFds {
   readonly state: number;
   readonly slots: number;
   readonly former: number;
   readonly nodes: number;
   readonly vips: number;
-  readonly services4: number;
-  readonly services6: number;
 }
 
 const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${counter}@${master}`;
@@ -51,7 +49,7 @@ export class TableWriter {
     this.state = new StateMap(fds.state);
     this.#slots = new SlotMaps(fds.slots, fds.former, capacities.slots);
     this.#nodes = new NodeMap(fds.nodes);
-    this.#services = new ServiceMap(fds.services4, fds.services6);
+    this.#services = new ServiceMap(fds, capacities.services, this.state);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
     for (const [key] of readHashMap(fds.vips, ADDRESS.size, 1)) {
@@ -91,6 +89,7 @@ export class TableWriter {
     this.state.close();
     this.#slots.close();
     this.#nodes.close();
+    this.#services.close();
   }
 
   #writeGroups(plan: TablePlan, resetGroup: (index: number) => void): number {
