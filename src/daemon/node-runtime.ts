@@ -2,26 +2,26 @@
 // into the world. Also the housekeeping: samples, repairs, the failover log.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { PanError } from "#base/error-codes.ts";
 import { NO_NODE } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import { Controller, type Input } from "#core/node/controller.ts";
 import type { View } from "#core/membership/types.ts";
-import { decodeTables } from "#core/steering/tables-codec.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
-import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import type { Hello } from "#wire/control/message.ts";
 import { clusterSpec } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
-import { essence, plain } from "./event-log.ts";
+import { essence } from "./event-log.ts";
 import { certificateWarning, requireInterface } from "./fitness.ts";
+import { type HeartListener, takeFromHeart } from "./from-heart.ts";
+import { takeFromMaster } from "./from-master.ts";
 import { GroupKeys } from "./group-keys.ts";
 import { Heart } from "./heart.ts";
-import type { HeartCounters, HeartEvent } from "./heart-protocol.ts";
+import type { HeartCounters } from "./heart-protocol.ts";
 import { heartSettings } from "./heart-settings.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
@@ -148,7 +148,13 @@ export class NodeRuntime {
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
       onRequest: (method, body) => this.operator.answer(method, body),
-      onMaster: (message) => this.#fromMaster(message),
+      onMaster: (message) =>
+        takeFromMaster(message, {
+          log: this.#options.log,
+          rotation: this.#rotation,
+          rollout: this.#rollout,
+          step: (input) => this.#step(input),
+        }),
     });
   }
 
@@ -210,8 +216,9 @@ export class NodeRuntime {
       datapath: this.#world.datapath,
       tablesEpoch: this.#controller.tables?.version.epoch ?? 0,
     });
+    const listener = this.#listener();
     this.#heart = await Heart.start(settings, (event) =>
-      this.#trouble.guard(event.type, () => this.#fromHeart(event)),
+      this.#trouble.guard(event.type, () => takeFromHeart(event, listener)),
     );
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
@@ -253,57 +260,27 @@ export class NodeRuntime {
     );
   }
 
-  #fromHeart(event: HeartEvent): void {
+  #listener(): HeartListener {
     const { log, state } = this.#options;
-    if (event.type !== "counters" && event.type !== "view-changed")
-      log.info(plain(event), event.type);
-    switch (event.type) {
-      case "view-changed":
-        this.#viewChanged(event.view);
-        return;
-      case "became-master":
-        this.#rotation.becameMaster();
-        state.saveEpoch(event.epoch);
-        return;
-      case "lost-mastership":
-        this.#world.followers.dismiss();
-        return;
-      case "announce-wanted":
+    return {
+      log,
+      state,
+      rotation: this.#rotation,
+      failovers: this.#failovers,
+      followers: this.#world.followers,
+      following: this.#world.following,
+      viewChanged: (view) => this.#viewChanged(view),
+      announce: () =>
         this.#performer.perform([
           { type: "announce-vips", vips: clusterSpec(this.#config.config).vips },
-        ]);
-        return;
-      case "member-departed":
-        this.#failovers.departed(new Date(), event.id, event.reason);
-        return;
-      case "departure-confirmed":
-        this.#failovers.confirmed(event.id, event.reason);
-        this.#step(event);
-        return;
-      case "admitted-by":
-        this.#world.following.follow({ id: event.master, address: event.address });
-        return;
-      case "config-wanted":
-        this.#world.following.follow({ id: event.from, address: event.address });
-        return;
-      case "counters":
-        this.#counters = event.counters;
-        return;
-      case "left":
-        this.#left();
-        return;
-      case "failed":
-        this.#fail(new PanError(event.code, `Membership ended: ${event.message}`));
-        return;
-      case "started":
-        state.saveBoot(event.boot);
-        return;
-      case "member-joined":
-      case "refused":
-      case "join-denied":
-      case "address-conflict":
-        return;
-    }
+        ]),
+      step: (input) => this.#step(input),
+      counted: (counters) => {
+        this.#counters = counters;
+      },
+      left: () => this.#left(),
+      failed: (cause) => this.#fail(cause),
+    };
   }
 
   #viewChanged(view: View): void {
@@ -311,34 +288,6 @@ export class NodeRuntime {
     this.#view = view;
     if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
     this.#step({ type: "view-changed", view });
-  }
-
-  #fromMaster(message: ControlMessage): void {
-    switch (message.type) {
-      case "group-key":
-        this.#rotation.adopt({ keyId: message.keyId, key: message.key }, message.previous);
-        return;
-      case "config":
-        this.#rollout.adopt(message);
-        return;
-      case "tables": {
-        const tables = decodeTables(message.bytes);
-        if (!tables.ok) throw new Error(`they are ${tables.reason}`);
-        this.#step({ type: "tables-received", tables: tables.value });
-        return;
-      }
-      case "hello":
-      case "ping":
-      case "pong":
-        return;
-      case "config-ack":
-      case "tables-ack":
-      case "tables-wanted":
-      case "request":
-      case "response":
-        this.#options.log.warn({ type: message.type }, "not for a member");
-        return;
-    }
   }
 
   /** Something without which the node cannot go on. */
