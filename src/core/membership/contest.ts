@@ -72,6 +72,7 @@ export class Contest {
    * that was frozen or cut off would win by the members that have just replaced it.
    */
   isWon(reign: Reign, rival: Rival): boolean {
+    if (rival.members === 0) return true; // it does not compete, so that it is never both that yield
     if (reign.inDoubt && rival.epoch > reign.epoch) return false;
     const ours = new Set(reign.members.map(({ id }) => id));
     const list = this.#heard?.id === rival.id ? this.#heard.members : [];

@@ -170,3 +170,13 @@ test("A5, A12: a master that did not run answers for nothing until it is sure th
   subject.machine.step(instant(subject.nowMs), { type: "leave" });
   assert.equal(mayAnswer(), false);
 });
+
+test("A5: a master does not yield to one that does not compete, whatever that one has listed", () => {
+  const subject = PHASES.governing();
+  const [question] = claimsSent(subject.hears(1, keepalive(9, 1, 2, 3)));
+  assert.ok(question !== undefined);
+  const nonce = { boot: BOOT, request: question.request };
+  subject.hears(1, { ...CLAIM, nonce, epoch: 9, members: 0 });
+  assert.equal(subject.machine.view.role, "master");
+  assert.equal(subject.machine.view.epoch, 10);
+});

@@ -311,7 +311,7 @@ export class Governing implements Phase {
     const { sender, from, boot } = received;
     const nonce = { boot, request: claim.request };
     if (claim.master !== sender) {
-      // a member that has heard two masters; an objector to an old offer of ours asks nothing
+      // a member that has heard two masters asks, and so does a late objector to an offer
       if (claim.master !== this.#context.self.id) this.#claim(now, from, nonce);
       return;
     }
