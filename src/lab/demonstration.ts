@@ -1,8 +1,8 @@
 // What `npm start` shows: a cluster serves, loses a member, loses its master, and a stock curl watches.
-import { existsSync } from "node:fs";
 import { LabCluster } from "./cluster.ts";
 import { CurlProbe } from "./curl-probe.ts";
 import { Downloads } from "./downloads.ts";
+import { Leftovers } from "./leftovers.ts";
 import { STANDARD } from "./standard.ts";
 
 /** One thing that must be so. `value` is what was seen. */
@@ -35,10 +35,13 @@ export class Demonstration {
   readonly #cluster: LabCluster;
   readonly #say: (line: string) => void;
   readonly #probes: { readonly v4: CurlProbe; readonly v6: CurlProbe };
+  readonly #leftovers: Leftovers;
   readonly #dead = new Set<string>();
 
-  constructor(cluster: LabCluster, say: (line: string) => void) {
+  /** @param leftovers made before the cluster was */
+  constructor(cluster: LabCluster, leftovers: Leftovers, say: (line: string) => void) {
     this.#cluster = cluster;
+    this.#leftovers = leftovers;
     this.#say = say;
     const probe = (url: string): CurlProbe =>
       new CurlProbe(cluster.lab, {
@@ -58,6 +61,7 @@ export class Demonstration {
   }
 
   async run(): Promise<void> {
+    this.#leftovers.note(STANDARD.interface);
     await this.#calm();
     const downloads = Downloads.start(this.#cluster.lab, DOWNLOADS);
     await downloads.allStarted();
@@ -139,10 +143,14 @@ export class Demonstration {
   async down(): Promise<void> {
     this.#probes.v4.stop();
     this.#probes.v6.stop();
-    const namespaces = this.#cluster.members.map((member) => this.#cluster.lab.netns(member));
+    this.#leftovers.note(STANDARD.interface);
+    const noted = this.#leftovers.programsNoted;
+    const all = noted >= this.#cluster.members.length;
+    this.#expect("packet programs that were watched", all, noted, "programs");
     await this.#cluster.down();
-    const left = namespaces.filter((file) => existsSync(file)).length;
-    this.#expect("namespaces left behind", left === 0, left, "namespaces");
+    for (const [what, left] of Object.entries(await this.#leftovers.wait())) {
+      this.#expect(`${what} left behind`, left === 0, left, what);
+    }
   }
 }
 
@@ -156,10 +164,11 @@ function countBy(names: readonly string[]): Map<string, number> {
 export async function runDemonstration(options: DemonstrationOptions): Promise<Demonstration> {
   const { members, say } = options;
   say(`Making a lab: ${members} members and a client, on one switch …`);
+  const leftovers = new Leftovers(NAME, [`/run/panoply-cluster-${NAME}`]);
   const cluster = await LabCluster.up({ name: NAME, members, downOnExit: true });
   const { cluster: formed } = await cluster.settled();
   say(`One cluster of ${members}; ${formed.master} is master.`);
-  const demonstration = new Demonstration(cluster, say);
+  const demonstration = new Demonstration(cluster, leftovers, say);
   await demonstration.run();
   return demonstration;
 }
