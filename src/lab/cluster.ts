@@ -9,6 +9,7 @@ import { nodeId } from "#base/ids.ts";
 import { createCa, issueNode } from "#driver/identity/authority.ts";
 import { writeBundle } from "#driver/identity/bundle.ts";
 import { Lab } from "./lab.ts";
+import { requireFree } from "./record.ts";
 import { STANDARD, standardMembers, standardTopology, type StandardMember } from "./standard.ts";
 import type { Host, Program } from "./topology.ts";
 
@@ -53,6 +54,8 @@ export class LabCluster {
     const { name, downOnExit = false } = options;
     const folder = path.join("/run", `panoply-cluster-${name}`);
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    // of a cluster that is up, the folder is in use
+    requireFree(name);
     remove();
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (downOnExit) process.once("exit", remove);

@@ -53,6 +53,18 @@ export function removeAgentLock(netns: string): void {
 const recordFile = (lab: string): string => path.join(folderOf(lab), "lab.json");
 const processFile = (lab: string): string => path.join(folderOf(lab), "processes.jsonl");
 
+const isTaken = (name: string, options?: ErrorOptions): PanError =>
+  new PanError(
+    "PAN_LAB_EXISTS",
+    `A lab "${name}" is up already. Take it down with "pan lab down --name ${name}", or give another name with --name`,
+    options,
+  );
+
+/** Throws PAN_LAB_EXISTS: for whoever would touch what belongs to a lab before making it. */
+export function requireFree(name: string): void {
+  if (existsSync(folderOf(name))) throw isTaken(name);
+}
+
 /** Takes the name, so that of two who want it one gets it. Throws PAN_LAB_EXISTS. */
 export function createRecord(record: LabRecord): void {
   const { name } = record;
@@ -61,12 +73,11 @@ export function createRecord(record: LabRecord): void {
     throw new PanError("PAN_LAB_TOPOLOGY", message);
   }
   mkdirSync(LABS_FOLDER, { recursive: true });
-  const remedy = `Take it down with "pan lab down --name ${name}", or give another name with --name`;
   try {
     mkdirSync(folderOf(name), { mode: 0o700 });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new PanError("PAN_LAB_EXISTS", `A lab "${name}" is up already. ${remedy}`, { cause });
+    throw isTaken(name, { cause });
   }
   const foreign = record.namespaces.find((netns) => existsSync(netnsPath(netns)));
   if (foreign !== undefined) {
