@@ -98,7 +98,7 @@ test("A2: a new node gets the lowest free id; a taken name, id or address is ref
     address: "10.77.0.14",
     drained: false,
   });
-  const gap = edits.removeNode(edits.setWeight(added, "names", "m4", 1), "m2");
+  const gap = { ...added, nodes: added.nodes.filter(({ name }) => name !== "m2") };
   assert.equal(edits.nextNodeId(gap), 2);
   const taken = (node: edits.NewNode): void =>
     throwsPan("PAN_NODE_EXISTS", /m1 \(id 1, address 10\.77\.0\.11\)/, () =>

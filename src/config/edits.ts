@@ -140,16 +140,6 @@ export function addNode(config: ClusterConfig, node: NewNode): ClusterConfig {
   return settled({ ...config, nodes: [...config.nodes, { ...node, id, drained: false }] });
 }
 
-/** Takes the node out of the cluster and of every group's list. Its certificate is not revoked by it. */
-export function removeNode(config: ClusterConfig, name: string): ClusterConfig {
-  requireNode(config, name);
-  const groups = config.groups.map((group) => ({
-    ...group,
-    nodes: group.nodes === "all" ? group.nodes : group.nodes.filter((node) => node.name !== name),
-  }));
-  return settled({ ...config, groups, nodes: config.nodes.filter((node) => node.name !== name) });
-}
-
 /** A2. Revoking twice is the same as once. */
 export function revoke(config: ClusterConfig, serial: string): ClusterConfig {
   const text = serialText(serial);
