@@ -62,14 +62,14 @@ function prepare(options: AgentOptions): Prepared {
     revoked: config.revoked,
     ...(config.cluster.ca === undefined ? {} : { expectedCa: config.cluster.ca }),
   });
-  const self = selfIn(store, identity);
+  const self = selfIn(store, identity, state);
   const interfaceName = options.interface ?? self.interface ?? config.cluster.interface;
   const facts = inspectHost(interfaceName, identity.address, virtualAddresses(config));
   return { state, store, identity, self, facts };
 }
 
 /** The bundle and the configuration must mean the same node. */
-function selfIn(store: ConfigStore, identity: NodeIdentity): NodeConfig {
+function selfIn(store: ConfigStore, identity: NodeIdentity, state: StateFolder): NodeConfig {
   const { config } = store.current;
   const self = config.nodes.find(({ id }) => id === identity.id);
   if (
@@ -79,9 +79,14 @@ function selfIn(store: ConfigStore, identity: NodeIdentity): NodeConfig {
   ) {
     return self;
   }
+  // what it holds since it was taken out of the cluster would keep it out for ever
+  const stored =
+    state.config() === undefined
+      ? ""
+      : `; if the cluster's configuration lists it now, delete ${state.file("config.json")} and name that configuration with --config`;
   throw new PanError(
     "PAN_CONFIG_INVALID",
-    `The bundle is for node ${identity.name} (id ${identity.id}, ${identity.address}) of cluster "${identity.clusterName}", which the configuration of cluster "${config.cluster.name}" does not list so; use this node's own bundle, or add it with \`pan node add\``,
+    `The bundle is for node ${identity.name} (id ${identity.id}, ${identity.address}) of cluster "${identity.clusterName}", which the configuration of cluster "${config.cluster.name}" does not list so; use this node's own bundle, or add it with \`pan node add\`${stored}`,
   );
 }
 

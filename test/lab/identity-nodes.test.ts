@@ -164,8 +164,16 @@ describe("nodes that do not belong", { skip }, () => {
     );
     assert.deepEqual(await serving(), others(out));
     const stored = path.join(cluster.lab.folder(out), "state/config.json");
-    rmSync(stored);
     await apply(next, yaml);
+    const restarted = await panIn(cluster.lab, out, [
+      ...["agent", `--config=${path.join(cluster.folder, "cluster.yaml")}`],
+      `--bundle=${path.join(cluster.folder, `${out}.bundle`)}`,
+      `--state-folder=${path.dirname(stored)}`,
+      `--socket=${path.join(cluster.folder, "fresh.sock")}`,
+    ]);
+    assert.match(restarted.stderr, /delete .*config\.json .*\[PAN_CONFIG_INVALID\]/);
+    assert.notEqual(restarted.status, 0);
+    rmSync(stored);
     await startAgent(cluster, out);
     await cluster.settled();
     assert.deepEqual(await serving(), cluster.members);
