@@ -129,7 +129,7 @@ test("A2: node add takes id, interface, routes and error log, and picks the next
   const { folder, config, pan } = operator(t);
   await pan(INIT);
   const route = "--route 10.0.0.0/8~via~10.77.0.1";
-  const words = `node add m1 fd77::11 ${ADD} --out @m1.bundle --id 2 --interface eth7 ${route} --error-log /var/log/x`;
+  const words = `node add m1 10.77.0.11 ${ADD} --out @m1.bundle --id 2 --interface eth7 ${route} --error-log /var/log/x`;
   const terminal = recordingTerminal();
   const expanded = words
     .split(" ")
