@@ -1,6 +1,6 @@
 // What an operator does to a cluster in service, with hundreds of connections open: how many of them break. The goal is
 // none, also of those that are opened while the change is under way.
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import type { Status } from "#api/status.ts";
@@ -120,8 +120,11 @@ async function drainAndRemove(cluster: LabCluster): Promise<void> {
 const firstConfig = (cluster: LabCluster): string =>
   readFileSync(path.join(cluster.folder, "cluster.yaml"), "utf8");
 
+/** A removed node's agent has ended, and keeps the configuration that removed it; an operator starts it anew. */
 async function addAgain(cluster: LabCluster): Promise<void> {
   await cluster.client("m1").putConfig({ body: { yaml: firstConfig(cluster) } });
+  rmSync(path.join(cluster.lab.folder(NODE), "state", "config.json"), { force: true });
+  await new MemberAgent(cluster, NODE).start();
   await cluster.settled();
   await pause(REST_MS);
 }

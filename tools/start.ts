@@ -4,13 +4,28 @@ import { parseArgs } from "node:util";
 import { runDemonstration, type Expectation } from "#lab/demonstration.ts";
 import { PanError } from "#base/error-codes.ts";
 
-const { values } = parseArgs({
-  options: {
-    once: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    members: { type: "string", default: "4" },
-  },
-});
+const USAGE = `npm start [-- OPTION...]   a cluster in a lab on this machine, a member's death, the master's death
+  --once       end by itself; exit 0 only if every expectation held
+  --json       one JSON object on standard output (npm's own banner goes with npm --silent start)
+  --members N  3 to 16 members (4)`;
+
+function commandLine(): { once: boolean; json: boolean; members: string; help: boolean } {
+  try {
+    return parseArgs({
+      options: {
+        once: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        members: { type: "string", default: "4" },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
+const values = commandLine();
 
 function withoutRoot(): number {
   const lines = [
@@ -46,6 +61,10 @@ function summary(expectations: readonly Expectation[]): boolean {
 }
 
 async function main(): Promise<number> {
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
   if (process.getuid?.() !== 0) return withoutRoot();
   const members = Number(values.members);
   if (!Number.isInteger(members) || members < 3 || members > 16) {

@@ -28,7 +28,7 @@ export interface ClusterFile {
 
 function unusable(file: string, act: string, cause: unknown): PanError {
   const code = String((cause as NodeJS.ErrnoException).code);
-  const message = `Cannot ${act} ${file} (${code}); name the cluster's file with --config.`;
+  const message = `Cannot ${act} ${file} (${code}); name the cluster's configuration file.`;
   return new PanError("PAN_CONFIG_UNREADABLE", message, { cause });
 }
 

@@ -55,29 +55,28 @@ function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): s
 
 function members(status: Status, paint: Paint): string[] {
   const right = "right" as const;
-  const columns: Column[] = [
-    { title: "NAME" },
-    { title: "ADDRESS" },
-    { title: "STATE" },
-    { title: "HEARD", align: right },
-    { title: "LOSS", align: right },
-    { title: "PACKETS/S", align: right },
-    { title: "BYTES/S", align: right },
-    { title: "CONNECTIONS", align: right },
-  ];
   const optional = (value: number | undefined, format: (value: number) => string): string =>
     value === undefined ? NONE : format(value);
-  const rows = status.members.map((member) => [
-    member.name,
-    member.address,
-    memberState(member, paint),
-    optional(member.lastHeardMs, formatDuration),
-    optional(member.lossEstimate, formatRatio),
-    formatCount(member.packetsPerSecond),
-    formatByteRate(member.bytesPerSecond),
-    optional(member.connections, formatCount),
-  ]);
-  return section("Members", columns, rows, paint);
+  type Member = Status["members"][number];
+  const all: [Column, (member: Member) => string][] = [
+    [{ title: "NAME" }, ({ name }) => name],
+    [{ title: "ADDRESS" }, ({ address }) => address],
+    [{ title: "STATE" }, (member) => memberState(member, paint)],
+    [{ title: "HEARD", align: right }, (m) => optional(m.lastHeardMs, formatDuration)],
+    [{ title: "LOSS", align: right }, (m) => optional(m.lossEstimate, formatRatio)],
+    [{ title: "PACKETS/S", align: right }, (m) => formatCount(m.packetsPerSecond)],
+    [{ title: "BYTES/S", align: right }, (m) => formatByteRate(m.bytesPerSecond)],
+    [{ title: "CONNECTIONS", align: right }, (m) => optional(m.connections, formatCount)],
+  ];
+  // a column that this node knows nothing for is no column
+  const known = all.filter(([, cell]) => status.members.some((member) => cell(member) !== NONE));
+  const rows = status.members.map((member) => known.map(([, cell]) => cell(member)));
+  return section(
+    "Members",
+    known.map(([column]) => column),
+    rows,
+    paint,
+  );
 }
 
 function memberState({ state, drained }: Status["members"][number], paint: Paint): string {

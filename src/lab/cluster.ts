@@ -1,14 +1,24 @@
 // A whole cluster in a lab: a CA, a configuration, node bundles, the real agent on every member. What `npm start` shows, what
 // whole-cluster tests and benchmarks run against.
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { createClient, type Client } from "#api/client.ts";
 import type { Status } from "#api/status.ts";
 import { ip } from "#base/address.ts";
+import { PanError } from "#base/error-codes.ts";
 import { nodeId } from "#base/ids.ts";
 import { createCa, issueNode } from "#driver/identity/authority.ts";
 import { writeBundle } from "#driver/identity/bundle.ts";
 import { Lab } from "./lab.ts";
+import { identify, type ProcessId, stateOf } from "./processes.ts";
 import { requireFree } from "./record.ts";
 import { STANDARD, standardMembers, standardTopology, type StandardMember } from "./standard.ts";
 import type { Host, Program } from "./topology.ts";
@@ -34,6 +44,8 @@ const DEFAULT_GROUPS = `groups:
   - name: web
     services: ["tcp ${STANDARD.vip4}:80", "tcp [${STANDARD.vip6}]:80"]
 `;
+/** Who made the cluster: its process id and start time. */
+const MAKER = "maker.json";
 const LONGEST_SETTLING_MS = 30_000;
 const POLL_MS = 50;
 
@@ -54,10 +66,7 @@ export class LabCluster {
     const { name, downOnExit = false } = options;
     const folder = path.join("/run", `panoply-cluster-${name}`);
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
-    // of a cluster that is up, the folder is in use
-    requireFree(name);
-    remove();
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    claim(folder, name);
     if (downOnExit) process.once("exit", remove);
     try {
       await writeIdentities(folder, options);
@@ -124,6 +133,41 @@ export class LabCluster {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** Makes the folder ours, or throws PAN_LAB_EXISTS. What a killed maker left is removed: nobody misses it. */
+function claim(folder: string, name: string): void {
+  if (existsSync(folder)) {
+    const maker = makerOf(folder);
+    if (maker !== undefined && stateOf(maker) !== "ended") throw taken(name, maker.pid);
+    Lab.down(name);
+    rmSync(folder, { recursive: true, force: true });
+  }
+  requireFree(name);
+  // complete before it has its name: who sees the folder can tell whose it is
+  const draft = mkdtempSync(`${folder}.`);
+  writeFileSync(path.join(draft, MAKER), JSON.stringify(identify(process.pid)));
+  try {
+    renameSync(draft, folder);
+  } catch (cause) {
+    rmSync(draft, { recursive: true, force: true });
+    throw taken(name, makerOf(folder)?.pid, cause);
+  }
+}
+
+function makerOf(folder: string): ProcessId | undefined {
+  try {
+    return JSON.parse(readFileSync(path.join(folder, MAKER), "utf8")) as ProcessId;
+  } catch {
+    return undefined; // removed meanwhile, or not made by us
+  }
+}
+
+const taken = (name: string, pid: number | undefined, cause?: unknown): PanError =>
+  new PanError(
+    "PAN_LAB_EXISTS",
+    `A cluster "${name}" is up already${pid === undefined ? "" : `, started by process ${pid}`}; end that one first`,
+    { cause },
+  );
 
 function isSettled(status: Status, expected: readonly string[]): boolean {
   const present = status.members

@@ -198,7 +198,9 @@ function removeOnExit(name: string): () => void {
   const exit = (signal: NodeJS.Signals): void => process.exit(128 + os.constants.signals[signal]);
   const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
   process.once("exit", remove);
-  for (const signal of signals) process.once(signal, exit);
+  // Not once: a terminal's Ctrl-C comes twice (to the group, and passed on by the launcher), and the second
+  // one must not end the process while the first one's removal is under way.
+  for (const signal of signals) process.on(signal, exit);
   return () => {
     process.off("exit", remove);
     for (const signal of signals) process.off(signal, exit);
