@@ -111,7 +111,7 @@ test("What others have changed on the host is put back and said", () => {
   assert.deepEqual(said, [`{"changes":["added ${VIP} to lo"]} repaired`]);
 });
 
-test("A2: a node that is out keeps no VIP, whatever is decided afterwards", () => {
+test("A2: a node that is out answers for no VIP, whatever is decided afterwards; its connections live on", () => {
   const { performer, done } = world();
   performer.perform([place]);
   performer.withdraw();

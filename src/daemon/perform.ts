@@ -73,12 +73,17 @@ export class Performer {
     for (const effect of effects) this.#trouble.guard(effect.type, () => this.#perform(effect));
   }
 
-  /** For a node that is out of the cluster: no VIP stays on the host, whatever is decided from now on. */
+  /**
+   * For a node that is out of the cluster: it answers for no VIP, whatever is decided from now on. The VIPs stay
+   * on its loopback, where connections that it still has come to their end; `pan agent --teardown` removes them.
+   */
   withdraw(): void {
+    const placement = this.#placement;
     this.#withdrawn = true;
     this.#placement = undefined;
+    if (placement === undefined) return;
     this.#trouble.guard("place-vips", () =>
-      this.#world.host.apply({ vips: [], interfaceNode: false }),
+      this.#world.host.apply({ vips: placement.vips, interfaceNode: false }),
     );
   }
 

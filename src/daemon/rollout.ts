@@ -33,7 +33,7 @@ export interface RolloutHost {
   readonly following: () => Pick<Following, "send">;
   readonly heart: (command: HeartCommand) => void;
   readonly step: (input: Input) => void;
-  /** This node is out: it keeps no VIP and the agent ends with this error. */
+  /** This node is out: it answers for no VIP and the agent ends with this error. */
   readonly out: (cause: unknown) => void;
 }
 
