@@ -160,11 +160,7 @@ describe("nodes that do not belong", { skip }, () => {
     assert.notEqual(await vipsOn(out, "lo"), "", "its established connections live on");
     const [next = ""] = others(out);
     await cluster.until("two members are left", present, next);
-    await cluster.until(
-      "they have a master",
-      ({ cluster: { master } }) => master !== undefined,
-      next,
-    );
+    await cluster.settled(others(out));
     assert.deepEqual(await serving(), others(out));
     const stored = path.join(cluster.lab.folder(out), "state/config.json");
     await apply(next, yaml);
