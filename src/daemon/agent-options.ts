@@ -19,8 +19,3 @@ export interface AgentOptions {
 
 /** What `pan agent --teardown` needs to find whatever an agent left on this host. */
 export type TeardownOptions = Pick<AgentOptions, "stateFolder" | "socket" | "interface">;
-
-/** Resolves when the agent has stopped after SIGTERM or SIGINT. The packet program stays attached. */
-export type RunAgent = (options: AgentOptions) => Promise<void>;
-/** Removes programs, maps, addresses and settings; one line for each thing removed. */
-export type TeardownAgent = (options: TeardownOptions) => Promise<readonly string[]>;

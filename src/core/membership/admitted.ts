@@ -43,32 +43,14 @@ export class Admitted implements Phase {
     if (this.#keepaliveAt !== undefined && now >= this.#keepaliveAt) this.#sendKeepalive(now);
     if (now < this.#confirmAt) return;
     if (this.#confirmed >= CONFIRM_TIMES) return this.#context.become.joining(now, 0);
-    const { epoch, config, self } = this.#context;
-    const request = this.#context.nextRequest();
-    this.#firstRequest = Math.min(this.#firstRequest, request);
     this.#confirmed += 1;
     this.#confirmAt = after(now, CONFIRM_EVERY_MS);
-    this.#context.send("everyone", {
-      type: "join-request",
-      request,
-      epoch,
-      config,
-      mac: self.mac,
-    });
+    this.#firstRequest = Math.min(this.#firstRequest, this.#context.askToJoin());
   }
 
   #sendKeepalive(now: Instant): void {
-    const { config, tables, self, detection } = this.#context;
-    this.#keepaliveAt = after(now, detection.intervalMs / this.#perInterval);
-    this.#context.send(this.#master.address, {
-      type: "member-keepalive",
-      sequence: this.#context.nextSequence(),
-      master: this.#master.id,
-      config,
-      tables,
-      perInterval: this.#perInterval,
-      mac: self.mac,
-    });
+    this.#keepaliveAt = after(now, this.#context.detection.intervalMs / this.#perInterval);
+    this.#context.sendKeepaliveTo(this.#master, this.#perInterval);
   }
 
   received(now: Instant, received: Received): void {

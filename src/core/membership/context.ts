@@ -105,6 +105,28 @@ export class Context {
     this.emit({ type: "send", to, message });
   }
 
+  /** A2: asks whoever is master to be let in. The number that an answer will quote. */
+  askToJoin(): number {
+    const { epoch, config, self } = this;
+    const request = this.nextRequest();
+    this.send("everyone", { type: "join-request", request, epoch, config, mac: self.mac });
+    return request;
+  }
+
+  /** A11. `perInterval`: how many keepalives this node needs in a detection interval (A17). */
+  sendKeepaliveTo(master: Member, perInterval: number): void {
+    const { config, tables, self } = this;
+    this.send(master.address, {
+      type: "member-keepalive",
+      sequence: this.nextSequence(),
+      master: master.id,
+      config,
+      tables,
+      perInterval,
+      mac: self.mac,
+    });
+  }
+
   takeEffects(): Effect[] {
     const effects = this.#effects;
     this.#effects = [];

@@ -96,17 +96,8 @@ export class Following implements Phase {
   }
 
   #sendKeepalive(now: Instant): void {
-    const { config, tables, self } = this.#context;
     this.#keepaliveAt = after(now, this.#intervalMs);
-    this.#context.send(this.#master.address, {
-      type: "member-keepalive",
-      sequence: this.#context.nextSequence(),
-      master: this.#master.id,
-      config,
-      tables,
-      perInterval: this.#loss.perInterval,
-      mac: self.mac,
-    });
+    this.#context.sendKeepaliveTo(this.#master, this.#loss.perInterval);
   }
 
   received(now: Instant, received: Received): void {

@@ -50,18 +50,9 @@ export class Joining implements Phase {
   }
 
   #ask(now: Instant): void {
-    const { epoch, config, self } = this.#context;
-    const request = this.#context.nextRequest();
-    this.#firstRequest = Math.min(this.#firstRequest, request);
     this.#asked += 1;
     this.#askAt = after(now, ASK_EVERY_MS);
-    this.#context.send("everyone", {
-      type: "join-request",
-      request,
-      epoch,
-      config,
-      mac: self.mac,
-    });
+    this.#firstRequest = Math.min(this.#firstRequest, this.#context.askToJoin());
   }
 
   /** Somebody is in charge, so this node does not offer itself. */
