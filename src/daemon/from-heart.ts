@@ -1,7 +1,7 @@
 // What this node does with each thing that membership tells it.
 import type { Logger } from "pino";
 import { PanError } from "#base/error-codes.ts";
-import type { Input } from "#core/node/controller.ts";
+import type { Input } from "#core/node/protocol.ts";
 import type { View } from "#core/membership/types.ts";
 import { plain } from "./event-log.ts";
 import type { FailoverLog } from "./failover-log.ts";

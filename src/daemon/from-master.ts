@@ -1,6 +1,6 @@
 // What this node does with each thing that its master says over the control channel (A2, A4, B9).
 import type { Logger } from "pino";
-import type { Input } from "#core/node/controller.ts";
+import type { Input } from "#core/node/protocol.ts";
 import { decodeTables } from "#core/steering/tables-codec.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import type { KeyRotation } from "./key-rotation.ts";

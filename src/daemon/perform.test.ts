@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ip, mac } from "#base/address.ts";
 import { type ErrorCode, PanError } from "#base/error-codes.ts";
-import type { Effect } from "#core/node/controller.ts";
+import type { Effect } from "#core/node/protocol.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
 import { Performer, type Surroundings } from "./perform.ts";

@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import type { MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
-import type { Effect } from "#core/node/controller.ts";
+import type { Effect } from "#core/node/protocol.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { Announcer } from "#driver/host/announcer.ts";

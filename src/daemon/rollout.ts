@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import type { ConfigVersion } from "#base/ids.ts";
 import type { ClusterConfig } from "#config/schema.ts";
-import type { Input } from "#core/node/controller.ts";
+import type { Input } from "#core/node/protocol.ts";
 import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { ControlMessage } from "#wire/control/message.ts";

@@ -7,7 +7,9 @@ import { instant } from "#base/time.ts";
 import type { Member, Role, View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
-import { ACKNOWLEDGE_MS, Controller, type Effect } from "./controller.ts";
+import { Controller } from "./controller.ts";
+import type { Effect } from "./protocol.ts";
+import { ACKNOWLEDGE_MS } from "./publication.ts";
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 const VIP = ip("10.0.0.100");

@@ -1,0 +1,27 @@
+// What the node's controller hears (inputs) and what it decides (effects). Both are plain values: the daemon performs the
+// effects on a real host, a simulator on virtual ones.
+import type { IpAddress } from "#base/address.ts";
+import type { NodeId, TableVersion } from "#base/ids.ts";
+import type { Departure, Member, View } from "#core/membership/types.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import type { ClusterSpec } from "./cluster-spec.ts";
+
+export type Input =
+  | { readonly type: "view-changed"; readonly view: View }
+  | { readonly type: "departure-confirmed"; readonly id: NodeId; readonly reason: Departure }
+  | { readonly type: "spec-changed"; readonly spec: ClusterSpec }
+  | { readonly type: "tables-received"; readonly tables: Tables }
+  | { readonly type: "tables-acknowledged"; readonly id: NodeId; readonly version: TableVersion }
+  | { readonly type: "deadline-reached" };
+
+export type Effect =
+  /** Put the VIPs where they belong on this host (B5: loopback; the interface node also answers for them). */
+  | { readonly type: "place-vips"; readonly vips: readonly IpAddress[]; readonly answer: boolean }
+  | { readonly type: "announce-vips"; readonly vips: readonly IpAddress[] }
+  /** Make the local packet program forward by these tables. */
+  | { readonly type: "install-tables"; readonly tables: Tables }
+  /** Send these tables to every member. */
+  | { readonly type: "replicate-tables"; readonly tables: Tables }
+  | { readonly type: "acknowledge-tables"; readonly version: TableVersion }
+  /** Open the control channel to the master, or close it where there is none to follow. */
+  | { readonly type: "follow"; readonly master: Member | undefined };

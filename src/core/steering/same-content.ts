@@ -1,0 +1,28 @@
+// Whether two versions of the tables say the same: then publishing the second would be noise.
+import type { GroupTable, Tables } from "./tables.ts";
+
+const sameNumbers = (a: Uint16Array, b: Uint16Array): boolean =>
+  a.length === b.length && a.every((value, index) => value === b[index]);
+
+function sameSlots(a: GroupTable, b: GroupTable | undefined): boolean {
+  return (
+    b !== undefined &&
+    sameNumbers(a.owners, b.owners) &&
+    sameNumbers(a.former, b.former) &&
+    sameNumbers(a.home, b.home)
+  );
+}
+
+/** Everything but the slots and the version. */
+const frame = ({ version: _version, groups, ...rest }: Tables): string =>
+  JSON.stringify([
+    rest,
+    groups.map(({ owners: _owners, former: _former, home: _home, ...group }) => group),
+  ]);
+
+/** True when nothing but the version differs. Both come from nextTables: their fields stand in the same order. */
+export function sameContent(a: Tables, b: Tables): boolean {
+  return (
+    frame(a) === frame(b) && a.groups.every((group, index) => sameSlots(group, b.groups[index]))
+  );
+}
