@@ -23,6 +23,7 @@ const MESSAGES: readonly Message[] = [
   { type: "join-request", request: 1, epoch, config, mac: address },
   { type: "join-accepted", nonce, epoch, config },
   { type: "join-refused", nonce, reason: "revoked" },
+  { type: "join-refused", nonce, reason: "application", text: "ipsec: nø" },
   { type: "join-wait", nonce, retryMs: 100 },
   { type: "offer", request: 2, epoch, config, silent: nodeId(0) },
   { type: "offer-accepted", nonce, epoch, config, mac: address },

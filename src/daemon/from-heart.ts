@@ -59,6 +59,8 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
       return node.failed(new PanError(event.code, `Membership ended: ${event.message}`));
     case "started":
       return node.state.saveBoot(event.boot);
+    case "vote-wanted": // nobody has asked to be asked
+    case "vote-unanswered":
     case "member-joined":
     case "refused":
     case "join-denied":

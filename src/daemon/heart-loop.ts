@@ -143,6 +143,8 @@ export class HeartLoop {
         return void this.#step(order);
       case "tables-published":
       case "expel":
+      case "voters-changed":
+      case "join-voted":
       case "leave":
         return void this.#step(order);
     }
@@ -190,6 +192,8 @@ export class HeartLoop {
       case "config-wanted":
       case "refused":
       case "join-denied":
+      case "vote-wanted":
+      case "vote-unanswered":
       case "address-conflict":
         return this.#surroundings.emit(effect);
     }

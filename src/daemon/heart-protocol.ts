@@ -4,7 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { ErrorCode } from "#base/error-codes.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
-import type { AdmittedNode, Detection, Effect } from "#core/membership/protocol.ts";
+import type { AdmittedNode, Detection, Effect, Input } from "#core/membership/protocol.ts";
 
 export interface HeartSettings {
   readonly self: {
@@ -66,6 +66,8 @@ export type HeartCommand =
    */
   | { readonly type: "retire-keys" }
   | { readonly type: "expel"; readonly id: NodeId }
+  /** A10: whether applications are to be asked about joins, and what they say. */
+  | Extract<Input, { type: "voters-changed" | "join-voted" }>
   /** Says goodbye, so that the others act at once; `left` follows. */
   | { readonly type: "leave" };
 

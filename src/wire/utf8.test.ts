@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { clipToLine, decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -45,4 +45,11 @@ test("utf8: arbitrary bytes are refused or read as the platform does", () => {
 test("utf8: texts longer than one piece come back whole", () => {
   const text = "ä€😀x".repeat(20_000);
   assert.equal(decodeUtf8(encodeUtf8(text)), text);
+});
+
+test("utf8: a line is clipped between two characters, and has no control characters", () => {
+  assert.equal(clipToLine("  ein\nWort\u001b[0m\u0085 ", 200), "ein Wort [0m");
+  assert.equal(clipToLine("a€€", 6), "a€");
+  assert.equal(clipToLine("😀😀", 7), "😀");
+  assert.equal(encodeUtf8(clipToLine(`x\ud800${"y".repeat(9)}`, 6)).byteLength, 6);
 });

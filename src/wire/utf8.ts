@@ -92,3 +92,17 @@ export function encodeUtf8Within(text: string, limitBytes: number): Uint8Array {
   assert(bytes.byteLength <= limitBytes, `a text of at most ${limitBytes} bytes`);
   return bytes;
 }
+
+/** One line that fits: control characters become blanks, and what is beyond the limit is cut off between two characters. */
+export function clipToLine(text: string, limitBytes: number): string {
+  let clipped = "";
+  let bytes = 0;
+  for (const character of text) {
+    const length = encodeUtf8(character).byteLength;
+    if (bytes + length > limitBytes) break;
+    bytes += length;
+    const code = character.codePointAt(0) ?? 0;
+    clipped += code < 0x20 || (code >= 0x7f && code < 0xa0) ? " " : character;
+  }
+  return clipped.trim();
+}

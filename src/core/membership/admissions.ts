@@ -1,18 +1,22 @@
-// The master's answer to a join request (A2, A4). Whoever is accepted here becomes a member with its first
+// The master's answer to a join request (A2, A4, A10). Whoever is accepted here becomes a member with its first
 // keepalive, which proves that it has fetched the group key.
 import type { NodeId } from "#base/ids.ts";
 import { sameConfig } from "#base/ids.ts";
 import { after, type Instant } from "#base/time.ts";
 import type { JoinRequest, RefusalReason } from "#wire/cluster/message.ts";
-import { MAX_ROSTER } from "#wire/cluster/message.ts";
+import { MAX_REFUSAL_TEXT, MAX_ROSTER } from "#wire/cluster/message.ts";
+import { clipToLine } from "#wire/utf8.ts";
+import { Ballots } from "./ballots.ts";
 import type { Context } from "./context.ts";
 import type { MemberWatch } from "./member-watch.ts";
-import type { Received } from "./protocol.ts";
+import type { Received, Verdict } from "./protocol.ts";
 
 /** Time for the main thread of the joining node to fetch the key. */
 export const FETCH_MS = 10_000;
 /** A member whose other start still lives after so many waits is a second machine with its id. */
 export const DUPLICATE_WAITS = 4;
+/** While applications decide, the node asks so often; the answer does not wait for its question. */
+export const VOTE_RETRY_MS = 250;
 
 interface Pending {
   readonly boot: bigint;
@@ -24,9 +28,33 @@ export class Admissions {
   /** Both bounded by the nodes of the configuration. */
   readonly #pending = new Map<NodeId, Pending>();
   readonly #waits = new Map<NodeId, number>();
+  readonly #ballots: Ballots;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#ballots = new Ballots(context);
+  }
+
+  get deadline(): Instant | undefined {
+    return this.#ballots.deadline;
+  }
+
+  deadlineReached(now: Instant, members: ReadonlyMap<NodeId, MemberWatch>): void {
+    for (const { received, request } of this.#ballots.expire(now)) {
+      this.requested(now, received, request, members);
+    }
+  }
+
+  /** The applications have decided: the last request is answered now, as far as nothing else forbids it meanwhile. */
+  voted(
+    now: Instant,
+    ballot: number,
+    verdict: Verdict,
+    members: ReadonlyMap<NodeId, MemberWatch>,
+  ): void {
+    const question = this.#ballots.decide(now, ballot, verdict);
+    if (question === undefined) return this.#context.ignore("unexpected");
+    this.requested(now, question.received, question.request, members);
   }
 
   requested(
@@ -52,9 +80,31 @@ export class Admissions {
         config,
       });
     }
+    const verdict = this.#verdict(now, received, request, members);
+    if (verdict === undefined) {
+      return this.#context.send(from, { type: "join-wait", nonce, retryMs: VOTE_RETRY_MS });
+    }
+    if (!verdict.accepted) {
+      return this.#refuse(now, received, nonce.request, "application", verdict.text);
+    }
+    this.#ballots.forget(sender);
     this.#waits.delete(sender);
     this.#pending.set(sender, { boot, until: after(now, FETCH_MS) });
     this.#context.send(from, { type: "join-accepted", nonce, epoch, config });
+  }
+
+  /** Nobody is asked again about a start that was accepted, or that is a member: it only repeats its question. */
+  #verdict(
+    now: Instant,
+    received: Received,
+    request: JoinRequest,
+    members: ReadonlyMap<NodeId, MemberWatch>,
+  ): Verdict | undefined {
+    const { sender, boot } = received;
+    const pending = this.#pending.get(sender);
+    const isAccepted = pending?.boot === boot && now <= pending.until;
+    if (isAccepted || members.get(sender)?.boot === boot) return { accepted: true };
+    return this.#ballots.verdictOn(now, { received, request });
   }
 
   #objection(
@@ -85,12 +135,14 @@ export class Admissions {
     { sender, from, boot }: Received,
     request: number,
     reason: RefusalReason,
+    text?: string,
   ): void {
-    this.#context.deny(now, sender, from, reason);
+    const words = text === undefined ? {} : { text: clipToLine(text, MAX_REFUSAL_TEXT) };
+    this.#context.deny(now, { sender, address: from, reason, ...words });
     const nonce = { boot, request };
     // two machines share the address of a duplicate: only a broadcast reaches both
     const to = reason === "duplicate" ? "everyone" : from;
-    this.#context.send(to, { type: "join-refused", nonce, reason });
+    this.#context.send(to, { type: "join-refused", nonce, reason, ...words });
   }
 
   /** Whether the keepalive's sender was accepted; it is not any more afterwards. */
@@ -102,6 +154,7 @@ export class Admissions {
   }
 
   withdraw(id: NodeId): void {
+    this.#ballots.forget(id);
     this.#pending.delete(id);
   }
 }

@@ -3,7 +3,7 @@ import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, sameConfig, type ConfigVersion, type NodeId } from "#base/ids.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Instant } from "#base/time.ts";
-import { MAX_EPOCH, type Message, type Nonce, type RefusalReason } from "#wire/cluster/message.ts";
+import { MAX_EPOCH, type Message, type Nonce } from "#wire/cluster/message.ts";
 import type {
   AdmittedNode,
   Detection,
@@ -11,6 +11,7 @@ import type {
   Ignored,
   MembershipSettings,
   Received,
+  VoteRule,
 } from "./protocol.ts";
 import { secondaryOf } from "./roster.ts";
 import type { Departure, Member, View } from "./types.ts";
@@ -74,8 +75,11 @@ export class Context {
   epoch: number;
   tables: TableVersion = NO_TABLES;
   hasKey = false;
+  /** Undefined: no application of this node wants to be asked (A10). */
+  voteRule: VoteRule | undefined;
   view: View;
   #request = 0;
+  #ballot = 0;
   #deferrals = 0;
   #denials = 0;
   #denialsSince: Instant | undefined;
@@ -154,14 +158,21 @@ export class Context {
     return this.admitted.get(this.self.id)?.address === this.self.address;
   }
 
-  deny(now: Instant, sender: NodeId, address: IpAddress, reason: RefusalReason): void {
+  /** `text`: with the reason "application" its words. */
+  deny(now: Instant, denied: Omit<Extract<Effect, { type: "join-denied" }>, "type">): void {
     if (this.#denialsSince === undefined || now - this.#denialsSince >= 1000) {
       this.#denialsSince = now;
       this.#denials = 0;
     }
     this.#denials += 1;
     if (this.#denials > DENIALS_PER_SECOND) return this.ignore("unreported-denial");
-    this.emit({ type: "join-denied", sender, address, reason });
+    this.emit({ type: "join-denied", ...denied });
+  }
+
+  /** Never the same twice: a late answer belongs to no other ballot. */
+  nextBallot(): number {
+    this.#ballot += 1;
+    return this.#ballot;
   }
 
   nextRequest(): number {

@@ -18,7 +18,7 @@ import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
 import { FEWEST_PER_INTERVAL } from "./loss-estimate.ts";
 import { MemberWatch } from "./member-watch.ts";
-import type { Received } from "./protocol.ts";
+import type { Received, Verdict } from "./protocol.ts";
 import { byAddress, rosterParts, type RosterPart } from "./roster.ts";
 import type { Departure, Member } from "./types.ts";
 
@@ -81,7 +81,8 @@ export class Governing implements Phase {
   }
 
   get deadline(): Instant | undefined {
-    return earliest(this.#keepaliveAt, this.#beaconAt, this.#checkAt, this.#departures.deadline);
+    const own = earliest(this.#keepaliveAt, this.#beaconAt, this.#checkAt);
+    return earliest(own, this.#departures.deadline, this.#admissions.deadline);
   }
 
   get #intervalMs(): number {
@@ -91,6 +92,7 @@ export class Governing implements Phase {
   deadlineReached(now: Instant): void {
     if (now >= this.#checkAt) this.#checkMembers(now);
     this.#departures.deadlineReached(now);
+    this.#admissions.deadlineReached(now, this.#watches);
     if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
     if (now >= this.#beaconAt) {
       this.#beaconAt = after(now, BEACON_EVERY_MS);
@@ -299,6 +301,11 @@ export class Governing implements Phase {
     const isAdmitted = this.#context.admitted.get(sender)?.address === from;
     if (isAdmitted && !this.#watches.has(sender)) this.#riseAbove(request.epoch);
     this.#admissions.requested(now, received, request, this.#watches);
+  }
+
+  /** A10: what the applications of this node say to a ballot. */
+  voted(now: Instant, ballot: number, verdict: Verdict): void {
+    this.#admissions.voted(now, ballot, verdict, this.#watches);
   }
 
   #heardKeepalive(now: Instant, received: Received, { members }: MasterKeepalive): void {

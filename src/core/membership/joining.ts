@@ -102,14 +102,18 @@ export class Joining implements Phase {
     this.#context.become.admitted(now, received);
   }
 
-  #refused(now: Instant, { sender }: Received, { nonce, reason }: JoinRefused): void {
+  #refused(now: Instant, { sender }: Received, message: JoinRefused): void {
+    const { nonce, reason, text } = message;
     if (!this.#context.isOurs(nonce, this.#firstRequest)) {
       return this.#context.ignore("unexpected");
     }
     if (reason === "duplicate") {
       const { address } = this.#context.self;
       this.#context.emit({ type: "address-conflict", address, stayingOut: true });
-    } else this.#context.emit({ type: "refused", by: sender, reason });
+    } else {
+      const words = text === undefined ? {} : { text };
+      this.#context.emit({ type: "refused", by: sender, reason, ...words });
+    }
     this.#wait(now, REFUSED_RETRY_MS);
   }
 

@@ -126,6 +126,13 @@ export class Membership {
       case "expel":
         if (this.#phase instanceof Governing) this.#phase.expel(now, input.id);
         return;
+      case "voters-changed":
+        this.#context.voteRule = input.rule;
+        return;
+      case "join-voted":
+        if (this.#phase instanceof Governing) this.#phase.voted(now, input.ballot, input.verdict);
+        else this.#context.ignore("unexpected");
+        return;
       case "leave":
         return this.#leave();
     }
@@ -209,7 +216,7 @@ export class Membership {
     if (this.#refuseAt !== undefined && now - this.#refuseAt < REFUSE_EVERY_MS) return;
     this.#refuseAt = now;
     const { from, sender, boot, request, reason } = stranger;
-    this.#context.deny(now, sender, from, reason);
+    this.#context.deny(now, { sender, address: from, reason });
     this.#context.send(from, { type: "join-refused", nonce: { boot, request }, reason });
   }
 

@@ -33,6 +33,19 @@ export interface MembershipSettings {
   readonly detection: Detection;
 }
 
+/** How applications at the master are asked whether a node may join (A10). */
+export interface VoteRule {
+  /** How long they may think. */
+  readonly withinMs: number;
+  /** What holds when they have not answered by then. */
+  readonly unanswered: "accept" | "refuse";
+}
+
+export type Verdict =
+  | { readonly accepted: true }
+  /** Which application, and why; one line. */
+  | { readonly accepted: false; readonly text: string };
+
 /** A message whose origin has been proved. */
 export interface Received {
   readonly sender: NodeId;
@@ -72,6 +85,10 @@ export type Input =
   | { readonly type: "tables-published"; readonly version: TableVersion }
   /** A member's certificate was revoked, or its application asked for it to go. */
   | { readonly type: "expel"; readonly id: NodeId }
+  /** Whether applications of this node want to be asked about joins, for when it is master (A10). */
+  | { readonly type: "voters-changed"; readonly rule: VoteRule | undefined }
+  /** What the applications of this node say to "vote-wanted". */
+  | { readonly type: "join-voted"; readonly ballot: number; readonly verdict: Verdict }
   | { readonly type: "leave" };
 
 /** Why a proved message was not acted upon; each has a counter. */
@@ -105,12 +122,34 @@ export type Effect =
       /** Of that node, which an old configuration may not name. */
       readonly address: IpAddress;
     }
-  | { readonly type: "refused"; readonly by: NodeId; readonly reason: RefusalReason }
+  /** `text`: with the reason "application" its words. */
+  | {
+      readonly type: "refused";
+      readonly by: NodeId;
+      readonly reason: RefusalReason;
+      readonly text?: string;
+    }
   | {
       readonly type: "join-denied";
       readonly sender: NodeId;
       readonly address: IpAddress;
       readonly reason: RefusalReason;
+      readonly text?: string;
+    }
+  /** Master only (A10): ask the applications, and say "join-voted". The node is told to wait meanwhile. */
+  | {
+      readonly type: "vote-wanted";
+      readonly ballot: number;
+      readonly id: NodeId;
+      readonly address: IpAddress;
+      readonly withinMs: number;
+    }
+  /** The ballot is over, decided by the rule: the applications took too long. */
+  | {
+      readonly type: "vote-unanswered";
+      readonly ballot: number;
+      readonly id: NodeId;
+      readonly outcome: "accept" | "refuse";
     }
   /** Another machine uses this node's id or address. The later one stays out. */
   | {

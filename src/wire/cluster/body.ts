@@ -4,6 +4,7 @@ import type { ByteReader, ByteWriter } from "../byte-cursor.ts";
 import * as field from "./field.ts";
 import {
   EXIT_REASONS,
+  MAX_REFUSAL_TEXT,
   MAX_ROSTER,
   type Message,
   REFUSAL_REASONS,
@@ -58,14 +59,18 @@ const discovery = {
   },
   "join-refused": {
     code: 3,
-    write(out, { nonce, reason }) {
+    write(out, { nonce, reason, text = "" }) {
       field.putNonce(out, nonce);
       out.u8(REFUSAL_REASONS.indexOf(reason));
+      if (reason === "application") field.putText(out, text, MAX_REFUSAL_TEXT);
     },
     read(bytes) {
       const nonce = field.nonce(bytes);
       const reason = REFUSAL_REASONS[bytes.u8()];
-      return reason === undefined ? undefined : { type: "join-refused", nonce, reason };
+      if (reason === undefined) return undefined;
+      if (reason !== "application") return { type: "join-refused", nonce, reason };
+      const text = field.text(bytes, MAX_REFUSAL_TEXT);
+      return text === undefined ? undefined : { type: "join-refused", nonce, reason, text };
     },
   },
   "join-wait": {

@@ -86,6 +86,29 @@ test("A3: an offer has the documented bytes", () => {
   assert.deepEqual(decoded.value.proof, { kind: "signature", certificate, signature });
 });
 
+test("A10: a refusal by an application has the documented bytes", () => {
+  const bytes = joined([
+    "504e4c59",
+    "01 03 01 00", // version, join-refused, signature
+    "c1c2c3c4c5c6c7c8",
+    "0807060504030201",
+    "0200000001000000",
+    "bc0a 1800",
+    "8877665544332211 05000000", // nonce: boot, request
+    "05", // an application
+    "0a 69707365633a206ec3b8", // "ipsec: nø"
+    "0300 308201", // certificate: length, DER
+    "5a".repeat(64), // signature
+  ]);
+  const nonce = { boot: 0x1122334455667788n, request: 5 };
+  const text = "ipsec: nø";
+  const refusal: Message = { type: "join-refused", nonce, reason: "application", text };
+  assert.deepEqual(encodeProved(header, refusal, bytesOf("308201")), bytes.subarray(0, -64));
+  const decoded = decodeDatagram(bytes);
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.value.message, refusal);
+});
+
 const u32 = fc.nat(0xffffffff);
 const someNode = fc.integer({ min: 1, max: 4095 }).map(nodeId);
 const someConfig = fc.record({
@@ -120,11 +143,19 @@ const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> } = {
     epoch: u32,
     config: someConfig,
   }),
-  "join-refused": fc.record({
-    type: typed("join-refused"),
-    nonce: someNonce,
-    reason: fc.constantFrom(...REFUSAL_REASONS),
-  }),
+  "join-refused": fc.oneof(
+    fc.record({
+      type: typed("join-refused"),
+      nonce: someNonce,
+      reason: fc.constantFrom(...REFUSAL_REASONS.filter((reason) => reason !== "application")),
+    }),
+    fc.record({
+      type: typed("join-refused"),
+      nonce: someNonce,
+      reason: fc.constant("application" as const),
+      text: fc.string({ unit: "grapheme", maxLength: 20 }),
+    }),
+  ),
   "join-wait": fc.record({ type: typed("join-wait"), nonce: someNonce, retryMs: fc.nat(65535) }),
   offer: fc.record({
     type: typed("offer"),

@@ -11,6 +11,7 @@ import {
 } from "#base/address.ts";
 import { type ConfigVersion, MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { ByteReader, ByteWriter } from "../byte-cursor.ts";
+import { decodeUtf8, encodeUtf8Within } from "../utf8.ts";
 import { MAX_EPOCH, type Nonce } from "./message.ts";
 
 const TWO_32 = 2 ** 32;
@@ -95,4 +96,16 @@ export function ip(bytes: ByteReader): IpAddress | undefined {
   if (length !== 4 && length !== 16) return undefined;
   const octets = bytes.take(length);
   return octets.byteLength === length ? ipFromBytes(octets) : undefined;
+}
+
+/** Length in one byte, then UTF-8. */
+export function putText(out: ByteWriter, text: string, limitBytes: number): void {
+  const bytes = encodeUtf8Within(text, limitBytes);
+  out.u8(bytes.byteLength);
+  out.put(bytes);
+}
+
+export function text(bytes: ByteReader, limitBytes: number): string | undefined {
+  const length = bytes.u8();
+  return length > limitBytes ? undefined : decodeUtf8(bytes.take(length));
 }

@@ -28,8 +28,12 @@ export const REFUSAL_REASONS = [
   "revoked",
   "duplicate", // another machine with this id or address is a member
   "full",
+  "application", // an application at the master refused (A10); its words follow
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+/** Longest words of an application that refuses, in bytes of UTF-8. */
+export const MAX_REFUSAL_TEXT = 200;
 
 /** In the order of their numbers on the wire. */
 export const EXIT_REASONS = [
@@ -63,6 +67,8 @@ export interface JoinRefused {
   readonly type: "join-refused";
   readonly nonce: Nonce;
   readonly reason: RefusalReason;
+  /** With the reason "application" only: which one, and why. At most MAX_REFUSAL_TEXT bytes. */
+  readonly text?: string;
 }
 /** A10: operation in progress, ask again after a while. */
 export interface JoinWait {

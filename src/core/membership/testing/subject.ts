@@ -172,6 +172,10 @@ export function shown(effect: Effect): string {
       const members = effect.view.members.map(({ id }) => id).join();
       return `view ${effect.view.role}${members === "" ? "" : ` ${members}`}`;
     }
+    case "vote-wanted":
+      return `vote-wanted ${effect.ballot} on ${effect.id}`;
+    case "vote-unanswered":
+      return `vote-unanswered ${effect.ballot}: ${effect.outcome}`;
     case "ignored":
       return `ignored ${effect.reason}`;
     case "member-departed":
