@@ -84,7 +84,8 @@ export class Ballots {
       const outcome = this.#context.voteRule?.unanswered ?? "accept";
       const text = "no application answered in time";
       this.#context.emit({ type: "vote-unanswered", ballot: ballot.number, id, outcome });
-      const verdict: Verdict = outcome === "accept" ? { accepted: true } : { accepted: false, text };
+      const verdict: Verdict =
+        outcome === "accept" ? { accepted: true } : { accepted: false, text };
       const question = this.decide(now, ballot.number, verdict);
       if (question !== undefined) decided.push(question);
     }
