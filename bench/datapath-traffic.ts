@@ -127,7 +127,15 @@ function group(
   { slots, nodes }: TableSize,
 ): GroupTable {
   const owners = new Uint16Array(slots).map((_, slot) => 2 + (slot % nodes));
-  return { name, policy, services, owners, former: new Uint16Array(slots * 3), home: owners };
+  return {
+    name,
+    policy,
+    holds: false,
+    services,
+    owners,
+    former: new Uint16Array(slots * 3),
+    home: owners,
+  };
 }
 
 /** Services of table 1 as the generator spreads packets over them, and one each for table 2 and stickiness. */
@@ -145,6 +153,8 @@ export function tables(size: TableSize, counter: number): Tables {
   return {
     version: { epoch: 1, counter, master: SELF.id },
     hashKey: [0x6a09e667, 0xbb67ae85],
+    hash: "keyed",
+    delivery: { method: "forward", primary: undefined },
     nodes: Array.from({ length: size.nodes }, (_, index) => ({
       id: nodeId(2 + index),
       mac: mac(`02:50:00:01:${hex(index >> 8)}:${hex(index & 0xff)}`),

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 3,
+	ABI_REVISION = 4,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -18,7 +18,15 @@ enum abi {
 	ABI_SLOT_HAS_FORMER = 0x8000,
 	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
 	ABI_TABLE_ANY = 2, /* table 2: (protocol, VIP) */
+	ABI_TABLE_VIP = 3, /* table 3: (VIP) */
 	ABI_SERVICE_STICKY = 1,
+	ABI_SERVICE_HOLDS = 2, /* packets of slots without an owner are held */
+	ABI_SERVICE_ROUTED = 4, /* slots by source and destination address */
+	ABI_SERVICE_SYMMETRIC = 8, /* equal in both directions */
+	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
+	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
+	ABI_HASH_KEYED = 0,
+	ABI_HASH_XOR = 1,
 };
 
 /* Why a frame got its verdict; order and names of src/core/steering/reasons.ts. */
@@ -28,19 +36,27 @@ enum reason {
 	REASON_PASS_ANNOUNCE,
 	REASON_DROP_ANNOUNCE,
 	REASON_PASS_OTHER_MAC,
+	REASON_DROP_NOT_OURS,
 	REASON_PASS_NO_FLOW,
 	REASON_DROP_ORPHAN_FRAGMENT,
 	REASON_PASS_PEER_FRAGMENT,
+	REASON_PASS_EARLY_FRAGMENT,
+	REASON_HOLD_EARLY_FRAGMENT,
 	REASON_PASS_NO_SERVICE,
+	REASON_DROP_PEER,
+	REASON_DROP_UNLEASED,
+	REASON_HOLD_UNASSIGNED,
 	REASON_PASS_NO_OWNER,
 	REASON_PASS_LOCAL,
 	REASON_FORWARD_OWNER,
 	REASON_FORWARD_FORMER,
+	REASON_DROP_HOLD_FULL,
 	REASON_DROP_NO_NEIGHBOUR,
 	REASON_COUNT,
 };
 
-/* Of maps service_buckets and services4. Addresses and ports in network order; port 0 in table 2. */
+/* Of maps service_buckets and services4. Addresses and ports in network order; port 0 in tables 2 and 3, protocol 0 in
+ * table 3. */
 struct service4_key {
 	__be32 vip;
 	__be16 port;
@@ -62,7 +78,7 @@ struct service {
 	__u32 base; /* first slot, a multiple of ABI_SLOTS_PER_WORD */
 	__u16 group; /* index of the group's counter */
 	__u8 slot_bits; /* the group has 2^slot_bits slots */
-	__u8 flags; /* ABI_SERVICE_STICKY */
+	__u8 flags; /* ABI_SERVICE_… */
 };
 
 /* Map service_buckets: IPv4 services where they are found with one cache line; key and value are each written and
@@ -118,6 +134,9 @@ struct counter {
 /* Map .data.state, shared memory. */
 struct state {
 	__u64 lease_until_ns; /* CLOCK_MONOTONIC; this node may answer for the VIPs until then */
+	__u64 accept_until_ns; /* likewise: it may take frames that came to a cluster MAC */
+	__u64 cluster_mac[ABI_CLUSTER_MACS]; /* as in struct node; 0 while there is no VIP */
+	__u64 routed; /* struct service of the group of traffic through the cluster; 0 = none */
 	__u32 hash_key[2]; /* written together */
 	__u64 epoch; /* version of the tables that were last written completely */
 	__u64 version_counter;
@@ -126,6 +145,10 @@ struct state {
 	__u32 table_any_used; /* table 2 is asked only when it has entries */
 	__u32 owns_clsact; /* the agent made the interface's clsact qdisc */
 	__u32 buckets_overflow; /* map services4 is asked only when it has entries */
+	__u32 table_vip_used; /* table 3 is asked only when it has entries */
+	__u32 method; /* ABI_METHOD_FORWARD, or 1 + index of the cluster MAC that clients are told */
+	__u32 hash_kind; /* ABI_HASH_… */
+	__u32 slots_measured; /* map slot_counters is kept up to date */
 	__u32 padding;
 };
 

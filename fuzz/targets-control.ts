@@ -75,12 +75,15 @@ function tablesOf(slots: number, history: boolean): Tables {
   return {
     version: { epoch: 3, counter: slots, master: nodeId(2) },
     hashKey: [1, 0xffffffff],
+    hash: "keyed",
+    delivery: { method: "forward", primary: undefined },
     nodes: [1, 2, 3].map((id) => ({ id: nodeId(id), mac: mac(`02:00:00:00:00:0${id}`) })),
     vips: [ip("192.0.2.1"), ip("2001:db8::1")],
     groups: [
       {
         name: "wéb",
         policy: "sticky",
+        holds: false,
         services: [
           { protocol: "tcp", vip: ip("192.0.2.1"), port: 443 },
           { protocol: "udp", vip: ip("2001:db8::1"), port: "any" },
@@ -89,7 +92,15 @@ function tablesOf(slots: number, history: boolean): Tables {
         former,
         home: history ? owners.map((owner) => owner + 1) : owners.slice(),
       },
-      { name: "", policy: "weighted", services: [], owners, former, home: owners.slice() },
+      {
+        name: "",
+        policy: "weighted",
+        holds: false,
+        services: [],
+        owners,
+        former,
+        home: owners.slice(),
+      },
     ],
   };
 }

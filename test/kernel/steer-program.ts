@@ -32,6 +32,9 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
   ]),
 };
 
+/** No fewer than there are reasons. */
+const READ_AT_ONCE = 32;
+
 const SHORTEST_AT_TC: ReadonlyMap<number, number> = new Map([
   [0x0800, 34],
   [0x86dd, 54],
@@ -113,8 +116,8 @@ export class SteerProgram {
 
   #readCounts(): bigint[] {
     const cpus = libbpf().possibleCpus();
-    const [keys, values] = [Buffer.alloc(4 * 16), Buffer.alloc(16 * cpus * 16)];
-    const count = Uint32Array.of(16);
+    const [keys, values] = [Buffer.alloc(4 * READ_AT_ONCE), Buffer.alloc(READ_AT_ONCE * cpus * 16)];
+    const count = Uint32Array.of(READ_AT_ONCE);
     const fd = this.#object.mapFd("counters");
     libbpf().lookupBatch(fd, null, Buffer.alloc(8), keys, values, count, null);
     return REASON_NAMES.map((_, reason) => {

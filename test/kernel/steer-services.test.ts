@@ -20,9 +20,13 @@ function tablesOf(ports: readonly number[]): Tables {
   return {
     version: { epoch: 1, counter: 1, master: SELF.id },
     hashKey: [1, 2],
+    hash: "keyed",
+    delivery: { method: "forward", primary: undefined },
     nodes: [{ id: nodeId(2), mac: mac("02:50:00:00:00:02") }],
     vips: [ip(VIP)],
-    groups: [{ name: "web", policy: "weighted", services, owners, former, home: owners }],
+    groups: [
+      { name: "web", policy: "weighted", holds: false, services, owners, former, home: owners },
+    ],
   };
 }
 

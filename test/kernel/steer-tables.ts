@@ -21,11 +21,21 @@ export function alternatingTables(counter: number): Tables {
       vip: ip(VIP),
       port: 1000 + 300 * index + 7 * odd + port,
     }));
-    return { name: `group-${index}`, policy: "weighted", services, owners, former, home: owners };
+    return {
+      name: `group-${index}`,
+      policy: "weighted",
+      holds: false,
+      services,
+      owners,
+      former,
+      home: owners,
+    };
   });
   return {
     version: { epoch: 1, counter, master: nodeId(1) },
     hashKey: [counter, 7],
+    hash: "keyed",
+    delivery: { method: "forward", primary: undefined },
     nodes: Array.from({ length: NODES }, (_, index) => ({
       id: nodeId(2 + index),
       mac: mac(`02:77:00:00:0${odd}:${(2 + index).toString(16).padStart(2, "0")}`),

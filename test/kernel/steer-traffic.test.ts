@@ -27,12 +27,15 @@ function publish(owner: number, former: readonly number[]): void {
   const tables: Tables = {
     version: { epoch: 1, counter: published, master: nodeId(1) },
     hashKey: [0x1234, 0x5678],
+    hash: "keyed",
+    delivery: { method: "forward", primary: undefined },
     nodes: nodes.map(({ mac }, index) => ({ id: nodeId(index + 1), mac })),
     vips: VIPS.map(ip),
     groups: [
       {
         name: "web",
         policy: "weighted",
+        holds: false,
         services: VIPS.map((vip) => ({ protocol: "tcp", vip: ip(vip), port: PORT })),
         owners,
         former: Uint16Array.from(Array.from({ length: SLOTS }, () => chain).flat()),

@@ -15,7 +15,7 @@ function specOf(ids: readonly NodeId[]): ClusterSpec {
   const services = [{ protocol: "tcp", vip, port: 80 }] as const;
   const nodes = ids.map((id) => ({ id, weight: 1 }));
   const group = { name: "web", policy: "weighted", slots: 16, services, nodes } as const;
-  return { vips: [vip], drained: [], groups: [group] };
+  return { method: "forward", hash: "keyed", vips: [vip], drained: [], groups: [group] };
 }
 
 /** Each node's controller, fed with the views of its membership; tables go to whoever follows their master. */

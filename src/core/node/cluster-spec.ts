@@ -1,5 +1,6 @@
 // What the configuration asks of the cluster, in the core's own terms: no file, no YAML, no defaults left open.
 import type { IpAddress } from "#base/address.ts";
+import type { DeliveryMethod, HashKind } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Policy, ServiceKey } from "#core/steering/tables.ts";
 
@@ -14,6 +15,9 @@ export interface GroupSpec {
 }
 
 export interface ClusterSpec {
+  /** How frames reach the members (A13). */
+  readonly method: DeliveryMethod;
+  readonly hash: HashKind;
   /** Every VIP, those of services included, without repetition. */
   readonly vips: readonly IpAddress[];
   readonly groups: readonly GroupSpec[];

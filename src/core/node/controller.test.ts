@@ -15,6 +15,8 @@ const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 const VIP = ip("10.0.0.100");
 
 const spec = (change: Partial<ClusterSpec> = {}): ClusterSpec => ({
+  method: "forward",
+  hash: "keyed",
   vips: [VIP],
   drained: [],
   groups: [

@@ -169,11 +169,14 @@ export class Publication {
     const serves = (id: NodeId): boolean =>
       this.#ready.has(id) && isMember(view, id) && !spec.drained.includes(id);
     return {
+      method: spec.method,
+      hash: spec.hash,
       hashKey: this.#target?.hashKey ?? this.#freshHashKey,
       vips: spec.vips,
       nodes: [...rows.values()].sort((a, b) => a.id - b.id),
       groups: spec.groups.map((group) => ({
         ...group,
+        holds: false,
         nodes: group.nodes.map(({ id, weight }) => ({ id, weight, serves: serves(id) })),
       })),
     };

@@ -3,6 +3,7 @@
 // node does not serve, another one stands in. So a node that comes back gets exactly its old slots (B3).
 import type { IpAddress } from "#base/address.ts";
 import { assert } from "#base/assert.ts";
+import { primaryVip, type DeliveryMethod, type HashKind } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { chainsAfter, resized, type Ownership } from "./former-owners.ts";
 import { shareSlots } from "./shares.ts";
@@ -32,11 +33,15 @@ export interface DesiredGroup {
   readonly policy: Policy;
   /** A power of two, 2 … 65 536. */
   readonly slots: number;
+  /** As in GroupTable. */
+  readonly holds: boolean;
   readonly services: readonly ServiceKey[];
   readonly nodes: readonly DesiredNode[];
 }
 
 export interface Desired {
+  readonly method: DeliveryMethod;
+  readonly hash: HashKind;
   readonly hashKey: readonly [number, number];
   readonly vips: readonly IpAddress[];
   readonly groups: readonly DesiredGroup[];
@@ -135,7 +140,7 @@ function nextGroup(
   desired: DesiredGroup,
   reachable: Uint8Array,
 ): GroupTable {
-  const { name, policy, slots, services, nodes } = desired;
+  const { name, policy, slots, holds, services, nodes } = desired;
   assert(
     slots >= MIN_SLOTS && slots <= MAX_SLOTS && (slots & (slots - 1)) === 0,
     "the number of slots is a power of two, 2 … 65 536",
@@ -144,7 +149,8 @@ function nextGroup(
   const home = nextHome(before.home, nodes);
   const serving = nodes.filter((node) => node.serves && reachable[node.id] === 1);
   const owners = nextOwners(home, before.owners, serving);
-  return { name, policy, services, owners, former: chainsAfter(before, owners, reachable), home };
+  const former = chainsAfter(before, owners, reachable);
+  return { name, policy, holds, services, owners, home, former };
 }
 
 /**
@@ -164,6 +170,7 @@ export function nextTables(
       reachable,
     ),
   );
-  const { hashKey, vips, nodes } = desired;
-  return { version, hashKey, vips, nodes, groups };
+  const { method, hash, hashKey, vips, nodes } = desired;
+  const delivery = { method, primary: primaryVip(vips, previous?.delivery.primary) };
+  return { version, hashKey, hash, delivery, nodes, vips, groups };
 }

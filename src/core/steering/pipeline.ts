@@ -32,7 +32,7 @@ export interface PipelineContext {
 }
 
 export type Verdict =
-  | { readonly action: "pass" | "drop"; readonly reason: Reason }
+  | { readonly action: "pass" | "drop" | "hold"; readonly reason: Reason }
   | {
       readonly action: "forward";
       readonly reason: Reason;

@@ -7,22 +7,29 @@ export const REASONS = [
   "pass-announce",
   "drop-announce",
   "pass-other-mac",
+  "drop-not-ours",
   "pass-no-flow",
   "drop-orphan-fragment",
   "pass-peer-fragment",
+  "pass-early-fragment",
+  "hold-early-fragment",
   "pass-no-service",
+  "drop-peer",
+  "drop-unleased",
+  "hold-unassigned",
   "pass-no-owner",
   "pass-local",
   "forward-owner",
   "forward-former",
+  "drop-hold-full",
   "drop-no-neighbour",
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
-export type Action = "pass" | "drop" | "forward";
+const ACTIONS = ["pass", "drop", "hold", "forward"] as const;
+export type Action = (typeof ACTIONS)[number];
 
 /** What happens to a frame: the first word of its reason says so. */
 export function actionOf(reason: Reason): Action {
-  if (reason.startsWith("pass-")) return "pass";
-  return reason.startsWith("drop-") ? "drop" : "forward";
+  return ACTIONS.find((action) => reason.startsWith(`${action}-`)) ?? "drop";
 }

@@ -1,5 +1,6 @@
 // The fields of tables as bytes, shared by both forms of tables-codec.ts. Readers answer undefined for what is not the one
 // encoding of valid tables; whether the bytes merely ended too early is then to be seen in `reader.short`.
+import { DELIVERY_METHODS, HASH_KINDS } from "#base/delivery.ts";
 import { ipBytes, ipFromBytes, macBytes, macFromBytes, type IpAddress } from "#base/address.ts";
 import { assert } from "#base/assert.ts";
 import { MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
@@ -8,9 +9,10 @@ import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
 import { readColumn, wholeColumn, writeColumn, type SlotColumn } from "./slot-column.ts";
 import {
   FORMER_OWNERS,
+  POLICIES,
+  type Delivery,
   type GroupTable,
   type NodeRow,
-  type Policy,
   type Protocol,
   type ServiceKey,
   type Tables,
@@ -21,9 +23,9 @@ export const MAX_TABLE_SLOTS = 2 ** 20;
 export const MAX_GROUP_SLOTS = 65_536;
 const MAX_COUNT = 65_535;
 const MAX_NAME_BYTES = 255;
-const POLICIES: readonly Policy[] = ["weighted", "sticky", "wildcard-sticky"];
-const PROTOCOLS: readonly Protocol[] = ["tcp", "udp"];
+const PROTOCOLS: readonly Protocol[] = ["tcp", "udp", "any"];
 const ANY_PORT = 0;
+const NO_ADDRESS = 0;
 
 export const writeCount = (writer: ByteWriter, count: number): void => {
   assert(count <= MAX_COUNT, "a list in tables has at most 65 535 entries");
@@ -41,13 +43,15 @@ export function readTableVersion(reader: ByteReader): TableVersion | undefined {
   return version.master > MAX_NODE_ID ? undefined : version;
 }
 
-export type Preamble = Pick<Tables, "version" | "hashKey" | "nodes" | "vips">;
+export type Preamble = Omit<Tables, "groups">;
 
 /** Everything but the groups. */
 export function writePreamble(writer: ByteWriter, tables: Preamble): void {
   writeTableVersion(writer, tables.version);
   writer.u32(tables.hashKey[0]);
   writer.u32(tables.hashKey[1]);
+  writer.u8(HASH_KINDS.indexOf(tables.hash));
+  writeDelivery(writer, tables.delivery);
   writeCount(writer, tables.nodes.length);
   for (const node of tables.nodes) {
     writer.u16(node.id);
@@ -60,10 +64,27 @@ export function writePreamble(writer: ByteWriter, tables: Preamble): void {
 export function readPreamble(reader: ByteReader): Preamble | undefined {
   const version = readTableVersion(reader);
   const hashKey = [reader.u32(), reader.u32()] as const;
+  const hash = HASH_KINDS[reader.u8()];
+  const delivery = readDelivery(reader);
   const nodes = readNodes(reader);
   const vips = readList(reader, () => readIp(reader));
-  if (version === undefined || nodes === undefined || vips === undefined) return undefined;
-  return { version, hashKey, nodes, vips };
+  if (version === undefined || hash === undefined || delivery === undefined) return undefined;
+  if (nodes === undefined || vips === undefined) return undefined;
+  return { version, hashKey, hash, delivery, nodes, vips };
+}
+
+function writeDelivery(writer: ByteWriter, { method, primary }: Delivery): void {
+  writer.u8(DELIVERY_METHODS.indexOf(method));
+  if (primary === undefined) writer.u8(NO_ADDRESS);
+  else writeIp(writer, primary);
+}
+
+function readDelivery(reader: ByteReader): Delivery | undefined {
+  const method = DELIVERY_METHODS[reader.u8()];
+  const length = reader.u8();
+  const primary = length === NO_ADDRESS ? undefined : readIpOf(reader, length);
+  if (method === undefined || (length !== NO_ADDRESS && primary === undefined)) return undefined;
+  return { method, primary };
 }
 
 /** Stops at the first entry that cannot be read, so that a wrong count costs nothing. */
@@ -95,8 +116,9 @@ function writeIp(writer: ByteWriter, address: IpAddress): void {
   writer.put(bytes);
 }
 
-function readIp(reader: ByteReader): IpAddress | undefined {
-  const length = reader.u8();
+const readIp = (reader: ByteReader): IpAddress | undefined => readIpOf(reader, reader.u8());
+
+function readIpOf(reader: ByteReader, length: number): IpAddress | undefined {
   if (length !== 4 && length !== 16) return undefined;
   const bytes = reader.take(length);
   return reader.short ? undefined : ipFromBytes(bytes);
@@ -104,6 +126,7 @@ function readIp(reader: ByteReader): IpAddress | undefined {
 
 function writeService(writer: ByteWriter, service: ServiceKey): void {
   assert(service.port !== ANY_PORT, "a service has a port of 1 … 65 535, or any");
+  assert(service.protocol !== "any" || service.port === "any", "any protocol goes with any port");
   writer.u8(PROTOCOLS.indexOf(service.protocol));
   writeIp(writer, service.vip);
   writer.u16(service.port === "any" ? ANY_PORT : service.port);
@@ -114,6 +137,7 @@ function readService(reader: ByteReader): ServiceKey | undefined {
   const vip = readIp(reader);
   const port = reader.u16();
   if (protocol === undefined || vip === undefined) return undefined;
+  if (protocol === "any" && port !== ANY_PORT) return undefined;
   return { protocol, vip, port: port === ANY_PORT ? "any" : port };
 }
 
@@ -137,6 +161,7 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   writer.u8(name.byteLength);
   writer.put(name);
   writer.u8(POLICIES.indexOf(group.policy));
+  writer.u8(group.holds ? 1 : 0);
   writeCount(writer, group.services.length);
   for (const service of group.services) writeService(writer, service);
   writer.u8(31 - Math.clz32(slots));
@@ -153,12 +178,16 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
 export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | undefined {
   const name = decodeUtf8(reader.take(reader.u8()));
   const policy = POLICIES[reader.u8()];
+  const holds = reader.u8();
   const services = readList(reader, () => readService(reader));
   const exponent = reader.u8();
   if (name === undefined || policy === undefined || services === undefined) return undefined;
+  if (holds > 1) return undefined;
   if (exponent < 1 || exponent > 16 || 2 ** exponent > slotLimit) return undefined;
   const columns = readColumns(reader, 2 ** exponent);
-  return columns === undefined ? undefined : { name, policy, services, ...columns };
+  return columns === undefined
+    ? undefined
+    : { name, policy, holds: holds === 1, services, ...columns };
 }
 
 type Columns = Pick<GroupTable, "owners" | "home" | "former">;

@@ -12,14 +12,15 @@ import {
   peekTables,
   tablesChecksum,
 } from "./tables-codec.ts";
-import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
+import { DELIVERY_METHODS, HASH_KINDS } from "#base/delivery.ts";
+import { FORMER_OWNERS, POLICIES, type GroupTable, type Tables } from "./tables.ts";
 
 const plain = { noNullPrototype: true } as const;
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const id = fc.integer({ min: 1, max: MAX_NODE_ID }).map(nodeId);
 const address = fc.constantFrom(ip("192.0.2.1"), ip("2001:db8::1"), ip("10.0.0.200"), ip("::"));
-const policy = fc.constantFrom("weighted" as const, "sticky" as const, "wildcard-sticky" as const);
-const service = fc.record(
+const policy = fc.constantFrom(...POLICIES);
+const portService = fc.record(
   {
     protocol: fc.constantFrom("tcp" as const, "udp" as const),
     vip: address,
@@ -27,6 +28,9 @@ const service = fc.record(
   },
   plain,
 );
+
+const anyService = address.map((vip) => ({ protocol: "any", vip, port: "any" }) as const);
+const service = fc.oneof(portService, anyService);
 
 /** Few distinct values, so that both forms of a column occur. */
 const column = (length: number): fc.Arbitrary<Uint16Array<ArrayBuffer>> =>
@@ -49,6 +53,7 @@ const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((ex
       {
         name: fc.string({ unit: "grapheme", maxLength: 12 }),
         policy,
+        holds: fc.boolean(),
         services: fc.array(service, { maxLength: 4 }),
         owners: column(slots),
         former: column(slots * FORMER_OWNERS),
@@ -64,6 +69,14 @@ const tables: fc.Arbitrary<Tables> = fc.record(
   {
     version: fc.record({ epoch: u32, counter: u32, master: id }, plain),
     hashKey: fc.tuple(u32, u32),
+    hash: fc.constantFrom(...HASH_KINDS),
+    delivery: fc.record(
+      {
+        method: fc.constantFrom(...DELIVERY_METHODS),
+        primary: fc.option(address, { nil: undefined }),
+      },
+      plain,
+    ),
     nodes: fc
       .uniqueArray(id, { maxLength: 6 })
       .map((ids) => ids.map((node) => ({ id: node, mac: mac("02:00:00:00:00:01") }))),
@@ -91,12 +104,15 @@ const pair = tables.chain((before) => fc.tuple(fc.constant(before), successor(be
 const TINY: Tables = {
   version: { epoch: 3, counter: 260, master: nodeId(2) },
   hashKey: [0x11223344, 0x55667788],
+  hash: "xor",
+  delivery: { method: "multicast", primary: ip("192.0.2.9") },
   nodes: [{ id: nodeId(2), mac: mac("02:00:00:00:00:0a") }],
   vips: [ip("192.0.2.9")],
   groups: [
     {
       name: "web",
       policy: "sticky",
+      holds: true,
       services: [{ protocol: "tcp", vip: ip("192.0.2.9"), port: 443 }],
       owners: Uint16Array.of(2, 2, 2, 2),
       former: Uint16Array.of(0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0),
@@ -106,15 +122,19 @@ const TINY: Tables = {
 };
 
 const TINY_FULL = [
-  "0100", // format 1, full
+  "0200", // format 2, full
   "03000000040100000200", // epoch 3, counter 260, master 2
   "4433221188776655", // hash key
+  "01", // by exclusive or
+  "02",
+  "04c0000209", // multicast, from the primary VIP 192.0.2.9
   "01000200",
   "02000000000a", // one node: 2
   "010004c0000209", // one VIP of four bytes
   "0100", // one group
   "03776562",
-  "01", // "web", sticky
+  "01",
+  "01", // "web", sticky, holds
   "010000",
   "04c0000209",
   "bb01", // one service: TCP, 192.0.2.9, 443
@@ -136,7 +156,7 @@ test("B9: golden bytes of a tiny table", () => {
   const bytes = Buffer.from(encodeTables(TINY));
   assert.equal(bytes.subarray(0, -4).toString("hex"), TINY_FULL);
   // CRC-32 of the bytes above, computed apart from our own code.
-  assert.equal(bytes.subarray(-4).toString("hex"), "2b6c664a");
+  assert.equal(bytes.subarray(-4).toString("hex"), "9f8f9434");
 });
 
 test("B9: tables come back from their bytes, and have one encoding", () => {
@@ -242,6 +262,7 @@ test("B9: a few bytes cannot make the receiver allocate tables without end", () 
   const large = {
     name: "",
     policy: "weighted",
+    holds: false,
     services: [],
     owners: new Uint16Array(slots),
     former: new Uint16Array(slots * FORMER_OWNERS),
@@ -271,6 +292,7 @@ test("B9: one slot of 65 536 is a short delta", () => {
       {
         name: "large",
         policy: "weighted",
+        holds: false,
         services: [],
         owners: Uint16Array.from({ length: slots }, (_, slot) => 1 + (slot % 7)),
         former: new Uint16Array(slots * FORMER_OWNERS),

@@ -2,8 +2,9 @@
 // says it holds. There is exactly one full form of given tables, and a CRC-32 over it that the receiver computes again: a copy
 // that differs in one slot would send packets to the wrong node.
 //
-//   full    format(1) form=0(1) version(10) hashKey(8) nodes vips  groups  crc32 of all before it (4)
-//   delta   format(1) form=1(1) version(10) hashKey(8) nodes vips  base version(10) base crc(4) result crc(4)  changes
+//   full    format(1) form=0(1) preamble  groups  crc32 of all before it (4)
+//   delta   format(1) form=1(1) preamble  base version(10) base crc(4) result crc(4)  changes
+//   preamble  version(10) hash key(8) hash(1) method(1) primary VIP  nodes  VIPs
 //
 // Integers are little-endian. The fields are in tables-body.ts, the slots in slot-column.ts, the changes in tables-delta.ts.
 import { assert } from "#base/assert.ts";
@@ -24,7 +25,7 @@ import {
 import { readGroupChanges, writeGroupChanges } from "./tables-delta.ts";
 import type { GroupTable, Tables } from "./tables.ts";
 
-export const TABLES_FORMAT = 1;
+export const TABLES_FORMAT = 2;
 const FULL = 0;
 const DELTA = 1;
 const CRC_LENGTH = 4;

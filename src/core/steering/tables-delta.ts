@@ -1,5 +1,5 @@
 // How the groups of one table follow from those of another: each group either whole, or as the slots that changed. A group is
-// patched only where its name, policy, services and size stay; whatever else changes, changes rarely.
+// patched only where its name, policy, services, size and whether it holds stay; whatever else changes, changes rarely.
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
 import { MAX_TABLE_SLOTS, readGroup, writeCount, writeGroup } from "./tables-body.ts";
 import { MAX_NODE_ID } from "#base/ids.ts";
@@ -15,6 +15,7 @@ function sameService(a: ServiceKey, b: ServiceKey | undefined): boolean {
 const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.name === next.name &&
   base.policy === next.policy &&
+  base.holds === next.holds &&
   base.owners.length === next.owners.length &&
   base.services.length === next.services.length &&
   base.services.every((service, index) => sameService(service, next.services[index]));

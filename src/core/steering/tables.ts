@@ -1,13 +1,29 @@
 // The tables that everybody who touches a packet reads (B1, B2, B3): which node owns which share of
 // which service. The master computes them, every member holds a copy, `bpf/` enforces them.
 import type { IpAddress, MacAddress } from "#base/address.ts";
+import type { DeliveryMethod, HashKind } from "#base/delivery.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
 
-/** weighted: by source address and port. sticky: by source address. wildcard-sticky: sticky over all ports of a VIP (table 2). */
-export type Policy = "weighted" | "sticky" | "wildcard-sticky";
-export type Protocol = "tcp" | "udp";
+/**
+ * weighted: by source address and what tells a client's flows apart. sticky: by source address. wildcard-sticky: sticky over all
+ * ports of a VIP (table 2). routed: traffic through the cluster, by source and destination address; routed-symmetric: equal in
+ * both directions (A14, A22). A routed group has no services: what is sent to a cluster MAC and is for no VIP is its traffic.
+ */
+export const POLICIES = [
+  "weighted",
+  "sticky",
+  "wildcard-sticky",
+  "routed",
+  "routed-symmetric",
+] as const;
+export type Policy = (typeof POLICIES)[number];
 
-/** Key of table 1 (protocol, VIP, port), or of table 2 where the port is "any" (B2). */
+export const isRouted = (policy: Policy): boolean =>
+  policy === "routed" || policy === "routed-symmetric";
+
+export type Protocol = "tcp" | "udp" | "any";
+
+/** Key of table 1 (protocol, VIP, port), of table 2 where the port is "any" (B2), of table 3 (VIP) where the protocol is, too. */
 export interface ServiceKey {
   readonly protocol: Protocol;
   readonly vip: IpAddress;
@@ -26,6 +42,8 @@ export interface GroupTable {
   readonly owners: Uint16Array;
   /** Earlier owners, FORMER_OWNERS per slot: former[slot * FORMER_OWNERS + k]. */
   readonly former: Uint16Array;
+  /** Packets of slots without an owner are held until they have one, rather than passed (A15). */
+  readonly holds: boolean;
   /** Owner of each slot when every configuration node serves; a returning node gets these back. */
   readonly home: Uint16Array;
 }
@@ -36,9 +54,18 @@ export interface NodeRow {
   readonly mac: MacAddress;
 }
 
+/** How frames reach the members (A13). */
+export interface Delivery {
+  readonly method: DeliveryMethod;
+  /** The VIP that the cluster MACs are derived from; undefined while there is no VIP. */
+  readonly primary: IpAddress | undefined;
+}
+
 export interface Tables {
   readonly version: TableVersion;
-  /** Keys of the flow hash, 32 bits each, the same on every member. */
+  readonly delivery: Delivery;
+  readonly hash: HashKind;
+  /** Keys of the keyed flow hash, 32 bits each, the same on every member. */
   readonly hashKey: readonly [number, number];
   readonly nodes: readonly NodeRow[];
   /** Every virtual address, with or without a service. */

@@ -1,23 +1,27 @@
-// The services (tables 1 and 2 of B2) in the kernel's maps, as the agent knows them: a copy is kept, so that only
+// The services (tables 1, 2 and 3 of B2) and the routed group in the kernel's maps, as the agent knows them: a copy is kept, so that only
 // differences are written; after a restart it is read back from the kernel. IPv4 services lie in buckets of a cache
 // line each; those that find no room there, and IPv6 services, are in hash maps.
 import { ipBytes } from "#base/address.ts";
-import type { ServiceKey } from "#core/steering/tables.ts";
+import type { GroupTable, ServiceKey } from "#core/steering/tables.ts";
 import { Mapping } from "../libc.ts";
 import {
   SERVICE,
   SERVICE4_KEY,
   SERVICE6_KEY,
   SERVICE_BUCKET,
+  SERVICE_HOLDS,
+  SERVICE_ROUTED,
   SERVICE_STICKY,
+  SERVICE_SYMMETRIC,
   TABLE_ANY,
   TABLE_PORT,
+  TABLE_VIP,
 } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import { bucketCount, ServiceBuckets } from "./service-buckets.ts";
 import type { StateMap } from "./shared-maps.ts";
 
-const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;
+const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, any: 0 } as const;
 const BATCH = 1024;
 const ENOENT = 2;
 
@@ -26,24 +30,43 @@ export interface ServiceEntry {
   readonly base: number;
   readonly slots: number;
   readonly group: number;
-  readonly sticky: boolean;
+  /** SERVICE_STICKY and so on. */
+  readonly flags: number;
+}
+
+/** Under which the routed group is among the services. It has no key in the kernel: there is one at most. */
+export const ROUTED_KEY = "routed";
+
+/** What the packet program must know of a group's way to deal with packets. */
+export function serviceFlags({ policy, holds }: GroupTable): number {
+  const sticky = policy === "sticky" || policy === "wildcard-sticky" ? SERVICE_STICKY : 0;
+  const symmetric = policy === "routed-symmetric" ? SERVICE_SYMMETRIC : 0;
+  const routed = policy === "routed" || symmetric !== 0 ? SERVICE_ROUTED : 0;
+  return sticky | routed | symmetric | (holds ? SERVICE_HOLDS : 0);
+}
+
+function tableOf({ protocol, port }: ServiceKey): number {
+  if (protocol === "any") return TABLE_VIP;
+  return port === "any" ? TABLE_ANY : TABLE_PORT;
 }
 
 /** The kernel's key of a service, as a string of one character per byte. */
-export function serviceKeyText({ protocol, vip, port }: ServiceKey): string {
+export function serviceKeyText(service: ServiceKey): string {
+  const { protocol, vip, port } = service;
   const address = ipBytes(vip);
   const layout = address.byteLength === 4 ? SERVICE4_KEY : SERVICE6_KEY;
   const key = Buffer.alloc(layout.size);
   key.set(address, layout.vip);
   if (port !== "any") key.writeUInt16BE(port, layout.port);
   key[layout.protocol] = PROTOCOL_NUMBERS[protocol];
-  key[layout.table] = port === "any" ? TABLE_ANY : TABLE_PORT;
+  key[layout.table] = tableOf(service);
   return key.toString("latin1");
 }
 
-export function isAnyPort(keyText: string): boolean {
-  const layout = keyText.length === SERVICE4_KEY.size ? SERVICE4_KEY : SERVICE6_KEY;
-  return keyText.charCodeAt(layout.table) === TABLE_ANY;
+/** Which of the three tables a key is in; undefined for the routed group. */
+export function tableOfKey(keyText: string): number | undefined {
+  if (keyText === ROUTED_KEY) return undefined;
+  return keyText.charCodeAt(isIpv4(keyText) ? SERVICE4_KEY.table : SERVICE6_KEY.table);
 }
 
 const sameEntry = (a: ServiceEntry | undefined, b: ServiceEntry): boolean =>
@@ -51,14 +74,14 @@ const sameEntry = (a: ServiceEntry | undefined, b: ServiceEntry): boolean =>
   a.base === b.base &&
   a.slots === b.slots &&
   a.group === b.group &&
-  a.sticky === b.sticky;
+  a.flags === b.flags;
 
 function encodeEntry(entry: ServiceEntry): Buffer {
   const value = Buffer.alloc(SERVICE.size);
   value.writeUInt32LE(entry.base, SERVICE.base);
   value.writeUInt16LE(entry.group, SERVICE.group);
   value[SERVICE.slotBits] = Math.log2(entry.slots);
-  value[SERVICE.flags] = entry.sticky ? SERVICE_STICKY : 0;
+  value[SERVICE.flags] = entry.flags;
   return value;
 }
 
@@ -67,7 +90,7 @@ function decodeEntry(value: Buffer): ServiceEntry {
     base: value.readUInt32LE(SERVICE.base),
     slots: 2 ** (value[SERVICE.slotBits] ?? 0),
     group: value.readUInt16LE(SERVICE.group),
-    sticky: value[SERVICE.flags] === SERVICE_STICKY,
+    flags: value[SERVICE.flags] ?? 0,
   };
 }
 
@@ -142,6 +165,7 @@ export class ServiceMap {
         if (isIpv4(keyText)) this.#apart.add(keyText);
       }
     }
+    if (state.routed !== 0n) this.#entries.set(ROUTED_KEY, decodeEntry(toBytes(state.routed)));
   }
 
   get entries(): ReadonlyMap<string, ServiceEntry> {
@@ -153,7 +177,9 @@ export class ServiceMap {
     if (sameEntry(this.#entries.get(keyText), entry)) return false;
     const key = Buffer.from(keyText, "latin1");
     const value = encodeEntry(entry);
-    if (!this.#putIntoBucket(keyText, key, value)) {
+    if (keyText === ROUTED_KEY) {
+      this.#state.routed = toNumber(value);
+    } else if (!this.#putIntoBucket(keyText, key, value)) {
       const result = libbpf().updateElem(this.#hashOf(keyText), key, value, 0);
       bpfCheck(result, "write a service");
     }
@@ -163,7 +189,9 @@ export class ServiceMap {
 
   delete(keyText: string): void {
     const key = Buffer.from(keyText, "latin1");
-    if (isIpv4(keyText) && !this.#apart.has(keyText)) {
+    if (keyText === ROUTED_KEY) {
+      this.#state.routed = 0n;
+    } else if (isIpv4(keyText) && !this.#apart.has(keyText)) {
       this.#buckets.delete(toNumber(key));
     } else {
       const result = libbpf().deleteElem(this.#hashOf(keyText), key);

@@ -1,8 +1,15 @@
 // The maps that are plain shared memory: state, slots, former owners, nodes. Written in place, in units that the
 // program reads whole (a slot 16 bits, a MAC 64).
+import { macBytes } from "#base/address.ts";
+import { clusterMac, DELIVERY_METHODS, FLOODED_METHODS, type HashKind } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
+import type { Delivery } from "#core/steering/tables.ts";
 import { Mapping } from "../libc.ts";
-import { FORMER, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
+import { FORMER, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
+
+/** A MAC as the packet program keeps it: its six bytes as a little-endian number. */
+const macNumber = (mac: Uint8Array): bigint =>
+  mac.reduce((value, byte, index) => value | (BigInt(byte) << BigInt(8 * index)), 0n);
 
 /** Map .data.state: hash key, version of the tables, and what must outlive the agent. */
 export class StateMap {
@@ -46,9 +53,33 @@ export class StateMap {
     Atomics.store(this.#u64, at, BigInt(epoch));
   }
 
-  set hashKey([k0, k1]: readonly [number, number]) {
+  setHash(kind: HashKind, [k0, k1]: readonly [number, number]): void {
     const key = BigInt(k0 >>> 0) | (BigInt(k1 >>> 0) << 32n);
     Atomics.store(this.#u64, STATE.hashKey / 8, key);
+    Atomics.store(this.#u32, STATE.hashKind / 4, kind === "xor" ? HASH_XOR : HASH_KEYED);
+  }
+
+  /** The cluster MACs are listened to before clients are told of one. */
+  set delivery({ method, primary }: Delivery) {
+    for (const [index, flooded] of FLOODED_METHODS.entries()) {
+      const mac = primary === undefined ? 0n : macNumber(macBytes(clusterMac(flooded, primary)));
+      Atomics.store(this.#u64, STATE.clusterMac / 8 + index, mac);
+    }
+    Atomics.store(this.#u32, STATE.method / 4, DELIVERY_METHODS.indexOf(method));
+  }
+
+  /** struct service of the routed group as a number; 0: there is none. */
+  get routed(): bigint {
+    return this.#u64[STATE.routed / 8] ?? 0n;
+  }
+
+  set routed(service: bigint) {
+    Atomics.store(this.#u64, STATE.routed / 8, service);
+  }
+
+  /** Table 3 is only looked up while this is set. */
+  set tableVipUsed(used: boolean) {
+    Atomics.store(this.#u32, STATE.tableVipUsed / 4, used ? 1 : 0);
   }
 
   /** Table 2 is only looked up while this is set. */
@@ -107,10 +138,7 @@ export class NodeMap {
 
   /** Answers whether it was another one before. */
   set(id: NodeId, mac: Uint8Array): boolean {
-    let value = 0n;
-    mac.forEach((byte, index) => {
-      value |= BigInt(byte) << BigInt(8 * index);
-    });
+    const value = macNumber(mac);
     if (this.#macs[id] === value) return false;
     Atomics.store(this.#macs, id, value);
     return true;

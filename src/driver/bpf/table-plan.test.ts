@@ -20,11 +20,14 @@ interface Wanted {
 const tablesOf = (wanted: readonly Wanted[]): Tables => ({
   version: { epoch: 1, counter: 1, master: nodeId(1) },
   hashKey: [1, 2],
+  hash: "keyed",
+  delivery: { method: "forward", primary: undefined },
   nodes: [],
   vips: [],
   groups: wanted.map(({ name, slots, ports }): GroupTable => ({
     name,
     policy: "weighted",
+    holds: false,
     services: ports.map((port) => ({ protocol: "tcp", vip: ip("10.0.0.1"), port })),
     owners: new Uint16Array(slots),
     former: new Uint16Array(slots * 3),

@@ -2,8 +2,8 @@
 // new ones, which services vanish. Refuses what does not fit, so that a publish is never left half-way for that.
 import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
-import { SLOTS_PER_WORD } from "./abi.gen.ts";
-import { serviceKeyText, type ServiceEntry } from "./service-map.ts";
+import { SERVICE_ROUTED, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { ROUTED_KEY, serviceFlags, serviceKeyText, type ServiceEntry } from "./service-map.ts";
 import { SlotRegions } from "./slot-regions.ts";
 
 export interface Capacities {
@@ -39,7 +39,9 @@ function claimKeys(groups: readonly GroupTable[]): Map<GroupTable, string[]> {
   const claimed = new Set<string>();
   const keys = new Map<GroupTable, string[]>();
   for (const table of groups) {
-    const own = table.services.map(serviceKeyText).filter((key) => !claimed.has(key));
+    const routed = (serviceFlags(table) & SERVICE_ROUTED) !== 0;
+    const wanted = routed ? [ROUTED_KEY] : table.services.map(serviceKeyText);
+    const own = wanted.filter((key) => !claimed.has(key));
     for (const key of own) claimed.add(key);
     if (own.length > 0) keys.set(table, own);
   }
@@ -120,7 +122,7 @@ export function planTables(
       throw tooLarge("slots", needed, capacities.slots, "datapath.slotCapacity");
     }
     const group = kept?.group ?? freeIndex();
-    const entry = { base, slots, group, sticky: table.policy !== "weighted" };
+    const entry = { base, slots, group, flags: serviceFlags(table) };
     return { table, entry, keys, fresh: kept === undefined };
   });
   const wanted = new Set(groups.flatMap(({ keys }) => keys));

@@ -5,9 +5,16 @@ import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
 import { compareVersions, type TableVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
-import { ADDRESS, FORMER, FORMER_OWNERS, SLOT_HAS_FORMER } from "./abi.gen.ts";
+import {
+  ADDRESS,
+  FORMER,
+  FORMER_OWNERS,
+  SLOT_HAS_FORMER,
+  TABLE_ANY,
+  TABLE_VIP,
+} from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
-import { isAnyPort, readHashMap, ServiceMap, type ServiceMapFds } from "./service-map.ts";
+import { readHashMap, ServiceMap, tableOfKey, type ServiceMapFds } from "./service-map.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
 import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
 import type { PublishReport } from "./types.ts";
@@ -75,7 +82,8 @@ export class TableWriter {
     let nodes = 0;
     for (const { id, mac } of tables.nodes) if (this.#nodes.set(id, macBytes(mac))) nodes++;
     const slots = this.#writeGroups(plan, resetGroup);
-    this.state.hashKey = tables.hashKey;
+    this.state.setHash(tables.hash, tables.hashKey);
+    this.state.delivery = tables.delivery;
     const vips = this.#addVips(tables.vips);
     const services = this.#writeServices(plan) + plan.vanished.length;
     const removed = this.#removeVips(tables.vips);
@@ -127,13 +135,16 @@ export class TableWriter {
   }
 
   #writeServices(plan: TablePlan): number {
-    const anyPort = plan.groups.some(({ keys }) => keys.some(isAnyPort));
+    const used = new Set(plan.groups.flatMap(({ keys }) => keys.map(tableOfKey)));
+    const [anyPort, wholeVip] = [used.has(TABLE_ANY), used.has(TABLE_VIP)];
     if (anyPort) this.state.tableAnyUsed = true;
+    if (wholeVip) this.state.tableVipUsed = true;
     let written = 0;
     for (const { keys, entry } of plan.groups) {
       for (const key of keys) if (this.#services.set(key, entry)) written++;
     }
     if (!anyPort) this.state.tableAnyUsed = false;
+    if (!wholeVip) this.state.tableVipUsed = false;
     return written;
   }
 

@@ -51,7 +51,8 @@ function randomGroup(prng: Prng, name: string, services: readonly ServiceKey[]):
   const former = Uint16Array.from({ length: slots * FORMER_OWNERS }, () =>
     hasHistory ? prng.pick(OWNERS) : 0,
   );
-  return { name, policy: prng.pick(POLICIES), services, owners, former, home: owners };
+  const policy = prng.pick(POLICIES);
+  return { name, policy, holds: false, services, owners, former, home: owners };
 }
 
 export function randomScenario(prng: Prng): Scenario {
@@ -70,6 +71,8 @@ export function randomScenario(prng: Prng): Scenario {
   const tables: Tables = {
     version: { epoch: 1, counter: 1, master: SELF.id },
     hashKey: [prng.uint32(), prng.uint32()],
+    hash: "keyed",
+    delivery: { method: "forward", primary: ip("10.0.0.100") },
     nodes: ids.map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
     vips: [...VIPS4, ...VIPS6].map(ip),
     groups,

@@ -26,6 +26,8 @@ export function desired(slots: number, nodes: readonly TestNode[]): Desired {
   const macOf = (id: number): string =>
     `02:50:00:00:${[id >> 8, id & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
   return {
+    method: "forward",
+    hash: "keyed",
     hashKey: [1, 2],
     vips: [ip("10.0.0.100")],
     groups: [
@@ -33,6 +35,7 @@ export function desired(slots: number, nodes: readonly TestNode[]): Desired {
         name: "web",
         policy: "weighted",
         slots,
+        holds: false,
         services: [{ protocol: "tcp", vip: ip("10.0.0.100"), port: 80 }],
         nodes: configured,
       },

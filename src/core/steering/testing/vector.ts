@@ -54,6 +54,7 @@ function group(
   return {
     name,
     policy,
+    holds: false,
     services,
     owners: Uint16Array.from(owners),
     former: Uint16Array.from(owners.flatMap(() => chain)),
@@ -79,6 +80,8 @@ export function tablesWith(web: Slots): Tables {
   return {
     version: { epoch: 1, counter: 1, master: SELF.id },
     hashKey: [0x6a09e667, 0xbb67ae85],
+    hash: "keyed",
+    delivery: { method: "forward", primary: ip(VIP4) },
     nodes: [1, 2, 3, 4, 5].map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
     vips: [VIP4, VIP6, "10.0.0.101"].map(ip),
     groups,
