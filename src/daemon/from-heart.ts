@@ -36,7 +36,7 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
     case "view-changed":
       return node.viewChanged(event.view);
     case "became-master":
-      node.rotation.becameMaster();
+      node.rotation.becameMaster(event.keyId);
       return node.state.saveEpoch(event.epoch);
     case "lost-mastership":
       return node.followers.dismiss();

@@ -182,8 +182,9 @@ export class HeartLoop {
       case "left":
         this.#lease?.renew(0n);
         return this.#surroundings.emit(effect);
-      case "view-changed":
       case "became-master":
+        return this.#surroundings.emit({ ...effect, keyId: this.#auth.keys.active });
+      case "view-changed":
       case "announce-wanted":
       case "member-joined":
       case "member-departed":

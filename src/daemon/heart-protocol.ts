@@ -83,7 +83,12 @@ export interface HeartStart {
 export type HeartOrder = HeartCommand | { readonly type: "stop" };
 
 /** What the machine decided and the main thread has to know. */
-export type MembershipEvent = Exclude<Effect, { type: "send" | "ignored" }>;
+export type MembershipEvent =
+  | Exclude<Effect, { type: "send" | "ignored" | "became-master" }>
+  | (Extract<Effect, { type: "became-master" }> & {
+      /** Of the group key that this node sends with: the last one of the former master, if it had any. */
+      readonly keyId: number | undefined;
+    });
 
 export interface HeartCounters {
   readonly sent: Readonly<Record<string, number>>;

@@ -103,6 +103,20 @@ test("A2: two rotations at once: only the newest key is ever activated, and late
   assert.deepEqual(self.done(), ["retire-keys", "send 12"]);
 });
 
+test("A2: a rotation between the first sending with a key and its retirement leaves everybody the key in use", () => {
+  const self = member();
+  self.master = true;
+  self.rotation.rotate();
+  self.pass(ACTIVATE_AFTER_MS);
+  assert.deepEqual(self.done(), ["key 11", "send 11 and 10", "key 11 active"]);
+  self.pass(RETIRE_AFTER_MS / 2);
+  self.rotation.rotate();
+  assert.deepEqual(self.done(), ["key 12", "send 12 and 11"]);
+  self.pass(ACTIVATE_AFTER_MS);
+  self.pass(RETIRE_AFTER_MS);
+  assert.deepEqual(self.done(), ["key 12 active", "retire-keys", "send 12"]);
+});
+
 test("A2: when a node is removed or a certificate revoked, the master replaces the key at once", () => {
   for (const less of [trust(["a", "b"]), trust(["a", "b", "c"], ["77"])]) {
     const self = member();
@@ -133,7 +147,7 @@ test("A2: a new master replaces a key that somebody knows who is out, if the for
   self.trusted = trust(["a", "b"]);
   self.rotation.trustChanged();
   assert.deepEqual(self.done(), [], "that is the master's business");
-  self.rotation.becameMaster(); // the view that says so follows
+  self.rotation.becameMaster(10); // the view that says so follows
   self.master = true;
   assert.deepEqual(self.done(), ["key 11", "send 11 and 10"]);
 });
@@ -141,7 +155,7 @@ test("A2: a new master replaces a key that somebody knows who is out, if the for
 test("A2: a new master keeps a good key, and completes what the former one began", () => {
   const settled = member();
   settled.master = true;
-  settled.rotation.becameMaster();
+  settled.rotation.becameMaster(10);
   settled.pass(ACTIVATE_AFTER_MS);
   assert.deepEqual(settled.done(), []);
 
@@ -149,15 +163,26 @@ test("A2: a new master keeps a good key, and completes what the former one began
   begun.rotation.adopt(key(11), key(10));
   assert.deepEqual(begun.done(), ["key 10 active", "key 11"]);
   begun.master = true;
-  begun.rotation.becameMaster();
+  begun.rotation.becameMaster(10);
+  assert.deepEqual(begun.done(), ["key 10 active", "key 11"]);
   begun.pass(ACTIVATE_AFTER_MS);
   begun.pass(RETIRE_AFTER_MS);
   assert.deepEqual(begun.done(), ["key 11 active", "retire-keys", "send 11"]);
 });
 
+test("A2: a new master goes on sending with the key that the former one sent with, also when it replaces it", () => {
+  const self = member();
+  self.rotation.adopt(key(11), key(10));
+  self.trusted = trust(["a", "b"]);
+  self.done();
+  self.rotation.becameMaster(11); // the former master sent with it already
+  self.master = true;
+  assert.deepEqual(self.done(), ["key 10", "key 11 active", "key 12", "send 12 and 11"]);
+});
+
 test("A2: the first master makes a key and uses it at once; a member drops what its master dropped", () => {
   const first = scene();
-  first.rotation.becameMaster();
+  first.rotation.becameMaster(undefined);
   const id = first.keys.newest?.keyId;
   assert.deepEqual(first.done(), [`key ${id} active`]);
   const follower = member();

@@ -34,13 +34,28 @@ export class KeyRotation {
     this.#host = host;
   }
 
-  /** This node is master, or about to be shown as it. The members know the key, or get it when they connect. */
-  becameMaster(): void {
+  /**
+   * This node is master, or about to be shown as it. The members know the key, or get it when they connect.
+   *
+   * @param activeKeyId that the heart sends with: the former master's, whose rotation may have come to any step
+   */
+  becameMaster(activeKeyId: number | undefined): void {
     const { keys, trust } = this.#host;
     if (keys.newest === undefined) return this.#first();
+    if (keys.newest.keyId === activeKeyId) keys.activate();
+    this.#armHeart(keys.newest);
     const stale = this.#knownTo === undefined || lostSomebody(this.#knownTo, trust());
     if (stale) this.#replace();
     else if (keys.before !== undefined) this.#completeLater(keys.newest); // what the former master began
+  }
+
+  /** Whatever was on its way to the heart: it holds these keys, and sends with the one in use. */
+  #armHeart(newest: GroupKey): void {
+    const { keys, heart } = this.#host;
+    const { before, inUse } = keys;
+    if (before === undefined) return;
+    heart({ type: "group-key", ...before, activate: inUse === before });
+    heart({ type: "group-key", ...newest, activate: inUse === newest });
   }
 
   #first(): void {
@@ -76,6 +91,7 @@ export class KeyRotation {
     this.#callOff();
     this.#callOff = later(ACTIVATE_AFTER_MS, () => {
       if (!isMaster() || keys.newest?.keyId !== key.keyId) return;
+      keys.activate();
       heart({ type: "group-key", ...key, activate: true });
       this.#callOff = later(RETIRE_AFTER_MS, () => {
         if (!isMaster() || keys.newest?.keyId !== key.keyId) return;
@@ -92,13 +108,10 @@ export class KeyRotation {
     const isNew = keys.newest === undefined || !sameKey(keys.newest, newest);
     if (isNew) this.#knownTo = trust();
     keys.adopt(newest, before);
-    if (before === undefined) {
-      heart({ type: "group-key", ...newest, activate: true });
-      heart({ type: "retire-keys" });
-    } else {
-      heart({ type: "group-key", ...before, activate: true });
-      heart({ type: "group-key", ...newest, activate: false });
-    }
+    this.#armHeart(newest);
+    if (before !== undefined) return;
+    heart({ type: "group-key", ...newest, activate: true });
+    heart({ type: "retire-keys" });
   }
 
   close(): void {
