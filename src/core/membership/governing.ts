@@ -1,6 +1,6 @@
 // Governing: this node is master (A2, A5-A7, A9). Admits nodes, watches members, publishes who belongs.
 import type { IpAddress } from "#base/address.ts";
-import { type NodeId, sameConfig } from "#base/ids.ts";
+import { type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import {
   type JoinRequest,
@@ -51,6 +51,8 @@ export class Governing implements Phase {
   #answerAt: Instant;
   #announceAt: Instant;
   #rollOutUntil: Instant;
+  /** Counter of the newest configuration that a member had before this machine. */
+  #newestSeen = 0;
   /** This node did not run for so long that it may have been replaced meanwhile. */
   #doubtUntil: Instant | undefined;
 
@@ -272,10 +274,18 @@ export class Governing implements Phase {
     }
     if (watch.boot !== boot) return this.#sendAway(now, from);
     watch.heard(received.at, keepalive);
-    if (now > this.#rollOutUntil && !sameConfig(keepalive.config, this.#context.config)) {
-      this.#context.send(from, this.#exit("configuration"));
-      this.#depart(now, sender, "refused");
-    }
+    if (sameConfig(keepalive.config, this.#context.config)) return;
+    this.#heardOfRollOut(now, keepalive.config);
+    if (now <= this.#rollOutUntil) return;
+    this.#context.send(from, this.#exit("configuration"));
+    this.#depart(now, sender, "refused");
+  }
+
+  /** A member may be ahead: the main thread hands a new configuration round before it tells this machine. */
+  #heardOfRollOut(now: Instant, { counter }: ConfigVersion): void {
+    if (counter <= Math.max(this.#newestSeen, this.#context.config.counter)) return;
+    this.#newestSeen = counter;
+    this.#rollOutUntil = after(now, ROLL_OUT_MS);
   }
 
   #sendAway(now: Instant, to: IpAddress): void {

@@ -383,6 +383,31 @@ test("A4: a member that runs another configuration when the roll-out is over is 
   assert.ok(effects.includes("member-departed 3 refused"));
 });
 
+test("A4: a member may have a new configuration before the master's machine has; but not for ever", () => {
+  const subject = PHASES.governing();
+  const report = (sequence: number, counter: number): string[] => {
+    const ahead = { counter, digest: newConfig.digest };
+    return subject
+      .hears(3, { ...memberKeepalive(), sequence, config: ahead } as Message)
+      .map(shown);
+  };
+  const longAfterTheRollOut = 30;
+  for (let round = 0; round < longAfterTheRollOut; round++) {
+    subject.hears(3, { ...memberKeepalive(), sequence: 2 + round } as Message);
+    subject.run(100);
+  }
+  assert.deepEqual(report(40, newConfig.counter), []);
+  const change = { config: newConfig, admitted, detection: DEFAULT_DETECTION };
+  subject.machine.step(instant(subject.nowMs), { type: "config-changed", ...change });
+  assert.deepEqual(report(41, newConfig.counter), [], "both have it now");
+
+  for (let round = 0; round < longAfterTheRollOut; round++) {
+    subject.run(100);
+    if (report(50 + round, 9).includes("exit-request > 3")) return assert.ok(round >= 20);
+  }
+  return assert.fail("what this machine is never told of is not waited for any longer");
+});
+
 test("A4: a node that the configuration no longer names is sent away at once", () => {
   const subject = PHASES.governing();
   const change = {
