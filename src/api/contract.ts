@@ -3,12 +3,22 @@
 import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { LIMITS } from "#config/schema.ts";
 import { type Address, ROUTES } from "./routes.ts";
-import { Problem, ServiceName } from "./shapes.ts";
+import { DeliveryMethod, Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
 
-export const Policy = Type.Union(
-  [Type.Literal("weighted"), Type.Literal("sticky"), Type.Literal("wildcard-sticky")],
-  { title: "Policy" },
+const ofServices = [
+  Type.Literal("weighted"),
+  Type.Literal("sticky"),
+  Type.Literal("wildcard-sticky"),
+] as const;
+const routed = [Type.Literal("routed"), Type.Literal("routed-symmetric")] as const;
+
+export const Policy = Type.Union([...ofServices, ...routed], { title: "Policy" });
+
+/** A13: how client traffic reaches the members. */
+export const Delivery = Type.Object(
+  { method: DeliveryMethod },
+  { title: "Delivery", additionalProperties: false },
 );
 
 /** Which configuration the cluster runs (A4). */
@@ -57,7 +67,9 @@ export const AddService = Type.Object(
     service: ServiceName,
     create: Type.Optional(
       Type.Object({
-        policy: Policy,
+        policy: Type.Union([...ofServices], {
+          description: "Routed groups have no services; they come with a new configuration",
+        }),
         slots: Type.Optional(Type.Integer({ minimum: 2, maximum: LIMITS.slotsPerGroup })),
         nodes: Type.Optional(
           Type.Array(NodeShare, {
@@ -155,6 +167,12 @@ export const CONTRACT = {
     ...ROUTES.undrain,
     summary: "Give a drained node its share again",
     params: NodeName,
+    reply: Changed,
+  },
+  setDelivery: {
+    ...ROUTES.setDelivery,
+    summary: "Change how client traffic reaches the members; connections go on",
+    body: Delivery,
     reply: Changed,
   },
   config: {

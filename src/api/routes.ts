@@ -18,6 +18,7 @@ export const ROUTES = {
   setWeight: { method: "PATCH", path: "/v1/groups/:group/nodes/:node" },
   drain: { method: "POST", path: "/v1/nodes/:node/drain" },
   undrain: { method: "POST", path: "/v1/nodes/:node/undrain" },
+  setDelivery: { method: "PUT", path: "/v1/delivery" },
   config: { method: "GET", path: "/v1/config" },
   putConfig: { method: "PUT", path: "/v1/config" },
   version: { method: "GET", path: "/v1/version" },

@@ -1,6 +1,6 @@
 // What `pan status` shows: one node's view of itself, its cluster and its traffic, taken at one moment.
 import { type Static, Type } from "typebox";
-import { Count, ServiceName, TableVersion } from "./shapes.ts";
+import { Count, DeliveryMethod, ServiceName, TableVersion } from "./shapes.ts";
 
 const Role = Type.Union([
   Type.Literal("joining"),
@@ -85,6 +85,13 @@ export const Status = Type.Object(
       epoch: Type.Integer(),
       config: Type.Object({ counter: Type.Integer(), digest: Type.String() }),
       tables: TableVersion,
+      delivery: Type.Object(
+        {
+          method: DeliveryMethod,
+          mac: Type.Optional(Type.String({ description: "Cluster MAC that clients are told" })),
+        },
+        { description: "Of the tables in force here (A13)" },
+      ),
       keepaliveIntervalMs: Type.Number(),
     }),
     members: Type.Array(MemberStatus),

@@ -10,8 +10,9 @@ import { commandLine } from "./testing/command-line.ts";
 
 const CASES: readonly [string, readonly string[]][] = [
   ["s", ["status", "service"]],
+  ["delivery set ", ["forward", "unicast", "multicast", "igmp"]],
   ["service ", ["list", "add", "remove", "weight", "help"]],
-  ["service add web ", ["tcp", "udp"]],
+  ["service add web ", ["tcp", "udp", "any"]],
   ["service add web tcp 1.2.3.4:80 --create ", ["weighted", "sticky", "wildcard-sticky"]],
   ["service add --cr", ["--create"]],
   ["status --", ["--json", "--watch", "--socket", "--help"]],

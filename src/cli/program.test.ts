@@ -57,6 +57,20 @@ const CHANGES: readonly [string, { operation: string; input: object }][] = [
   ],
   ["drain beta", { operation: "drain", input: { params: { node: "beta" } } }],
   ["undrain beta", { operation: "undrain", input: { params: { node: "beta" } } }],
+  ["delivery set igmp", { operation: "setDelivery", input: { body: { method: "igmp" } } }],
+  [
+    "service add vpn any fd77::102 --create sticky",
+    {
+      operation: "addService",
+      input: {
+        body: {
+          group: "vpn",
+          service: { protocol: "any", vip: "fd77::102", port: "any" },
+          create: { policy: "sticky" },
+        },
+      },
+    },
+  ],
 ];
 for (const [line, asked] of CHANGES) {
   test(`B8: pan ${line}`, async (t) => {
@@ -66,6 +80,14 @@ for (const [line, asked] of CHANGES) {
     assert.partialDeepStrictEqual(cli.agent.asked, [asked]);
   });
 }
+
+test("A13: pan delivery show tells the method and the MAC that clients send to", async (t) => {
+  const cli = await commandLine(t);
+  const shown = { status: 0, out: "unicast, cluster MAC 02:bf:0a:4d:00:64\n", err: "" };
+  assert.deepEqual(await cli.run("delivery", "show"), shown);
+  const { out } = await cli.run("delivery", "show", "--json");
+  assert.deepEqual(JSON.parse(out), STATUS.cluster.delivery);
+});
 
 test("CLI: status --json is the agent's status, as one object", async (t) => {
   const cli = await commandLine(t);

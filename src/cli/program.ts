@@ -27,6 +27,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/drain.ts")).registerDrain,
   },
   {
+    names: ["delivery"],
+    load: async () => (await import("./commands/delivery.ts")).registerDelivery,
+  },
+  {
     names: ["config"],
     load: async () => (await import("./commands/config.ts")).registerConfig,
   },

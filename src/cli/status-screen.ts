@@ -48,10 +48,15 @@ function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): s
   return [
     `${paint("bold", `Cluster ${cluster.name}`)}  master ${cluster.master ?? NONE}, secondary ${cluster.secondary ?? NONE}`,
     `  epoch ${cluster.epoch}, configuration ${config.counter} (${config.digest}), tables ${tables.epoch}.${tables.counter}, keepalive every ${formatDuration(cluster.keepaliveIntervalMs)}`,
+    `  delivery ${deliveryText(cluster.delivery)}`,
     `${paint("bold", `Node ${node.name}`)}  ${node.address}, ${node.role}, up ${formatDuration(uptimeMs)}`,
     `  ${path}, tables ${datapath.version.epoch}.${datapath.version.counter} in force, ${lease}`,
   ];
 }
+
+/** As `pan delivery show` prints it. */
+export const deliveryText = ({ method, mac }: Status["cluster"]["delivery"]): string =>
+  mac === undefined ? method : `${method}, cluster MAC ${mac}`;
 
 function members(status: Status, paint: Paint): string[] {
   const right = "right" as const;

@@ -90,6 +90,25 @@ test("B7: draining is set and taken back", () => {
   throwsPan("PAN_NOT_FOUND", /m9/, () => edits.setDrained(example, "m9", true));
 });
 
+test("A13: the delivery method is changed, unless a routed group needs the one there is", () => {
+  const flooded = edits.setDelivery(example, "multicast");
+  assert.equal(flooded.delivery.method, "multicast");
+  assert.equal(canonicalConfig(edits.setDelivery(flooded, "forward")), canonicalConfig(example));
+  const gateway: GroupConfig = {
+    name: "gateway",
+    policy: "routed",
+    slots: 1024,
+    nodes: "all",
+    services: [],
+  };
+  throwsPan("PAN_CONFLICT", /does not go with the method forward; set delivery\.method/, () =>
+    edits.addGroup(example, gateway),
+  );
+  const routed = edits.addGroup(flooded, gateway);
+  assert.equal(edits.setDelivery(routed, "igmp").delivery.method, "igmp");
+  throwsPan("PAN_CONFLICT", /forward/, () => edits.setDelivery(routed, "forward"));
+});
+
 test("A2: a new node gets the lowest free id; a taken name, id or address is refused", () => {
   const added = edits.addNode(example, { name: "m4", address: ip("10.77.0.14") });
   assert.deepEqual(added.nodes.at(-1), {
@@ -164,10 +183,11 @@ test("A4: the digest is the first eight bytes of SHA-256 over the canonical text
     canonicalConfig(config),
     '{"cluster":{"interface":"eth0","name":"demo","port":7450},' +
       '"datapath":{"hook":"auto","slotCapacity":262144},' +
-      '"detection":{"intervalMs":200,"offerMs":100},"groups":[],"nodes":[],"revoked":[],"vips":[]}',
+      '"delivery":{"method":"forward"},"detection":{"intervalMs":200,"offerMs":100},"groups":[],' +
+      '"hash":"keyed","nodes":[],"revoked":[],"vips":[]}',
   );
   // printf '%s' '<the text above>' | sha256sum
-  assert.deepEqual(configVersion(1, config), { counter: 1, digest: "0f1f667d7d36a251" });
+  assert.deepEqual(configVersion(1, config), { counter: 1, digest: "9329b6a1513db02c" });
 });
 
 test("A1: every virtual address once, IPv4 before IPv6", () => {
@@ -237,6 +257,7 @@ test("B8: every edit keeps the operator's comments and leaves other lines alone"
       edits.addService(example, "web", web8080),
       /fd77::100\]:443"\n {6}- (")?tcp 10\.77\.0\.100:8080/,
     ],
+    [edits.setDelivery(example, "unicast"), /^ {2}method: unicast # unicast, multicast/m],
     [edits.setWeight(example, "names", "m1", 9), /\{ name: m1, weight: 9 \}/],
     [edits.setDrained(example, "m3", true), /drained: true # true: no new connections/],
     [edits.setDrained(example, "m1", true), /name: m1.*drained: true/],

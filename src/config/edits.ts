@@ -1,6 +1,7 @@
 // Changes of a configuration at run time (B8), as functions from one configuration to the next. Every
 // result passes the same checks as a file, so that no command can make what no file may say.
 import type { IpAddress } from "#base/address.ts";
+import type { DeliveryMethod } from "#base/delivery.ts";
 import { PanError } from "#base/error-codes.ts";
 import { MAX_NODE_ID, type NodeId, nodeId } from "#base/ids.ts";
 import { serialText } from "#base/serial-number.ts";
@@ -108,6 +109,10 @@ export function setDrained(config: ClusterConfig, node: string, drained: boolean
   const nodes = config.nodes.map((found) => (found.name === node ? { ...found, drained } : found));
   return settled({ ...config, nodes });
 }
+
+/** A13. PAN_CONFLICT when a group needs another method than the one asked for. */
+export const setDelivery = (config: ClusterConfig, method: DeliveryMethod): ClusterConfig =>
+  settled({ ...config, delivery: { ...config.delivery, method } });
 
 /** The lowest id that no node has. PAN_CONFLICT when all 4095 are taken. */
 export function nextNodeId(config: ClusterConfig): NodeId {

@@ -49,6 +49,8 @@ test("B8: defaults are filled in, also for keys whose items are all commented ou
     cluster: { name: "demo", interface: "eth0", port: 7450 },
     detection: { intervalMs: 200, offerMs: 100 },
     datapath: { hook: "auto", slotCapacity: 262_144 },
+    delivery: { method: "forward" },
+    hash: "keyed",
     nodes: [],
     groups: [{ name: "web", policy: "weighted", slots: 1024, nodes: "all", services: [] }],
     vips: [],
@@ -149,7 +151,26 @@ test("B1, B3: what contradicts itself is refused", () => {
       "groups: [{ name: a, services: ['tcp 10.0.0.9:80'] }, { name: b, services: ['tcp 10.0.0.9:80'] }]",
       /groups\[1\]\.services\[0\]: the service tcp 10\.0\.0\.9:80 is used twice/,
     ],
+    // A22
+    [
+      "delivery: { method: unicast }\ngroups: [{ name: a, policy: routed }, { name: b, policy: routed-symmetric }]",
+      /groups\[1\]\.policy: two groups are routed; remove one .*\(first in line 4\)/,
+    ],
+    [
+      "delivery: { method: unicast }\ngroups: [{ name: a, policy: routed, services: ['tcp 10.0.0.9:80'] }]",
+      /groups\[0\]\.services: a group with the policy routed has no services: .*group of their own/,
+    ],
+    [
+      "groups: [{ name: a, policy: routed-symmetric }]",
+      /groups\[0\]\.policy: .*method forward; set delivery\.method to unicast, multicast or igmp/,
+    ],
+    ["delivery: { method: multicats }", /delivery\.method: .*Did you mean "multicast"/],
+    ["hash: md5", /hash: "md5" is not one of keyed, xor/],
     // equal although spelt differently
+    [
+      "groups: [{ name: a, services: ['any FD00:0::1', 'any fd00::1'] }]",
+      /services\[1\].*used twice/,
+    ],
     [
       "groups: [{ name: a, services: ['tcp [fd00::1]:80', 'TCP [FD00:0::1]:80'] }]",
       /services\[1\].*used twice/,
@@ -196,6 +217,17 @@ test("B2: one virtual address may have ports in one group and any port in anothe
       "vips: [10.0.0.9]\n",
   );
   assert.equal(config.groups.length, 2);
+});
+
+test("A14: an address may have services and one for all the rest, with every policy that has services", () => {
+  for (const policy of ["weighted", "sticky", "wildcard-sticky"]) {
+    const group = `{ name: a, policy: ${policy}, services: ['tcp 10.0.0.9:80', 'any 10.0.0.9'] }`;
+    assert.deepEqual(accept(`${HEAD}groups: [${group}]\n`).groups[0]?.services[1], {
+      protocol: "any",
+      vip: "10.0.0.9",
+      port: "any",
+    });
+  }
 });
 
 test("limits: more nodes, services or revocations than stated are refused, not cut", () => {

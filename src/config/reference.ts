@@ -37,6 +37,9 @@ const TAIL = `## Limits
 - A service belongs to one group only. The same virtual address may have ports in one group and any
   port (\`*\`) in another: the port is looked up first (B2).
 - \`*\` needs the policy \`wildcard-sticky\`.
+- \`any ADDRESS\` is looked up last: it takes what no other service of the address takes, of every protocol.
+- At most one group is \`routed\` or \`routed-symmetric\`. It has no services, since its traffic is for no virtual
+  address, and it needs a \`delivery.method\` other than \`forward\` (A22).
 - A virtual address is never a node's own address, and both are unicast addresses; IPv4 and IPv6 mix
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more

@@ -84,6 +84,30 @@ function anyPortNeedsWildcard(config: DraftConfig, report: Report): void {
   }
 }
 
+const isRouted = (group: DraftGroup): boolean =>
+  group.policy === "routed" || group.policy === "routed-symmetric";
+
+/** A22: whatever comes to a cluster MAC and is for no VIP is one group's, which needs no services for it. */
+function routedGroups(config: DraftConfig, report: Report): void {
+  const groups = (config.groups ?? []).map((group, g) => ({ group, path: ["groups", g] as Path }));
+  const routed = groups.filter(({ group }) => group !== undefined && isRouted(group));
+  for (const { group, path } of routed) {
+    if ((group?.services ?? []).length === 0) continue;
+    const remedy =
+      "its traffic is for no virtual address; put the services into a group of their own";
+    const message = `a group with the policy ${group?.policy} has no services: ${remedy}`;
+    report({ path: [...path, "services"], message });
+  }
+  const [first, ...more] = routed.map(({ path }) => [...path, "policy"]);
+  for (const path of more) {
+    const remedy = "remove one of them, or give it another policy";
+    report({ path, ...(first && { earlier: first }), message: `two groups are routed; ${remedy}` });
+  }
+  if (first === undefined || config.delivery?.method !== "forward") return;
+  const remedy = "set delivery.method to unicast, multicast or igmp";
+  report({ path: first, message: `routed traffic does not go with the method forward; ${remedy}` });
+}
+
 function vipsOf(config: DraftConfig): Placed<IpAddress>[] {
   const ofServices = servicesOf(config).flatMap(({ value, path }) => {
     const parsed = parseService(value);
@@ -219,6 +243,7 @@ const RULES: readonly Rule[] = [
   possibleWeights,
   uniqueServices,
   anyPortNeedsWildcard,
+  routedGroups,
   usableAddresses,
   ipv4Nodes,
   virtualAddresses,

@@ -2,6 +2,12 @@
 // here, so that none of them can disagree with what is accepted. One YAML file describes one cluster.
 import { type Static, Type } from "typebox";
 import type { IpAddress } from "#base/address.ts";
+import {
+  DELIVERY_METHODS,
+  type DeliveryMethod,
+  HASH_KINDS,
+  type HashKind,
+} from "#base/delivery.ts";
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
 
 /** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
@@ -93,6 +99,19 @@ const Datapath = Type.Object(
   { ...closed, default: {}, description: "The packet path in the kernel." },
 );
 
+const Delivery = Type.Object(
+  {
+    method: Type.Enum(DELIVERY_METHODS, {
+      default: "forward",
+      description:
+        "How client traffic reaches the members (A13). `forward`: one member receives it and forwards. " +
+        "`unicast`, `multicast`, `igmp`: every member receives it and one of them serves it. " +
+        "`pan delivery set` changes it while connections go on.",
+    }),
+  },
+  { ...closed, default: {}, description: "The way from the clients to the members." },
+);
+
 const Node = Type.Object(
   {
     name: Name("Name of the node; the common name of its certificate."),
@@ -131,11 +150,13 @@ const WeightedNode = Type.Object(
 const Group = Type.Object(
   {
     name: Name("Name of the service group."),
-    policy: Type.Enum(["weighted", "sticky", "wildcard-sticky"], {
+    policy: Type.Enum(["weighted", "sticky", "wildcard-sticky", "routed", "routed-symmetric"], {
       default: "weighted",
       description:
-        "`weighted`: by source address and port. `sticky`: by source address. " +
-        "`wildcard-sticky`: by source address over all ports of a virtual address (B3).",
+        "`weighted`: by source address and port, SPI, call id or tunnel and session. `sticky`: by source address. " +
+        "`wildcard-sticky`: by source address over all ports of a virtual address (B3). " +
+        "`routed`: traffic through the cluster, by source and destination address; " +
+        "`routed-symmetric`: the same node in both directions (A22).",
     }),
     slots: Type.Integer({
       minimum: 2,
@@ -156,7 +177,8 @@ const Group = Type.Object(
         format: "service",
         description:
           'Protocol, virtual address and port: "tcp 10.77.0.100:80", "udp [fd77::100]:53", ' +
-          '"tcp 10.77.0.100:*". `*`, any port, needs the policy `wildcard-sticky`.',
+          '"tcp 10.77.0.100:*", "any 10.77.0.100". `*`, any port, needs the policy `wildcard-sticky`. ' +
+          "`any`: every protocol and port of the address that no other service names (ping, ESP, GRE).",
       }),
       {
         default: [],
@@ -173,6 +195,13 @@ export const ClusterSchema = Type.Object(
     cluster: Cluster,
     detection: Detection,
     datapath: Datapath,
+    delivery: Delivery,
+    hash: Type.Enum(HASH_KINDS, {
+      default: "keyed",
+      description:
+        "How a flow's slot is computed (A14). `keyed`: nobody outside can choose it. " +
+        "`xor`: as published, for tests and for comparing with other implementations.",
+    }),
     nodes: Type.Array(Node, {
       default: [],
       maxItems: LIMITS.nodes,
@@ -208,9 +237,9 @@ export const ClusterSchema = Type.Object(
 export type RawConfig = Static<typeof ClusterSchema>;
 
 export type Policy = RawConfig["groups"][number]["policy"];
-export type Protocol = "tcp" | "udp";
+export type Protocol = "tcp" | "udp" | "any";
 
-/** A service (B1); its shape is the service key of core/steering. */
+/** A service (B1); its shape is the service key of core/steering. The port of protocol "any" is "any". */
 export interface Service {
   readonly protocol: Protocol;
   readonly vip: IpAddress;
@@ -251,6 +280,8 @@ export interface ClusterConfig {
   };
   readonly detection: { readonly intervalMs: number; readonly offerMs: number };
   readonly datapath: { readonly hook: "auto" | "xdp" | "tc"; readonly slotCapacity: number };
+  readonly delivery: { readonly method: DeliveryMethod };
+  readonly hash: HashKind;
   readonly nodes: readonly NodeConfig[];
   readonly groups: readonly GroupConfig[];
   /** Virtual addresses without a service; `virtualAddresses` in config.ts lists all of them. */

@@ -9,6 +9,9 @@ test("B2: protocol, virtual address and port, in both families", () => {
     [" UDP   [FD77::0100]:53 ", "udp", "fd77::100", 53],
     ["tcp 10.77.0.100:*", "tcp", "10.77.0.100", "any"],
     ["udp [::1]:65535", "udp", "::1", 65_535],
+    ["any 10.77.0.100", "any", "10.77.0.100", "any"],
+    [" ANY  FD77::0100 ", "any", "fd77::100", "any"],
+    ["any [fd77::100]", "any", "fd77::100", "any"],
   ];
   for (const [text, protocol, vip, port] of cases) {
     const parsed = parseService(text);
@@ -23,9 +26,12 @@ test("B2: what is not a service is refused with what to write", () => {
     ["", /write it like/],
     ["10.77.0.100:80", /write it like/],
     ["tcp 10.77.0.100", /write it like/],
-    ["sctp 10.77.0.100:80", /neither tcp nor udp/],
+    ["sctp 10.77.0.100:80", /not tcp, udp or any/],
     ["tcp 10.77.0:80", /not an IP address/],
     ["tcp example:80", /not an IP address/],
+    ["any", /without a port/],
+    ["any 10.77.0.100:80", /without a port/],
+    ["any example", /"any 10\.77\.0\.100"/],
     ["tcp fd77::100:80", /brackets/],
     ["tcp [10.77.0.100]:80", /brackets/],
     ["tcp 10.77.0.100:0", /1 to 65535/],

@@ -1,4 +1,4 @@
-// Services as operators write them: "tcp 10.77.0.100:80", "udp [fd77::100]:53", "tcp 10.77.0.100:*".
+// Services as operators write them: "tcp 10.77.0.100:80", "udp [fd77::100]:53", "tcp 10.77.0.100:*", "any 10.77.0.100".
 import { type IpAddress, familyOf, parseIp } from "#base/address.ts";
 import type { Service } from "./schema.ts";
 
@@ -15,14 +15,25 @@ function parsePort(text: string): number | "any" | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
+/** "any" and an address: whatever is sent there and is for no other service. */
+function parseWhole(text: string): ParsedService | undefined {
+  const host = /^\s*any(?:\s+(.*?))?\s*$/i.exec(text);
+  if (host === null) return undefined;
+  const vip = parseIp((host[1] ?? "").replace(/^\[(.*)\]$/, "$1"));
+  if (vip !== undefined) return { ok: true, service: { protocol: "any", vip, port: "any" } };
+  return refuse('after "any" comes an address without a port; write it like "any 10.77.0.100"');
+}
+
 /** Reads a service; the reason says what to write instead. */
 export function parseService(text: string): ParsedService {
+  const whole = parseWhole(text);
+  if (whole !== undefined) return whole;
   const match = /^\s*(\S+)\s+(.+):([^:\]\s]*)\s*$/.exec(text);
   if (match === null) return refuse(FORM);
   const [, protocol = "", host = "", portText = ""] = match;
   const name = protocol.toLowerCase();
   if (name !== "tcp" && name !== "udp") {
-    return refuse(`the protocol "${protocol}" is neither tcp nor udp`);
+    return refuse(`the protocol "${protocol}" is not tcp, udp or any`);
   }
   const bracketed = /^\[(.*)\]$/.exec(host)?.[1];
   const vip = parseIp(bracketed ?? host);
@@ -38,5 +49,5 @@ export function parseService(text: string): ParsedService {
 const hostOf = (vip: IpAddress): string => (familyOf(vip) === 6 ? `[${vip}]` : vip);
 
 /** The one way in which a service is written: equal services have equal text. */
-export const formatService = (service: Service): string =>
-  `${service.protocol} ${hostOf(service.vip)}:${service.port === "any" ? "*" : service.port}`;
+export const formatService = ({ protocol, vip, port }: Service): string =>
+  protocol === "any" ? `any ${vip}` : `${protocol} ${hostOf(vip)}:${port === "any" ? "*" : port}`;

@@ -18,8 +18,8 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
   const idOf = new Map(config.nodes.map(({ name, id }) => [name, id]));
   const everyNode = config.nodes.map(({ id }) => ({ id, weight: 1 }));
   return {
-    method: "forward",
-    hash: "keyed",
+    method: config.delivery.method,
+    hash: config.hash,
     vips: virtualAddresses(config),
     drained: config.nodes.filter(({ drained }) => drained).map(({ id }) => id),
     groups: config.groups.map(({ nodes, ...group }) => ({

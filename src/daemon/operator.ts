@@ -20,6 +20,7 @@ const CHANGES = [
   "setWeight",
   "drain",
   "undrain",
+  "setDelivery",
   "putConfig",
 ] as const satisfies readonly Operation[];
 type Change = (typeof CHANGES)[number];
@@ -67,6 +68,7 @@ export class Operator {
       setWeight: (input) => this.#change("setWeight", input),
       drain: (input) => this.#change("drain", input),
       undrain: (input) => this.#change("undrain", input),
+      setDelivery: (input) => this.#change("setDelivery", input),
       putConfig: (input) => this.#change("putConfig", input),
     };
   }
@@ -140,6 +142,8 @@ function edited(
       return edits.setDrained(config, (input as Input<"drain">).params.node, true);
     case "undrain":
       return edits.setDrained(config, (input as Input<"undrain">).params.node, false);
+    case "setDelivery":
+      return edits.setDelivery(config, (input as Input<"setDelivery">).body.method);
   }
 }
 

@@ -1,5 +1,6 @@
 // Puts together what `pan status` shows. Reads only; takes one moment's values.
 import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
+import { clusterMac } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
@@ -44,6 +45,7 @@ export function buildStatus(sources: StatusSources): Status {
       epoch: view?.epoch ?? 0,
       config: sources.configVersion,
       tables: tables?.version ?? NO_TABLES,
+      delivery: deliveryStatus(tables),
       keepaliveIntervalMs: view?.keepaliveIntervalMs ?? 0,
     },
     members: config.nodes.map((node) => memberStatus(node, sources)),
@@ -57,6 +59,12 @@ export function buildStatus(sources: StatusSources): Status {
     failovers: failovers.newestFirst(nameOf),
     uptimeMs: Math.round(sources.uptimeMs),
   };
+}
+
+function deliveryStatus(tables: Tables | undefined): Status["cluster"]["delivery"] {
+  const { method, primary } = tables?.delivery ?? { method: "forward", primary: undefined };
+  if (method === "forward" || primary === undefined) return { method };
+  return { method, mac: clusterMac(method, primary) };
 }
 
 function memberStatus(node: NodeConfig, { view, traffic }: StatusSources): MemberStatus {

@@ -16,6 +16,7 @@ export const STATUS: Status = {
     epoch: 3,
     config: { counter: 7, digest: "00112233aabbccdd" },
     tables,
+    delivery: { method: "unicast", mac: "02:bf:0a:4d:00:64" },
     keepaliveIntervalMs: 66.7,
   },
   members: [
@@ -141,6 +142,7 @@ export function fakeAgent(): FakeAgent {
     setWeight: answer("setWeight", changed),
     drain: answer("drain", changed),
     undrain: answer("undrain", changed),
+    setDelivery: answer("setDelivery", changed),
     config: answer("config", { version: changed.config, yaml: "cluster: {name: demo}\n" }),
     putConfig: answer("putConfig", changed),
     version: answer("version", { panoply: "0.1.0", node: "24.21.0", kernel: "6.18.0" }),

@@ -26,9 +26,17 @@ export const registerService: Register = (program, context) => {
   registerWeight(service, context);
 };
 
-const protocol = (): Argument => new Argument("<protocol>").choices(["tcp", "udp"]);
+const protocol = (): Argument =>
+  new Argument("<protocol>", "any: whatever no other service of the address takes").choices([
+    "tcp",
+    "udp",
+    "any",
+  ]);
 const address = (): Argument =>
-  new Argument("<address:port>", "IPv6 in brackets; port * or any: every port");
+  new Argument(
+    "<address:port>",
+    "IPv6 in brackets; port * or any: every port; protocol any: only the address",
+  );
 
 /** Before anything is sent: the agent would refuse it too, but less clearly. */
 function readService(protocolName: string, text: string): Service {
@@ -95,6 +103,7 @@ function registerAdd(service: Command, context: Context): void {
       examples(
         "pan service add web tcp 10.77.0.100:443",
         "pan service add dns udp [fd77::100]:53 --create sticky --slots 4096",
+        "pan service add vpn any 10.77.0.102 --create sticky",
         "pan service add ftp tcp 10.77.0.101:any --create wildcard-sticky --node alpha=2 --node beta",
       ),
     )
