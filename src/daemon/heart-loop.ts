@@ -3,7 +3,7 @@
 import { instant, type Instant } from "#base/time.ts";
 import type { Effect, Input } from "#core/membership/protocol.ts";
 import { Membership } from "#core/membership/machine.ts";
-import { AnswerLease } from "#driver/bpf/lease.ts";
+import { AcceptLease, AnswerLease } from "#driver/bpf/lease.ts";
 import { ClusterAuth } from "#driver/cluster/auth.ts";
 import { type Arrival, ClusterSocket, monotonicMs } from "#driver/cluster/cluster-socket.ts";
 import { LONGEST_WAIT_MS, Waiting } from "#driver/cluster/waiting.ts";
@@ -17,6 +17,8 @@ const COUNTERS_EVERY_MS = 1000;
 const MOST_STEPS = 32;
 /** The lease for answering, in detection intervals (docs/adr/0003). */
 const LEASE_INTERVALS = 2;
+/** The lease for accepting is renewed so many times before it would run out (docs/adr/0008). */
+const ACCEPT_RENEWALS = 4;
 
 export interface HeartSurroundings {
   readonly wakeFd: number;
@@ -29,7 +31,7 @@ export class HeartLoop {
   readonly #auth: ClusterAuth;
   readonly #socket: ClusterSocket;
   readonly #waiting: Waiting;
-  readonly #lease: AnswerLease | undefined;
+  readonly #leases: Leases | undefined;
   readonly #machine: Membership;
   readonly #counts = new HeartCounts();
   #detectionMs: number;
@@ -49,7 +51,7 @@ export class HeartLoop {
       ...(netns === undefined ? {} : { netns }),
     });
     this.#waiting = new Waiting(this.#socket.fd, surroundings.wakeFd);
-    this.#lease = settings.stateFd === undefined ? undefined : new AnswerLease(settings.stateFd);
+    this.#leases = openLeases(settings.stateFd);
     this.#detectionMs = settings.detection.intervalMs;
     this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
     const { id, address, mac } = self;
@@ -64,24 +66,33 @@ export class HeartLoop {
   run(): void {
     try {
       while (!this.#stopped) this.#turn();
-      this.#lease?.renew(0n);
+      this.#giveUpLeases();
     } finally {
       this.#emitCounters();
-      this.#lease?.close();
+      this.#leases?.answer.close();
+      this.#leases?.accept.close();
       this.#socket.close();
     }
   }
 
   #turn(): void {
     const before = monotonicMs();
-    const waitMs = Math.min((this.#machine.deadline ?? before) - before, LONGEST_WAIT_MS);
-    this.#waiting.wait(this.#machine.deadline === undefined ? LONGEST_WAIT_MS : waitMs);
-    this.#counts.delayed(monotonicMs() - before - Math.max(waitMs, 0));
+    const waitMs = this.#waitMs(before);
+    this.#waiting.wait(waitMs);
+    this.#counts.delayed(monotonicMs() - before - waitMs);
     this.#drain();
     this.#takeOrders();
+    const nowMs = monotonicMs();
     this.#meetDeadlines();
-    this.#renewLease();
+    this.#renewLeases(nowMs);
     if (monotonicMs() >= this.#countersAt) this.#emitCounters();
+  }
+
+  #waitMs(nowMs: number): number {
+    const acceptMs = this.#machine.acceptMs(instant(nowMs));
+    const renewMs = acceptMs > 0 ? acceptMs / ACCEPT_RENEWALS : LONGEST_WAIT_MS;
+    const dueMs = (this.#machine.deadline ?? nowMs + LONGEST_WAIT_MS) - nowMs;
+    return Math.max(0, Math.min(dueMs, renewMs, LONGEST_WAIT_MS));
   }
 
   #drain(): void {
@@ -180,7 +191,7 @@ export class HeartLoop {
         return this.#counts.dropped(effect.reason);
       case "lost-mastership":
       case "left":
-        this.#lease?.renew(0n);
+        this.#giveUpLeases();
         return this.#surroundings.emit(effect);
       case "became-master":
         return this.#surroundings.emit({ ...effect, keyId: this.#auth.keys.active });
@@ -201,16 +212,24 @@ export class HeartLoop {
   }
 
   /**
-   * Only while this node is master and sure of it, and only from this thread: a frozen node stops answering by
-   * itself, and one that runs again first hears whether it has been replaced. Counted from before the machine
-   * was asked, in case it is frozen right here.
+   * Only while this node is sure of its role, and only from this thread: a frozen node loses its rights by itself, and one
+   * that runs again first hears whether it has been replaced.
+   * @param nowMs from before the machine said to others that this node lives, in case it is frozen right after
    */
-  #renewLease(): void {
-    if (this.#lease === undefined) return;
-    const nowMs = monotonicMs();
-    if (!this.#machine.mayAnswer(instant(nowMs))) return;
-    const untilMs = nowMs + LEASE_INTERVALS * this.#detectionMs;
-    this.#lease.renew(BigInt(Math.round(untilMs * 1e6)));
+  #renewLeases(nowMs: number): void {
+    if (this.#leases === undefined) return;
+    const now = instant(nowMs);
+    const { answer, accept } = this.#leases;
+    if (this.#machine.mayAnswer(now)) {
+      answer.renew(nanoseconds(nowMs + LEASE_INTERVALS * this.#detectionMs));
+    }
+    const acceptMs = this.#machine.acceptMs(now);
+    accept.renew(acceptMs > 0 ? nanoseconds(nowMs + acceptMs) : 0n);
+  }
+
+  #giveUpLeases(): void {
+    this.#leases?.answer.renew(0n);
+    this.#leases?.accept.renew(0n);
   }
 
   #emitCounters(): void {
@@ -218,3 +237,15 @@ export class HeartLoop {
     this.#surroundings.emit({ type: "counters", counters: this.#counts.snapshot() });
   }
 }
+
+interface Leases {
+  readonly answer: AnswerLease;
+  readonly accept: AcceptLease;
+}
+
+const openLeases = (stateFd: number | undefined): Leases | undefined =>
+  stateFd === undefined
+    ? undefined
+    : { answer: new AnswerLease(stateFd), accept: new AcceptLease(stateFd) };
+
+const nanoseconds = (ms: number): bigint => BigInt(Math.round(ms * 1e6));

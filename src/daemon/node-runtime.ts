@@ -111,8 +111,8 @@ export class NodeRuntime {
     this.operator = this.#makeOperator();
     state.saveInterface(facts.interface); // --teardown goes by it
     this.#world = this.#openWorld();
-    const { addresses, sysctls } = this.#world.host.journal;
-    this.#isFirst = addresses.length + sysctls.length === 0 && !this.#world.datapath.reused;
+    const traces = Object.values(this.#world.host.journal).flat();
+    this.#isFirst = traces.length === 0 && !this.#world.datapath.reused;
     this.#performer = new Performer(this.#world, options.log, this.#trouble);
     this.#lease = new AnswerLease(this.#world.datapath.stateFd);
     this.#controller = new Controller({
@@ -209,7 +209,7 @@ export class NodeRuntime {
 
   async #open(): Promise<void> {
     await this.#world.followers.listen();
-    this.#performer.open(this.#controller.open());
+    this.#performer.open(this.#controller.open(clock()));
     const settings = heartSettings({
       ...this.#options,
       inForce: this.#config,
@@ -221,6 +221,8 @@ export class NodeRuntime {
     this.#heart = await Heart.start(settings, (event) =>
       this.#trouble.guard(event.type, () => takeFromHeart(event, listener)),
     );
+    // those that were in force before this start
+    this.#heart.command({ type: "tables-published", version: this.#world.datapath.version() });
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
@@ -271,10 +273,7 @@ export class NodeRuntime {
       followers: this.#world.followers,
       following: this.#world.following,
       viewChanged: (view) => this.#viewChanged(view),
-      announce: () =>
-        this.#performer.perform([
-          { type: "announce-vips", vips: clusterSpec(this.#config.config).vips },
-        ]),
+      announce: () => this.#step({ type: "announce-wanted" }),
       step: (input) => this.#step(input),
       counted: (counters) => {
         this.#counters = counters;
@@ -355,6 +354,7 @@ export class NodeRuntime {
     this.#world.following.stop();
     await this.#world.followers.close();
     this.#world.announcer.close();
+    this.#world.group.close();
     this.#world.host.close();
     this.#lease.close();
     this.#world.datapath.close();

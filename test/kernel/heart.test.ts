@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { Heart } from "#daemon/heart.ts";
 import { DEFAULT_DETECTION } from "#core/membership/protocol.ts";
+import { STATE } from "#driver/bpf/abi.gen.ts";
 import { ClusterAuth } from "#driver/cluster/auth.ts";
 import { createCa, issueNode } from "#driver/identity/authority.ts";
 import { HeartCluster, type HeartNode } from "./heart-cluster.ts";
@@ -249,12 +250,13 @@ test("heart: a second agent on a host, and an interface that is not there, have 
   );
 });
 
-test("heart: the lease for answering is renewed while the node is master, and given up at the end", async () => {
+test("heart: the leases for answering and accepting are renewed by a master, and given up at the end", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "pt-heart-lease-"));
   const file = path.join(folder, "state");
   writeFileSync(file, new Uint8Array(4096));
   const stateFd = openSync(file, "r+");
-  const until = (): bigint => readFileSync(file).readBigUInt64LE(0);
+  const until = (): bigint => readFileSync(file).readBigUInt64LE(STATE.leaseUntilNs);
+  const acceptUntil = (): bigint => readFileSync(file).readBigUInt64LE(STATE.acceptUntilNs);
   const alone = await HeartCluster.create(1, DEFAULT_DETECTION.intervalMs, "lease");
   let heart: Heart | undefined;
   try {
@@ -263,12 +265,15 @@ test("heart: the lease for answering is renewed while the node is master, and gi
       renewed = resolve;
     });
     heart = await Heart.start({ ...alone.node(1).settings, stateFd }, ({ type }) => {
-      if (type === "counters" && until() > process.hrtime.bigint()) renewed();
+      const now = process.hrtime.bigint();
+      if (type === "counters" && until() > now && acceptUntil() > now) renewed();
     });
     await renewal;
     assert.ok(until() < process.hrtime.bigint() + 1_000_000_000n, "two intervals only");
+    const mostNs = BigInt(DEFAULT_DETECTION.intervalMs) * 1_000_000n;
+    assert.ok(acceptUntil() < process.hrtime.bigint() + mostNs, "less than one interval");
     await heart.stop();
-    assert.equal(until(), 0n);
+    assert.deepEqual([until(), acceptUntil()], [0n, 0n]);
   } finally {
     await heart?.stop();
     await alone.remove();

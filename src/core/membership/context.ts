@@ -78,6 +78,14 @@ export class Context {
   /** Undefined: no application of this node wants to be asked (A10). */
   voteRule: VoteRule | undefined;
   view: View;
+  /**
+   * For how long from any moment on this node may take frames that every member receives (docs/adr/0008). 0: not at all,
+   * since it is no member, or since it did not run for so long that it may have been replaced.
+   */
+  acceptMs = 0;
+  /** Not a member since its tables were last known to be the cluster's: they may give it what others have by now. */
+  hasForeignTables = true;
+  #stalledAt: Instant | undefined;
   #request = 0;
   #ballot = 0;
   #deferrals = 0;
@@ -198,8 +206,23 @@ export class Context {
     );
   }
 
+  /** A right that has run out in the meantime is not simply taken up again. */
+  late(now: Instant, lateMs: number): void {
+    if (lateMs < this.acceptMs) return;
+    this.acceptMs = 0;
+    this.#stalledAt = now;
+  }
+
+  /** This node is a member by what arrived at that time: what had waited to be read proves nothing. */
+  mayAccept(arrivedAt: Instant, forMs: number): void {
+    const isNews = this.#stalledAt === undefined || arrivedAt > this.#stalledAt;
+    if (isNews) this.acceptMs = forMs;
+  }
+
   /** Without a master: alone, whatever is going on. */
   publishAlone(role: "joining" | "offering"): void {
+    this.acceptMs = 0;
+    this.hasForeignTables = true;
     this.publish(this.#emptyView(role));
   }
 

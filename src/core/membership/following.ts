@@ -1,6 +1,6 @@
 // Following: a member under a master (A6, A7, A11, A12). Says that it lives, and watches that the master does.
 import type { IpAddress } from "#base/address.ts";
-import { type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
+import { compareVersions, type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import { assert } from "#base/assert.ts";
 import {
@@ -42,6 +42,8 @@ export class Following implements Phase {
   readonly #silence: Silence;
   readonly #loss = new LossEstimate();
   #last: MasterKeepalive;
+  /** When it arrived. */
+  #lastAt: Instant;
   #members: readonly Member[];
   #roster = new RosterAssembly();
   #keepaliveAt: Instant;
@@ -58,12 +60,13 @@ export class Following implements Phase {
     this.#boot = received.boot;
     this.#members = members;
     this.#last = message;
+    this.#lastAt = received.at;
     this.#silence = new Silence(message.detectionMs, received.at);
     this.#keepaliveAt = now;
   }
 
   begin(now: Instant, keepalive: MasterKeepalive): void {
-    this.#heardKeepalive(now, keepalive);
+    this.#heardKeepalive(now, this.#lastAt, keepalive);
     this.#sendKeepalive(now);
   }
 
@@ -107,7 +110,7 @@ export class Following implements Phase {
       case "master-keepalive":
         if (!fromMaster) return this.#otherMaster(now, received, message);
         this.#silence.heard(received.at);
-        return this.#heardKeepalive(now, message);
+        return this.#heardKeepalive(now, received.at, message);
       case "probe":
         if (fromMaster) this.#sendKeepalive(now);
         return;
@@ -131,10 +134,11 @@ export class Following implements Phase {
     }
   }
 
-  #heardKeepalive(now: Instant, keepalive: MasterKeepalive): void {
+  #heardKeepalive(now: Instant, at: Instant, keepalive: MasterKeepalive): void {
     this.#context.sawEpoch(keepalive.epoch);
     if (keepalive.sequence < this.#last.sequence) return; // overtaken on the way
     this.#last = keepalive;
+    this.#lastAt = at;
     this.#loss.received(keepalive.sequence);
     this.#silence.intervalMs = keepalive.detectionMs;
     this.#keepaliveAt = earliest(this.#keepaliveAt, after(now, this.#intervalMs)) ?? now;
@@ -144,8 +148,20 @@ export class Following implements Phase {
       this.#unlistedSince = listed ? undefined : (this.#unlistedSince ?? now);
       if (listed) this.#members = members;
     }
+    this.#renewRight();
     this.#publish();
     this.#compareConfig(keepalive.config);
+  }
+
+  /** Whoever is not listed any more may have been replaced already, and whoever is new may have tables from before. */
+  #renewRight(): void {
+    const { tables } = this.#context;
+    const isCurrent =
+      tables.master === this.#master.id && compareVersions(tables, this.#last.tables) >= 0;
+    if (isCurrent) this.#context.hasForeignTables = false;
+    if (this.#unlistedSince !== undefined || this.#context.hasForeignTables) {
+      this.#context.acceptMs = 0;
+    } else this.#context.mayAccept(this.#lastAt, this.#last.detectionMs - this.#intervalMs);
   }
 
   #publish(): void {
@@ -239,7 +255,8 @@ export class Following implements Phase {
     this.#context.become.joining(now, REJOIN_MS);
   }
 
-  settingsChanged(now: Instant, _what: "config" | "key" | "tables"): void {
+  settingsChanged(now: Instant, what: "config" | "key" | "tables"): void {
+    if (what === "tables") this.#renewRight();
     this.#sendKeepalive(now); // the master learns at once what is in force here
   }
 

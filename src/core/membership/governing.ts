@@ -72,6 +72,7 @@ export class Governing implements Phase {
   }
 
   begin(now: Instant, succession: Succession | undefined): void {
+    this.#context.hasForeignTables = false;
     this.#context.emit({ type: "became-master", epoch: this.#epoch });
     this.#rosterChanged(now);
     for (const { id, address } of succession?.members ?? []) {

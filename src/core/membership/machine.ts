@@ -92,11 +92,24 @@ export class Membership {
     return this.#phase instanceof Governing && !this.#phase.inDoubt(now);
   }
 
+  /**
+   * For how long from `now` on this node may take frames that every member receives; 0: it may not (docs/adr/0008). A
+   * member keeps the right while it looks for a new master, so that a master's death leaves no gap.
+   */
+  acceptMs(now: Instant): number {
+    const { deadline } = this;
+    if (deadline === undefined || deadline < now) return 0; // it has not said that it lives
+    if (!(this.#phase instanceof Governing)) return this.#context.acceptMs;
+    if (this.#phase.inDoubt(now)) return 0;
+    return this.#context.detection.intervalMs - this.view.keepaliveIntervalMs;
+  }
+
   /** Effects are to be performed in order. */
   step(now: Instant, input: Input): Effect[] {
     const deadline = this.deadline;
-    if (deadline !== undefined && now - deadline > STALL_MS) {
-      this.#phase?.stalled(now, now - deadline);
+    if (deadline !== undefined && now > deadline) {
+      this.#context.late(now, now - deadline);
+      if (now - deadline > STALL_MS) this.#phase?.stalled(now, now - deadline);
     }
     this.#apply(now, input);
     return this.#context.takeEffects();

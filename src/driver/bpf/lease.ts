@@ -1,21 +1,18 @@
-// The right to answer for the VIPs (docs/adr/0003): a point in time in the packet program's state map, after
-// which the program drops questions for them. Renewed from the heart thread, which maps the state by its
-// file descriptor number (a descriptor belongs to the process, a mapping of koffi to the thread that made it).
+// Two rights that are points in time in the packet program's state map: to answer for the VIPs (docs/adr/0003), and to take
+// frames that came to a cluster MAC, where every member sees them (docs/adr/0008). After it the program drops such frames.
+// Renewed from the heart thread, which maps the state by its file descriptor number (a descriptor belongs to the process, a
+// mapping of koffi to the thread that made it).
 import { Mapping } from "../libc.ts";
 import { STATE } from "./abi.gen.ts";
 
-export class AnswerLease {
+class Lease {
   readonly #mapping: Mapping;
   readonly #until: BigUint64Array;
 
-  /** @param stateFd Datapath.stateFd of the same process; the Datapath must stay open */
-  constructor(stateFd: number) {
+  constructor(stateFd: number, offset: number) {
     this.#mapping = new Mapping(stateFd, STATE.size);
-    this.#until = new BigUint64Array(
-      this.#mapping.bytes.buffer,
-      this.#mapping.bytes.byteOffset + STATE.leaseUntilNs,
-      1,
-    );
+    const { buffer, byteOffset } = this.#mapping.bytes;
+    this.#until = new BigUint64Array(buffer, byteOffset + offset, 1);
   }
 
   /** @param untilNs CLOCK_MONOTONIC in nanoseconds (process.hrtime.bigint()); 0n: give the right up at once */
@@ -31,5 +28,19 @@ export class AnswerLease {
   /** Does not give the lease up: it runs out by itself. */
   close(): void {
     this.#mapping.unmap();
+  }
+}
+
+export class AnswerLease extends Lease {
+  /** @param stateFd Datapath.stateFd of the same process; the Datapath must stay open */
+  constructor(stateFd: number) {
+    super(stateFd, STATE.leaseUntilNs);
+  }
+}
+
+export class AcceptLease extends Lease {
+  /** @param stateFd as of AnswerLease */
+  constructor(stateFd: number) {
+    super(stateFd, STATE.acceptUntilNs);
   }
 }
