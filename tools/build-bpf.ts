@@ -15,6 +15,7 @@ interface Program {
 export const PROGRAMS: readonly Program[] = [
   { object: "steer-xdp.o", source: "bpf/steer.bpf.c", defines: ["HOOK_XDP"] },
   { object: "steer-tc.o", source: "bpf/steer.bpf.c", defines: ["HOOK_TC"] },
+  { object: "mask.o", source: "bpf/mask.bpf.c", defines: [] },
   { object: "generator.o", source: "bpf/bench/generator.bpf.c", defines: [] },
   { object: "lab-loss.o", source: "bpf/lab/loss.bpf.c", defines: [] },
 ];

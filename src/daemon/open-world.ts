@@ -7,6 +7,7 @@ import type { NodeConfig } from "#config/schema.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { Announcer } from "#driver/host/announcer.ts";
+import { GroupMembership } from "#driver/host/group-membership.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
@@ -47,9 +48,11 @@ export function openWorld(node: WorldNode): World {
   const { datapath } = node.config().config;
   return {
     mac: facts.mac,
+    address: self.address,
     state,
     host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
-    announcer: Announcer.open({ interface: facts.interface }),
+    announcer: Announcer.open({ interface: facts.interface, mac: facts.mac }),
+    group: new GroupMembership(facts.interface),
     datapath: Datapath.open({
       interface: facts.interface,
       hook: datapath.hook,

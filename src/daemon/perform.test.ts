@@ -13,7 +13,13 @@ const VIP = ip("10.0.0.100");
 const tables = nextTables(undefined, desired(16, [{ id: 1 }, { id: 2 }]), version(1));
 const install: Effect = { type: "install-tables", tables };
 const acknowledge: Effect = { type: "acknowledge-tables", version: tables.version };
-const place: Effect = { type: "place-vips", vips: [VIP], answer: true };
+const FORWARD = { method: "forward", primary: VIP } as const;
+const place: Extract<Effect, { type: "place-vips" }> = {
+  type: "place-vips",
+  vips: [VIP],
+  answer: true,
+  delivery: FORWARD,
+};
 
 /** A world that writes down what is asked of it, and refuses what it is told to refuse. */
 function world(): {
@@ -30,6 +36,7 @@ function world(): {
   };
   const surroundings: Surroundings = {
     mac: mac("02:00:00:00:00:01"),
+    address: ip("10.0.0.1"),
     datapath: {
       publish: () => {
         act("publish");
@@ -37,12 +44,16 @@ function world(): {
       },
     },
     host: {
-      apply: ({ interfaceNode }) => {
-        act(`apply ${interfaceNode}`);
+      apply: ({ interfaceNode, macs }) => {
+        act(["apply", interfaceNode, ...macs.listen].join(" "));
         return [{ type: "address-added", device: "lo", address: VIP }];
       },
     },
-    announcer: { announce: () => act("announce") },
+    announcer: {
+      announce: (_vips, told) => act(`announce ${told}`),
+      report: (group, address) => act(`report ${group} of ${address}`),
+    },
+    group: { join: (group) => act(`join ${group}`) },
     followers: { sendTablesToAll: () => act("send to all") },
     following: {
       send: ({ type }) => {
@@ -97,8 +108,8 @@ test("B9: tables that the packet program refuses are not acknowledged; when it t
 test("One effect that fails does not keep back the others; a fault of our own is said with its stack", () => {
   const { performer, done, said, refuse } = world();
   refuse.set("apply true", new TypeError("no such thing"));
-  performer.perform([place, { type: "announce-vips", vips: [VIP] }, install]);
-  assert.deepEqual(done, ["announce", "publish", "tables-published"]);
+  performer.perform([place, { type: "announce-vips", vips: [VIP], delivery: FORWARD }, install]);
+  assert.deepEqual(done, ["announce 02:00:00:00:00:01", "publish", "tables-published"]);
   assert.match(said[0] ?? "", /^{"code":"PAN_INTERNAL","stack":"TypeError.*} place-vips: no such/);
 });
 
@@ -136,4 +147,35 @@ test("At the start only newer tables in the kernel are tolerated", () => {
     refusing.refuse.set(action, failure(code));
     assert.throws(() => refusing.performer.open([place, install]), { code });
   }
+});
+
+test("A13: a cluster MAC is listened to before tables are acknowledged, and is what clients are told", () => {
+  const { performer, done, refuse } = world();
+  const delivery = { method: "unicast", primary: VIP } as const;
+  const flooded: Effect = { ...place, delivery };
+  const listened = "apply true 02:bf:0a:00:00:64";
+  refuse.set(listened, failure("PAN_NETLINK"));
+  performer.perform([flooded, install, acknowledge]);
+  assert.deepEqual(done, ["publish", "tables-published"], "the master must not count on it");
+  refuse.clear();
+  done.length = 0;
+  performer.repair();
+  assert.deepEqual(done, [listened, "tables-ack"]);
+  done.length = 0;
+  performer.perform([{ type: "announce-vips", vips: [VIP], delivery }]);
+  assert.deepEqual(done, ["announce 02:bf:0a:00:00:64"]);
+});
+
+test("A13: with igmp the group is joined, and reported in the node's own name", () => {
+  const { performer, done } = world();
+  const group = ip("239.255.0.100");
+  performer.perform([
+    { ...place, delivery: { method: "igmp", primary: VIP } },
+    { type: "report-group", group },
+  ]);
+  assert.deepEqual(done, [
+    "apply true 01:00:5e:7f:00:64",
+    "join 239.255.0.100",
+    "report 239.255.0.100 of 10.0.0.1",
+  ]);
 });

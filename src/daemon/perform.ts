@@ -1,13 +1,17 @@
 // The one list of what the controller's decisions do to the world, and what happens when the world refuses: the agent
 // says so, goes on, and tries again where that makes sense.
 import type { Logger } from "pino";
-import type { MacAddress } from "#base/address.ts";
+import type { IpAddress, MacAddress } from "#base/address.ts";
+import { clusterMac, FLOODED_METHODS, igmpGroup } from "#base/delivery.ts";
 import { PanError } from "#base/error-codes.ts";
+import type { TableVersion } from "#base/ids.ts";
 import type { Effect } from "#core/node/protocol.ts";
-import type { Tables } from "#core/steering/tables.ts";
+import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { Announcer } from "#driver/host/announcer.ts";
-import type { Change, HostState } from "#driver/host/host-state.ts";
+import type { GroupMembership } from "#driver/host/group-membership.ts";
+import type { Change, DesiredHost, HostState } from "#driver/host/host-state.ts";
+import { NO_MACS, type DesiredMacs } from "#driver/host/receive-filter.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
@@ -16,9 +20,12 @@ import type { Trouble } from "./trouble.ts";
 
 export interface World {
   readonly mac: MacAddress;
+  /** The node's dedicated address. */
+  readonly address: IpAddress;
   readonly datapath: Datapath;
   readonly host: HostState;
   readonly announcer: Announcer;
+  readonly group: GroupMembership;
   readonly followers: Followers;
   readonly following: Following;
   readonly state: StateFolder;
@@ -28,9 +35,11 @@ export interface World {
 /** What of the world effects reach. */
 export interface Surroundings {
   readonly mac: MacAddress;
+  readonly address: IpAddress;
   readonly datapath: Pick<Datapath, "publish">;
   readonly host: Pick<HostState, "apply">;
-  readonly announcer: Pick<Announcer, "announce">;
+  readonly announcer: Pick<Announcer, "announce" | "report">;
+  readonly group: Pick<GroupMembership, "join">;
   readonly followers: Pick<Followers, "sendTablesToAll">;
   readonly following: Pick<Following, "send" | "follow" | "stop">;
   readonly state: Pick<StateFolder, "saveTables">;
@@ -46,8 +55,12 @@ export class Performer {
   /** Where the VIPs belong; repair() sees to it that they are there. */
   #placement: Placement | undefined;
   #withdrawn = false;
+  /** True while they are not there, or while a cluster MAC is not listened to. */
+  #misplaced = false;
   /** The newest tables, while the packet program does not have them. */
   #unpublished: Tables | undefined;
+  /** Tables that the master waits for. */
+  #owed: TableVersion | undefined;
 
   constructor(world: Surroundings, log: Pick<Logger, "info" | "warn">, trouble: Trouble) {
     this.#world = world;
@@ -83,26 +96,41 @@ export class Performer {
     this.#placement = undefined;
     if (placement === undefined) return;
     this.#trouble.guard("place-vips", () =>
-      this.#world.host.apply({ vips: placement.vips, interfaceNode: false }),
+      this.#world.host.apply({ ...desiredHost(placement), interfaceNode: false }),
     );
   }
 
   /** Puts back what others have taken away, and what could not be done before. To be called every few seconds. */
   repair(): void {
-    const { host, following } = this.#world;
     const placement = this.#placement;
     if (placement !== undefined) {
       this.#trouble.guard("place-vips", () => {
-        const changes = host.apply({ vips: placement.vips, interfaceNode: placement.answer });
+        const changes = this.#place(placement);
         if (changes.length > 0) this.#log.warn({ changes: changes.map(inWords) }, "repaired");
       });
     }
     const tables = this.#unpublished;
-    if (tables === undefined) return;
-    this.#trouble.guard("install-tables", () => {
-      this.#publish(tables);
-      following.send({ type: "tables-ack", version: tables.version });
-    });
+    if (tables !== undefined) {
+      this.#trouble.guard("install-tables", () => this.#publish(tables));
+    }
+    this.#acknowledge();
+  }
+
+  #place(placement: Placement): Change[] {
+    this.#misplaced = true;
+    const { method, primary } = placement.delivery;
+    const changes = this.#world.host.apply(desiredHost(placement));
+    if (method === "igmp" && primary !== undefined) this.#world.group.join(igmpGroup(primary));
+    this.#misplaced = false;
+    return changes;
+  }
+
+  /** Not what this node does not go by, nor before it hears what it will be sent: the master would count on it. */
+  #acknowledge(): void {
+    const version = this.#owed;
+    if (version === undefined || this.#misplaced || this.#unpublished !== undefined) return;
+    this.#owed = undefined;
+    this.#world.following.send({ type: "tables-ack", version });
   }
 
   #perform(effect: Effect): void {
@@ -111,10 +139,13 @@ export class Performer {
       case "place-vips":
         if (this.#withdrawn) return;
         this.#placement = effect;
-        world.host.apply({ vips: effect.vips, interfaceNode: effect.answer });
+        this.#place(effect);
         return;
       case "announce-vips":
-        world.announcer.announce(effect.vips, world.mac);
+        world.announcer.announce(effect.vips, macOf(effect.delivery) ?? world.mac);
+        return;
+      case "report-group":
+        world.announcer.report(effect.group, world.address);
         return;
       case "install-tables":
         this.#publish(effect.tables);
@@ -123,10 +154,8 @@ export class Performer {
         world.followers.sendTablesToAll(effect.tables);
         return;
       case "acknowledge-tables":
-        // not what this node does not forward by: the master would count on it
-        if (this.#unpublished === undefined) {
-          world.following.send({ type: "tables-ack", version: effect.version });
-        }
+        this.#owed = effect.version;
+        this.#acknowledge();
         return;
       case "follow":
         if (effect.master === undefined) world.following.stop();
@@ -147,6 +176,26 @@ export class Performer {
   }
 }
 
+/** The MAC that clients are told, unless it is the interface node's own. */
+function macOf({ method, primary }: Delivery): MacAddress | undefined {
+  return method === "forward" || primary === undefined ? undefined : clusterMac(method, primary);
+}
+
+function desiredHost({ vips, answer, delivery }: Placement): DesiredHost {
+  return { vips, interfaceNode: answer, macs: desiredMacs(delivery) };
+}
+
+/** Clients may remember any of the three for as long as they are the cluster's. */
+function desiredMacs(delivery: Delivery): DesiredMacs {
+  const { primary } = delivery;
+  if (primary === undefined) return NO_MACS;
+  const told = macOf(delivery);
+  return {
+    listen: told === undefined ? [] : [told],
+    keep: FLOODED_METHODS.map((method) => clusterMac(method, primary)),
+  };
+}
+
 /** How a change of the host is shown to operators. */
 export const inWords = (change: Change): string => {
   switch (change.type) {
@@ -154,6 +203,10 @@ export const inWords = (change: Change): string => {
       return `added ${change.address} to ${change.device}`;
     case "address-removed":
       return `removed ${change.address} from ${change.device}`;
+    case "mac-added":
+      return `made ${change.device} listen to ${change.mac}`;
+    case "mac-removed":
+      return `made ${change.device} listen to ${change.mac} no more`;
     case "sysctl-changed":
       return `${change.device} ${change.name} is ${change.after}`;
   }

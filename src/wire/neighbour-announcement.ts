@@ -14,19 +14,26 @@ const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
 const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const UNKNOWN_MAC = new Uint8Array(6);
 
-/** Whole Ethernet frames that announce `address` at `mac`, in the order in which to send them. */
-export function announcementFrames(address: IpAddress, mac: MacAddress): Uint8Array[] {
-  const source = macBytes(mac);
+/**
+ * Whole Ethernet frames that announce `address` at `mac`, in the order in which to send them.
+ * @param from the sender's own MAC: no switch may take it for the place of a MAC that several nodes share
+ */
+export function announcementFrames(
+  address: IpAddress,
+  mac: MacAddress,
+  from: MacAddress,
+): Uint8Array[] {
+  const [told, source] = [macBytes(mac), macBytes(from)];
   const bytes = ipBytes(address);
   if (familyOf(address) === 6) {
     const header = { destination: ALL_NODES_MAC, source, etherType: ETHERTYPE_IPV6 };
-    return [encodeEthernet(header, encodeUnsolicitedAdvertisement(bytes, source))];
+    return [encodeEthernet(header, encodeUnsolicitedAdvertisement(bytes, told))];
   }
   const header = { destination: BROADCAST, source, etherType: ETHERTYPE_ARP };
   const arp = (operation: Arp["operation"], targetMac: Uint8Array): Uint8Array =>
-    encodeArp({ operation, senderMac: source, senderIp: bytes, targetMac, targetIp: bytes });
+    encodeArp({ operation, senderMac: told, senderIp: bytes, targetMac, targetIp: bytes });
   return [
     encodeEthernet(header, arp("request", UNKNOWN_MAC)),
-    encodeEthernet(header, arp("reply", source)),
+    encodeEthernet(header, arp("reply", told)),
   ];
 }

@@ -79,7 +79,9 @@ test("a conflict cannot be looked for on an interface that is down", () => {
 test("announcing fails while the interface is down, and works when it is up or made again", () => {
   segment.ip("m2", "link", "add", "eth1", "type", "bridge");
   segment.ip("m2", "link", "set", "eth1", "up");
-  const announcer = segment.on("m2", () => Announcer.open({ interface: "eth1" }));
+  const announcer = segment.on("m2", () =>
+    Announcer.open({ interface: "eth1", mac: HOSTS.m2.mac }),
+  );
   try {
     const announce = (): void => segment.on("m2", () => announcer.announce(VIPS, HOSTS.m2.mac));
     announce();
@@ -97,7 +99,7 @@ test("announcing fails while the interface is down, and works when it is up or m
     segment.ip("m2", "link", "del", "eth1");
   }
   assert.throws(
-    () => segment.on("m2", () => Announcer.open({ interface: "eth1" })),
+    () => segment.on("m2", () => Announcer.open({ interface: "eth1", mac: HOSTS.m2.mac })),
     failure("PAN_INTERFACE_MISSING", /eth1/),
   );
 });

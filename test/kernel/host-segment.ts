@@ -109,7 +109,12 @@ export class Segment {
     const settings = ["arp_ignore", "arp_announce"].flatMap((name) =>
       ["all", "eth0", "lo"].map((device) => this.sysctl(host, `ipv4/conf/${device}/${name}`)),
     );
-    return [addresses, ...routes.map(sortLines), settings.join(" ")].join("\n");
+    const listened = execFileSync("bridge", ["-n", this.namespace(host), "fdb", "show"], {
+      encoding: "utf8",
+    });
+    return [addresses, ...routes.map(sortLines), settings.join(" "), sortLines(listened)].join(
+      "\n",
+    );
   }
 
   #build(): void {

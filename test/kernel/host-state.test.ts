@@ -5,8 +5,10 @@ import { execFileSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { mac, type MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
-import { HostState, type Change } from "#driver/host/host-state.ts";
+import { HostState, type Change, type DesiredHost } from "#driver/host/host-state.ts";
+import { NO_MACS } from "#driver/host/receive-filter.ts";
 import { Segment, until, VIP4, VIP6, VIPS, type HostName } from "./host-segment.ts";
 
 let segment: Segment;
@@ -44,15 +46,25 @@ async function withState(host: HostName, run: (state: HostState) => void): Promi
   assert.equal(existsSync(path.join(stateFolder(host), "host-changes.json")), false);
 }
 
-const apply = (host: HostName, state: HostState, interfaceNode: boolean, vips = VIPS): Change[] =>
-  segment.on(host, () => state.apply({ vips, interfaceNode }));
+const apply = (
+  host: HostName,
+  state: HostState,
+  interfaceNode: boolean,
+  { vips = VIPS, macs = NO_MACS }: Partial<DesiredHost> = {},
+): Change[] => segment.on(host, () => state.apply({ vips, interfaceNode, macs }));
 
 const short = (changes: readonly Change[]): string[] =>
-  changes.map((change) =>
-    change.type === "sysctl-changed"
-      ? `${change.name} ${change.before} → ${change.after} on ${change.device}`
-      : `${change.type} ${change.address} ${change.device}`,
-  );
+  changes.map((change) => {
+    if (change.type === "sysctl-changed") {
+      return `${change.name} ${change.before} → ${change.after} on ${change.device}`;
+    }
+    return `${change.type} ${"mac" in change ? change.mac : change.address} ${change.device}`;
+  });
+
+const listened = (host: HostName): string =>
+  execFileSync("bridge", ["-n", segment.namespace(host), "fdb", "show", "dev", "eth0"], {
+    encoding: "utf8",
+  });
 
 test("B5: every VIP is on lo of a member, after ARP has been made quiet", async () => {
   await withState("m1", (state) => {
@@ -81,12 +93,41 @@ test("applying again changes nothing, drift is repaired, fewer VIPs leave nothin
       `address-added ${VIP4} lo`,
       `address-added ${VIP6} eth0`,
     ]);
-    assert.deepEqual(short(apply("m1", state, true, [VIP6])), [
+    assert.deepEqual(short(apply("m1", state, true, { vips: [VIP6] })), [
       `address-removed ${VIP4} eth0`,
       `address-removed ${VIP4} lo`,
     ]);
-    assert.deepEqual(short(apply("m1", state, false, [VIP6])), [`address-removed ${VIP6} eth0`]);
+    assert.deepEqual(short(apply("m1", state, false, { vips: [VIP6] })), [
+      `address-removed ${VIP6} eth0`,
+    ]);
   });
+});
+
+test("A13: cluster MACs are listened to; one that clients were told stays while it is the cluster's", async () => {
+  const [unicast, multicast, former] = [
+    mac("02:bf:0a:09:00:64"),
+    mac("03:bf:0a:09:00:64"),
+    mac("03:bf:0a:09:00:63"),
+  ];
+  const listening = (listen: MacAddress[], keep: MacAddress[] = []) => ({ macs: { listen, keep } });
+  segment.ip("m2", "maddr", "add", former, "dev", "eth0");
+  await withState("m2", (state) => {
+    apply("m2", state, false);
+    const macs = (...added: [MacAddress[], MacAddress[]?]): string[] =>
+      short(apply("m2", state, false, listening(...added)));
+    assert.deepEqual(macs([multicast]), [`mac-added ${multicast} eth0`]);
+    assert.deepEqual(macs([unicast], [multicast, unicast]), [`mac-added ${unicast} eth0`]);
+    for (const each of [unicast, multicast]) {
+      assert.match(listened("m2"), new RegExp(`^${each} self permanent$`, "m"));
+    }
+    assert.deepEqual(macs([former], [former]), [
+      `mac-removed ${multicast} eth0`,
+      `mac-removed ${unicast} eth0`,
+    ]);
+    assert.deepEqual(state.journal.macs, [], "somebody else's is used, and not ours to remove");
+  });
+  assert.match(listened("m2"), new RegExp(former));
+  segment.ip("m2", "maddr", "del", former, "dev", "eth0");
 });
 
 test("what an operator had configured is used, and stays", async () => {
@@ -101,7 +142,7 @@ test("what an operator had configured is used, and stays", async () => {
         `address-added ${VIP4} lo`,
         `address-added ${VIP6} eth0`,
       ]);
-      apply("m2", state, false, []);
+      apply("m2", state, false, { vips: [] });
       assert.match(segment.ip("m2", "address", "show", "dev", "eth0"), /10\.9\.0\.100\/24/);
       assert.match(segment.ip("m2", "address", "show", "dev", "lo"), /fd00:9::100\/128/);
     });
@@ -145,6 +186,8 @@ test("left-overs of a killed agent are recognised and undone", async () => {
     `address-removed ${VIP6} lo`,
     `address-removed ${VIP4} eth0`,
     `address-removed ${VIP4} lo`,
+    "mac-removed 02:bf:0a:09:00:64 eth0",
+    "mac-removed 03:bf:0a:09:00:64 eth0",
     "arp_ignore 1 → 0 on eth0",
     "arp_announce 2 → 0 on eth0",
   ]);
@@ -162,6 +205,8 @@ test("an agent that follows a killed one takes over its changes and undoes them 
   killedAgent("m1");
   const state = openOn("m1");
   assert.deepEqual(short(apply("m1", state, false)), [
+    "mac-removed 02:bf:0a:09:00:64 eth0",
+    "mac-removed 03:bf:0a:09:00:64 eth0",
     `address-removed ${VIP6} eth0`,
     `address-removed ${VIP4} eth0`,
   ]);
@@ -187,12 +232,14 @@ test("one refused address does not keep back the others", () => {
   const state = openOn("m2");
   try {
     assert.throws(
-      () => apply("m2", state, true, [VIP6, VIP4]),
+      () => apply("m2", state, true, { vips: [VIP6, VIP4] }),
       (error) => error instanceof PanError && error.code === "PAN_NETLINK",
     );
     assert.match(segment.ip("m2", "address", "show", "dev", "eth0"), /10\.9\.0\.100\/32/);
     segment.setSysctl("m2", "ipv6/conf/lo/disable_ipv6", 0);
-    assert.deepEqual(short(apply("m2", state, true, [VIP6, VIP4])), [`address-added ${VIP6} lo`]);
+    assert.deepEqual(short(apply("m2", state, true, { vips: [VIP6, VIP4] })), [
+      `address-added ${VIP6} lo`,
+    ]);
   } finally {
     segment.on("m2", () => state.revert());
     state.close();

@@ -10,6 +10,7 @@ import { after, afterEach, before, test } from "node:test";
 import type { IpAddress } from "#base/address.ts";
 import { Announcer } from "#driver/host/announcer.ts";
 import { HostState } from "#driver/host/host-state.ts";
+import { NO_MACS } from "#driver/host/receive-filter.ts";
 import { HOSTS, Segment, until, VIP4, VIPS, type HostName } from "./host-segment.ts";
 
 const PORT = 7777;
@@ -36,11 +37,13 @@ function place(host: HostName, interfaceNode: boolean): void {
   const options = { interface: "eth0", stateFolder };
   const state = states.get(host) ?? segment.on(host, () => HostState.open(options));
   states.set(host, state);
-  segment.on(host, () => state.apply({ vips: VIPS, interfaceNode }));
+  segment.on(host, () => state.apply({ vips: VIPS, interfaceNode, macs: NO_MACS }));
 }
 
 function announce(host: HostName): void {
-  const announcer = segment.on(host, () => Announcer.open({ interface: "eth0" }));
+  const announcer = segment.on(host, () =>
+    Announcer.open({ interface: "eth0", mac: HOSTS[host].mac }),
+  );
   toClose.push(() => announcer.close());
   announcer.announce(VIPS, HOSTS[host].mac);
 }

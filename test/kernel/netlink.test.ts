@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { ip, ipFromBytes, type IpAddress } from "#base/address.ts";
+import { ip, ipFromBytes, mac, type IpAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { inNetns } from "#driver/libc.ts";
 import { ADDRESS_FLAGS, ADDRESS_SCOPES, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
@@ -40,6 +40,28 @@ after(() => {
   netlink?.close();
   execFileSync("ip", ["netns", "del", namespace]);
 });
+
+for (const [address, kind] of [
+  ["02:bf:0a:08:00:64", "unicast"],
+  ["03:bf:0a:08:00:64", "multicast"],
+  ["01:00:5e:7f:00:64", "group"],
+] as const) {
+  test(`A13: an interface is made to listen to a ${kind} MAC once, and to listen no more once`, () => {
+    const link = linkIndex("a0");
+    const listened = mac(address);
+    assert.equal(netlink.listenToMac(link, listened), true);
+    assert.equal(netlink.listenToMac(link, listened), false);
+    assert.ok(netlink.listenedMacs(link).includes(listened));
+    const shown = execFileSync("bridge", ["-n", namespace, "fdb", "show", "dev", "a0"], {
+      encoding: "utf8",
+    });
+    assert.match(shown, new RegExp(`^${address} self permanent$`, "m"));
+    assert.deepEqual(netlink.listenedMacs(linkIndex("b0")).includes(listened), false);
+    assert.equal(netlink.stopListening(link, listened), true);
+    assert.equal(netlink.stopListening(link, listened), false);
+    assert.equal(netlink.listenedMacs(link).includes(listened), false);
+  });
+}
 
 test("links: index, name, MAC, MTU, state, kind, master", () => {
   const index = (name: string): number =>

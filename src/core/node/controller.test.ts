@@ -6,6 +6,7 @@ import { NO_NODE, NO_TABLES, nodeId, type NodeId, type TableVersion } from "#bas
 import { instant } from "#base/time.ts";
 import type { Member, Role, View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { REPORT_AGAIN_MS, REPORT_EVERY_MS } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect } from "./protocol.ts";
@@ -81,8 +82,13 @@ function settledMaster(): { controller: Controller; tables: Tables } {
 test("B6: at start the VIPs are placed, and tables from before a restart forward again", () => {
   const { tables } = settledMaster();
   const restarted = new Controller({ self: N2, spec: spec(), tables, hashKey: [9, 9] });
-  const effects = restarted.open();
-  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false });
+  const effects = restarted.open(at(0));
+  assert.deepEqual(effects[0], {
+    type: "place-vips",
+    vips: [VIP],
+    answer: false,
+    delivery: { method: "forward", primary: VIP },
+  });
   assert.deepEqual(tablesOf(effects, "install-tables").version, tables.version);
 });
 
@@ -91,8 +97,9 @@ test("A3: a lone master answers for the VIPs, announces them and serves everythi
     type: "view-changed",
     view: view("master", 1, [N1], N1),
   });
-  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: true });
-  assert.deepEqual(effects[1], { type: "announce-vips", vips: [VIP] });
+  const delivery = { method: "forward", primary: undefined };
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: true, delivery });
+  assert.deepEqual(effects[1], { type: "announce-vips", vips: [VIP], delivery });
   const tables = tablesOf(effects, "install-tables");
   assert.deepEqual(owners(tables), [1]);
   assert.deepEqual(tables.version, { epoch: 1, counter: 1, master: N1 });
@@ -254,7 +261,8 @@ test("A5: a master that stands down stops answering for the VIPs and follows the
     type: "view-changed",
     view: view("member", 3, [N1, N2], N2),
   });
-  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false });
+  const delivery = { method: "forward", primary: VIP };
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false, delivery });
   assert.deepEqual(effects[1], { type: "follow", master: member(N2) });
   assert.equal(controller.deadline, undefined);
 });
@@ -266,4 +274,69 @@ test("B3: a returning node gets its slots back", () => {
   const version = controller.tables?.version ?? NO_TABLES;
   controller.step(at(901), { type: "tables-acknowledged", id: N3, version });
   assert.deepEqual(controller.tables?.groups[0]?.owners, tables.groups[0]?.owners);
+});
+
+test("A13: a new method is announced once every member goes by it, and never before", () => {
+  const { controller } = settledMaster();
+  const told = (effects: readonly Effect[]) =>
+    effects.flatMap((effect) => (effect.type === "announce-vips" ? [effect.delivery.method] : []));
+  const changed = controller.step(at(100), {
+    type: "spec-changed",
+    spec: spec({ method: "unicast" }),
+  });
+  assert.deepEqual(told(changed), ["forward"]);
+  const { version, delivery } = tablesOf(changed, "replicate-tables");
+  assert.deepEqual(delivery, { method: "unicast", primary: VIP });
+  const first = controller.step(at(101), { type: "tables-acknowledged", id: N2, version });
+  assert.deepEqual(first, []);
+  const last = controller.step(at(102), { type: "tables-acknowledged", id: N3, version });
+  assert.deepEqual(kinds(last), ["place-vips", "install-tables", "announce-vips"]);
+  assert.deepEqual(last[0], { type: "place-vips", vips: [VIP], answer: true, delivery });
+  assert.deepEqual(told(last), ["unicast"]);
+  const again = controller.step(at(102 + 50), { type: "deadline-reached" });
+  assert.deepEqual(told(again), ["unicast"], "single frames get lost");
+  const back = controller.step(at(200), { type: "spec-changed", spec: spec() });
+  assert.deepEqual(told(back), ["unicast"]);
+});
+
+test("A13: a member listens to the new MAC before it acknowledges, and answers for nothing", () => {
+  const { controller: master } = settledMaster();
+  const { tables } = settledMaster();
+  const changed = master.step(at(100), {
+    type: "spec-changed",
+    spec: spec({ method: "multicast" }),
+  });
+  const next = tablesOf(changed, "replicate-tables");
+  const controller = fresh(N2);
+  controller.step(at(0), { type: "view-changed", view: view("member", 1, [N1, N2, N3], N1) });
+  controller.step(at(1), { type: "tables-received", tables });
+  const effects = controller.step(at(2), { type: "tables-received", tables: next });
+  assert.deepEqual(kinds(effects), ["place-vips", "install-tables", "acknowledge-tables"]);
+  const { delivery } = next;
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false, delivery });
+});
+
+test("A13: with igmp every member reports the group at once, again, and then for ever", () => {
+  const { controller: master } = settledMaster();
+  const changed = master.step(at(100), { type: "spec-changed", spec: spec({ method: "igmp" }) });
+  const tables = tablesOf(changed, "replicate-tables");
+  const controller = fresh(N2);
+  controller.step(at(0), { type: "view-changed", view: view("member", 1, [N1, N2, N3], N1) });
+  const effects = controller.step(at(1), { type: "tables-received", tables });
+  const report: Effect = { type: "report-group", group: ip("239.255.0.100") };
+  assert.deepEqual(effects[2], report);
+  for (const due of [1 + REPORT_AGAIN_MS, 1 + REPORT_AGAIN_MS + REPORT_EVERY_MS]) {
+    assert.equal(controller.deadline, due);
+    assert.deepEqual(controller.step(at(due), { type: "deadline-reached" }), [report]);
+  }
+  const version = { ...tables.version, counter: tables.version.counter + 1 };
+  const forward = { ...tables, version, delivery: { method: "forward", primary: VIP } } as const;
+  const back = controller.step(at(70_000), { type: "tables-received", tables: forward });
+  assert.ok(kinds(back).includes("report-group"), "neighbours may remember the group's MAC");
+});
+
+test("A5: whoever is told that another announced the VIPs announces them again, if it is master", () => {
+  const { controller } = settledMaster();
+  assert.deepEqual(kinds(controller.step(at(10), { type: "announce-wanted" })), ["announce-vips"]);
+  assert.deepEqual(fresh(N2).step(at(10), { type: "announce-wanted" }), []);
 });

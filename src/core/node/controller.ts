@@ -1,19 +1,19 @@
-// Decides what a node does with what membership and the configuration tell it: where the VIPs are, whom it follows,
-// and, while it is master, that tables are published (publication.ts).
+// Decides what a node does with what membership and the configuration tell it: where the VIPs are, whom it follows, what it
+// tells the segment (announcements.ts), and, while it is master, that tables are published (publication.ts).
+//
+// A change of the delivery method is a change of tables like any other: every member listens to the new MAC before it
+// acknowledges them, and the interface node announces it only after they are in force there, so that no client is told of a
+// MAC that somebody does not listen to. The old one is listened to for as long as clients may remember it.
 //
 // Not here: elections (core/membership), slot arithmetic (core/steering), sockets (daemon).
 import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
-import { after, earliest, type Instant } from "#base/time.ts";
+import { earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { Announcements } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect, Input } from "./protocol.ts";
 import { Publication, type PublicationState, type Urgency } from "./publication.ts";
-
-/** When the VIPs are announced again after a take-over: caches and switches miss single frames. */
-export const ANNOUNCE_AGAIN_MS = [50, 200, 1000, 3000] as const;
-/** Afterwards, for as long as the node is the interface node (a neighbour may have been away). */
-export const ANNOUNCE_EVERY_MS = 30_000;
 
 export interface ControllerState extends PublicationState {
   readonly spec: ClusterSpec;
@@ -21,14 +21,14 @@ export interface ControllerState extends PublicationState {
 
 export class Controller {
   readonly #publication: Publication;
+  readonly #announcements: Announcements;
   #spec: ClusterSpec;
   #view: View | undefined;
-  #announced = 0;
-  #announceAt: Instant | undefined;
 
   constructor(state: ControllerState) {
     this.#spec = state.spec;
     this.#publication = new Publication(state);
+    this.#announcements = new Announcements(state.tables);
   }
 
   /** The newest tables, installed or about to be. */
@@ -37,10 +37,23 @@ export class Controller {
   }
 
   get deadline(): Instant | undefined {
-    return earliest(this.#publication.deadline, this.#announceAt);
+    return earliest(this.#publication.deadline, this.#announcements.deadline);
   }
 
   step(now: Instant, input: Input): Effect[] {
+    return this.#react(now, input).flatMap((effect) =>
+      effect.type === "install-tables" ? this.#install(now, effect) : [effect],
+    );
+  }
+
+  /** Listening comes before the tables that make others count on it; announcing after them. */
+  #install(now: Instant, effect: Extract<Effect, { type: "install-tables" }>): Effect[] {
+    if (!this.#announcements.installed(effect.tables)) return [effect];
+    const announced = this.#isMaster ? this.#announcements.begin(now, this.#spec.vips) : [];
+    return [this.#placeVips(), effect, ...this.#announcements.report(now), ...announced];
+  }
+
+  #react(now: Instant, input: Input): Effect[] {
     switch (input.type) {
       case "view-changed":
         return this.#viewChanged(now, input.view);
@@ -52,16 +65,22 @@ export class Controller {
         return this.#received(input.tables);
       case "tables-acknowledged":
         return this.#acknowledged(now, input.id, input.version);
+      case "announce-wanted":
+        return this.#isMaster ? this.#announce(now) : [];
       case "deadline-reached":
-        return this.#deadlineReached(now);
+        return [
+          ...this.#publication.deadlineReached(now),
+          ...this.#announcements.deadlineReached(now, this.#spec.vips),
+        ];
     }
   }
 
   /** Start: the host is brought to what the configuration says, before the node is a member of anything. */
-  open(): Effect[] {
+  open(now: Instant): Effect[] {
     const { tables } = this;
-    const placed = this.#placeVips();
-    return tables === undefined ? [placed] : [placed, { type: "install-tables", tables }];
+    if (tables === undefined) return [this.#placeVips()];
+    const reported = this.#announcements.report(now);
+    return [this.#placeVips(), { type: "install-tables", tables }, ...reported];
   }
 
   get #isMaster(): boolean {
@@ -69,7 +88,8 @@ export class Controller {
   }
 
   #placeVips(): Effect {
-    return { type: "place-vips", vips: this.#spec.vips, answer: this.#isMaster };
+    const { delivery } = this.#announcements;
+    return { type: "place-vips", vips: this.#spec.vips, answer: this.#isMaster, delivery };
   }
 
   #viewChanged(now: Instant, view: View): Effect[] {
@@ -93,9 +113,9 @@ export class Controller {
   }
 
   #becomeMaster(now: Instant, view: View): Effect[] {
-    this.#announced = 0;
+    const announced = this.#announcements.begin(now, this.#spec.vips);
     const published = this.#publication.becomeMaster(now, { view, spec: this.#spec });
-    return [this.#placeVips(), ...this.#announce(now), ...published];
+    return [this.#placeVips(), ...announced, ...published];
   }
 
   #membersChanged(now: Instant, view: View, before: View | undefined): Effect[] {
@@ -107,7 +127,7 @@ export class Controller {
 
   #standDown(): Effect[] {
     this.#publication.standDown();
-    this.#announceAt = undefined;
+    this.#announcements.end();
     return [this.#placeVips()];
   }
 
@@ -137,13 +157,6 @@ export class Controller {
     return this.#publication.acknowledged(now, { view, spec: this.#spec }, id, version);
   }
 
-  #deadlineReached(now: Instant): Effect[] {
-    const effects = this.#publication.deadlineReached(now);
-    if (this.#announceAt !== undefined && now >= this.#announceAt)
-      effects.push(...this.#announce(now));
-    return effects;
-  }
-
   #publish(now: Instant, urgency: Urgency): Effect[] {
     const view = this.#view;
     if (view === undefined) return [];
@@ -151,9 +164,6 @@ export class Controller {
   }
 
   #announce(now: Instant): Effect[] {
-    const wait = ANNOUNCE_AGAIN_MS[this.#announced] ?? ANNOUNCE_EVERY_MS;
-    this.#announced += 1;
-    this.#announceAt = after(now, wait);
-    return [{ type: "announce-vips", vips: this.#spec.vips }];
+    return this.#announcements.announce(now, this.#spec.vips);
   }
 }

@@ -3,7 +3,7 @@
 import type { IpAddress } from "#base/address.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
-import type { Tables } from "#core/steering/tables.ts";
+import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 
 export type Input =
@@ -12,12 +12,29 @@ export type Input =
   | { readonly type: "spec-changed"; readonly spec: ClusterSpec }
   | { readonly type: "tables-received"; readonly tables: Tables }
   | { readonly type: "tables-acknowledged"; readonly id: NodeId; readonly version: TableVersion }
+  /** Somebody else may have announced the VIPs (A5). */
+  | { readonly type: "announce-wanted" }
   | { readonly type: "deadline-reached" };
 
 export type Effect =
-  /** Put the VIPs where they belong on this host (B5: loopback; the interface node also answers for them). */
-  | { readonly type: "place-vips"; readonly vips: readonly IpAddress[]; readonly answer: boolean }
-  | { readonly type: "announce-vips"; readonly vips: readonly IpAddress[] }
+  /**
+   * Put the VIPs where they belong on this host (B5: loopback; the interface node also answers for them), and listen to the
+   * cluster MAC of this delivery (A13).
+   */
+  | {
+      readonly type: "place-vips";
+      readonly vips: readonly IpAddress[];
+      readonly answer: boolean;
+      readonly delivery: Delivery;
+    }
+  /** Tell neighbours that the VIPs are at the MAC of this delivery. */
+  | {
+      readonly type: "announce-vips";
+      readonly vips: readonly IpAddress[];
+      readonly delivery: Delivery;
+    }
+  /** Tell switches that this node is in the cluster's IPv4 group (A13.3). */
+  | { readonly type: "report-group"; readonly group: IpAddress }
   /** Make the local packet program forward by these tables. */
   | { readonly type: "install-tables"; readonly tables: Tables }
   /** Send these tables to every member. */

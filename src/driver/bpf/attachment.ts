@@ -1,5 +1,6 @@
 // Puts a packet program on an interface, finds it there again and takes it away. The interface itself keeps the
-// program: native XDP by netlink, or a filter on clsact ingress. Replacing is atomic at both hooks.
+// program: native XDP by netlink, or a filter on clsact. Replacing is atomic everywhere. The egress program (mask.ts) is
+// always a filter on clsact.
 import { PanError } from "#base/error-codes.ts";
 import { libc } from "../libc.ts";
 import { bpfCheck, bpfError, libbpf, Structure } from "./libbpf.ts";
@@ -12,6 +13,7 @@ import type { Hook } from "./types.ts";
 const TC_HANDLE = 0x7061;
 const TC_PRIORITY = 50;
 const TC_INGRESS = 1;
+const TC_EGRESS = 2;
 const TC_BOTH = 3;
 const TC_REPLACE = 1;
 const XDP_NATIVE = 1 << 2;
@@ -19,6 +21,7 @@ const XDP_REPLACE = 1 << 4;
 const EEXIST = 17;
 
 export const PROGRAM_NAMES = { xdp: "steer_xdp", tc: "steer_tc" } as const;
+export const MASK_NAME = "mask_egress";
 
 const tcHook = (ifindex: number, point: number): Uint8Array =>
   new Structure(24).u64(0, 24).u32(8, ifindex).u32(12, point).bytes;
@@ -37,16 +40,22 @@ function xdpProgramId(ifindex: number): number {
   return options.readU32(8) || options.readU32(12) || options.readU32(20);
 }
 
-function tcProgramId(ifindex: number): number {
+function tcProgramId(ifindex: number, point: number): number {
   const options = tcOptions(0, 0);
-  const result = libbpf().tcQuery(tcHook(ifindex, TC_INGRESS), options.bytes);
+  const result = libbpf().tcQuery(tcHook(ifindex, point), options.bytes);
   return result < 0 ? 0 : options.readU32(16);
 }
 
 /** The id of our program at a hook of an interface; undefined when something else or nothing is there. */
 export function attachedProgram(ifindex: number, hook: Hook): number | undefined {
-  const id = hook === "xdp" ? xdpProgramId(ifindex) : tcProgramId(ifindex);
+  const id = hook === "xdp" ? xdpProgramId(ifindex) : tcProgramId(ifindex, TC_INGRESS);
   return id !== 0 && programName(id) === PROGRAM_NAMES[hook] ? id : undefined;
+}
+
+/** The id of our egress program; undefined when something else or nothing is there. */
+export function attachedMask(ifindex: number): number | undefined {
+  const id = tcProgramId(ifindex, TC_EGRESS);
+  return id !== 0 && programName(id) === MASK_NAME ? id : undefined;
 }
 
 /** XDP only where it is native and pays: on veth it costs offloads and partial checksums. */
@@ -84,35 +93,48 @@ function attachXdp(device: Netdev, programFd: number): void {
   bpfCheck(result, `replace the packet program on ${device.name}`);
 }
 
-function attachTc(device: Netdev, programFd: number): boolean {
+function attachTc(device: Netdev, point: number, programFd: number): boolean {
   const bpf = libbpf();
-  const created = bpf.tcHookCreate(tcHook(device.ifindex, TC_INGRESS));
+  const created = bpf.tcHookCreate(tcHook(device.ifindex, point));
   if (created < 0 && created !== -EEXIST) {
     throw bpfError(-created, `add the clsact qdisc to ${device.name}`);
   }
   const options = tcOptions(programFd, TC_REPLACE).bytes;
-  const result = bpf.tcAttach(tcHook(device.ifindex, TC_INGRESS), options);
-  bpfCheck(result, `attach the packet program to ${device.name} at tc ingress`);
+  const result = bpf.tcAttach(tcHook(device.ifindex, point), options);
+  const where = point === TC_INGRESS ? "ingress" : "egress";
+  bpfCheck(result, `attach the packet program to ${device.name} at tc ${where}`);
   return created >= 0;
 }
 
 /** Attaches or replaces. Answers whether the clsact qdisc had to be made. */
 export function attach(device: Netdev, hook: Hook, programFd: number): boolean {
-  if (hook === "tc") return attachTc(device, programFd);
+  if (hook === "tc") return attachTc(device, TC_INGRESS, programFd);
   attachXdp(device, programFd);
   return false;
 }
 
-/** Removes our program from a hook; with it goes clsact, when it is ours and nobody else uses it. */
-export function detach(ifindex: number, hook: Hook, ownsClsact: boolean): void {
-  const bpf = libbpf();
-  if (hook === "xdp") {
-    bpfCheck(bpf.xdpDetach(ifindex, XDP_NATIVE, null), "detach the packet program from XDP");
-    return;
-  }
+/** Attaches or replaces the egress program; answers as attach() does. */
+export const attachMask = (device: Netdev, programFd: number): boolean =>
+  attachTc(device, TC_EGRESS, programFd);
+
+function detachTc(ifindex: number, point: number, what: string): void {
   const options = new Structure(32).u64(0, 32).u32(20, TC_HANDLE).u32(24, TC_PRIORITY).bytes;
-  bpfCheck(bpf.tcDetach(tcHook(ifindex, TC_INGRESS), options), "remove the filter from tc ingress");
-  if (ownsClsact && filterCount(ifindex) === 0) {
-    bpfCheck(bpf.tcHookDestroy(tcHook(ifindex, TC_BOTH)), "remove the clsact qdisc");
-  }
+  bpfCheck(libbpf().tcDetach(tcHook(ifindex, point), options), `remove the filter from ${what}`);
+}
+
+/** Removes our program from a hook. */
+export function detach(ifindex: number, hook: Hook): void {
+  if (hook === "tc") return detachTc(ifindex, TC_INGRESS, "tc ingress");
+  bpfCheck(libbpf().xdpDetach(ifindex, XDP_NATIVE, null), "detach the packet program from XDP");
+}
+
+/** Removes our egress program, if it is there. */
+export function detachMask(ifindex: number): void {
+  if (attachedMask(ifindex) !== undefined) detachTc(ifindex, TC_EGRESS, "tc egress");
+}
+
+/** For a clsact qdisc that an agent made: it goes unless somebody else uses it. */
+export function removeUnusedClsact(ifindex: number): void {
+  if (filterCount(ifindex) > 0) return;
+  bpfCheck(libbpf().tcHookDestroy(tcHook(ifindex, TC_BOTH)), "remove the clsact qdisc");
 }

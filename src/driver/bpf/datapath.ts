@@ -4,8 +4,16 @@
 import type { TableVersion } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { REASON_NAMES } from "./abi.gen.ts";
-import { attach, detach, preferredHooks, PROGRAM_NAMES } from "./attachment.ts";
+import {
+  attach,
+  detach,
+  detachMask,
+  preferredHooks,
+  PROGRAM_NAMES,
+  removeUnusedClsact,
+} from "./attachment.ts";
 import { CounterMaps } from "./counter-maps.ts";
+import { putMask } from "./mask.ts";
 import { findNetdev, netdev, type Netdev } from "./netdev.ts";
 import { Predecessor } from "./predecessor.ts";
 import { LoadedObject } from "./program-loader.ts";
@@ -24,6 +32,17 @@ import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from 
 /** Frames above this do not fit into one buffer of native XDP. */
 const LARGEST_SINGLE_BUFFER_MTU = 3498;
 
+function loadOptions(device: Netdev, hook: Hook, options: DatapathOptions) {
+  const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
+  const sizes = sizesOf(options);
+  const node = { self: options.self, mac: options.mac ?? device.mac };
+  return {
+    capacities: mapCapacities(sizes),
+    constants: constants(node, sizes, multiBuffer),
+    multiBuffer,
+  };
+}
+
 /** With the predecessor's maps if all of them are as we would make them, otherwise with new ones. */
 function load(
   device: Netdev,
@@ -31,25 +50,18 @@ function load(
   options: DatapathOptions,
   predecessor: Predecessor | undefined,
 ): { readonly object: LoadedObject; readonly reused: boolean } {
-  const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
-  const sizes = sizesOf(options);
-  const node = { self: options.self, mac: options.mac ?? device.mac };
-  const loadOptions = {
-    capacities: mapCapacities(sizes),
-    constants: constants(node, sizes, multiBuffer),
-    multiBuffer,
-  };
+  const anew = loadOptions(device, hook, options);
   if (predecessor === undefined || !predecessor.compatible) {
-    return { object: LoadedObject.load(`steer-${hook}.o`, loadOptions), reused: false };
+    return { object: LoadedObject.load(`steer-${hook}.o`, anew), reused: false };
   }
   const object = LoadedObject.load(`steer-${hook}.o`, {
-    ...loadOptions,
+    ...anew,
     existing: (name, shape) => predecessor.mapFd(name, shape),
   });
   if (predecessor.compatible) return { object, reused: true };
   // some map has another size: start anew with all of them, rather than with half of the old state
   object.close();
-  return { object: LoadedObject.load(`steer-${hook}.o`, loadOptions), reused: false };
+  return { object: LoadedObject.load(`steer-${hook}.o`, anew), reused: false };
 }
 
 export class Datapath {
@@ -104,10 +116,13 @@ export class Datapath {
     const { object, reused } = load(device, hook, options, predecessor);
     try {
       const datapath = new Datapath(object, { hook, ifindex: device.ifindex, reused }, sizes);
-      const madeClsact = attach(device, hook, object.programFd(PROGRAM_NAMES[hook]));
-      datapath.#tables.state.markRevision(madeClsact || predecessor?.ownsClsact === true);
+      const made = [
+        attach(device, hook, object.programFd(PROGRAM_NAMES[hook])),
+        putMask(device, object, loadOptions(device, hook, options).constants),
+      ];
+      datapath.#tables.state.markRevision(made.includes(true) || predecessor?.ownsClsact === true);
       if (predecessor !== undefined && predecessor.hook !== hook) {
-        detach(device.ifindex, predecessor.hook, false);
+        detach(device.ifindex, predecessor.hook);
       }
       return datapath;
     } catch (error) {
@@ -116,15 +131,17 @@ export class Datapath {
     }
   }
 
-  /** Removes program, filter and (if it is ours and empty) clsact. Quiet when nothing of ours is there. */
+  /** Removes programs, filters and (if it is ours and empty) clsact. Quiet when nothing of ours is there. */
   static teardown(interfaceName: string): void {
     const device = findNetdev(interfaceName);
     if (device === undefined) return;
+    detachMask(device.ifindex);
     for (;;) {
       const found = Predecessor.find(device.ifindex);
       if (found === undefined) return;
       try {
-        detach(device.ifindex, found.hook, found.ownsClsact);
+        detach(device.ifindex, found.hook);
+        if (found.ownsClsact) removeUnusedClsact(device.ifindex);
       } finally {
         found.close();
       }

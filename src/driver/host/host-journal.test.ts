@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { ip } from "#base/address.ts";
+import { ip, mac } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import {
   decodeJournal,
@@ -22,6 +22,7 @@ const JOURNAL: Journal = {
     { device: "eth0", address: ip("2001:db8::64") },
   ],
   sysctls: [{ device: "eth0", name: "arp_ignore", before: 0, after: 1 }],
+  macs: [{ device: "eth0", mac: mac("03:bf:c0:00:02:64") }],
 };
 
 function withFolder(run: (folder: string) => void): void {
@@ -76,6 +77,8 @@ test("a journal that is not ours is refused, not overwritten", () => {
 test("whatever is not a whole journal is none", () => {
   const text = encodeJournal(HERE, JOURNAL);
   assert.deepEqual(decodeJournal(text), { identity: HERE, journal: JOURNAL });
+  const earlier = text.replace(/,\s*"macs": \[[^]*\]/, "");
+  assert.deepEqual(decodeJournal(earlier)?.journal, { ...JOURNAL, macs: [] });
   for (const wrong of [
     "",
     "null",
@@ -83,6 +86,8 @@ test("whatever is not a whole journal is none", () => {
     text.replace('"format": 1', '"format": 2'),
     text.replace("192.0.2.100", "192.0.2.300"),
     text.replace("arp_ignore", "ip_forward"),
+    text.replace("03:bf:", "03-bf-"),
+    text.replace(/"macs": \[[^]*\]/, '"macs": {}'),
     text.replace('"before": 0', '"before": "0"'),
     text.replace('"device": "lo"', '"device": 1'),
   ]) {

@@ -1,10 +1,10 @@
 // What this agent has changed on its host, on disk before it is changed, so that a later process can undo
-// exactly that, also after SIGKILL. Addresses and sysctls end with the boot or the network namespace; a
+// exactly that, also after SIGKILL. Addresses, sysctls and listened MACs end with the boot or the network namespace; a
 // journal of another one is therefore of no use and is dropped. For the same reason nothing is flushed to
 // the disk's platters: a crash that loses the file has undone the changes as well.
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseIp, type IpAddress } from "#base/address.ts";
+import { parseIp, parseMac, type IpAddress, type MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 
 const FILE = "host-changes.json";
@@ -26,12 +26,19 @@ export interface JournalSysctl {
   readonly after: number;
 }
 
+/** A MAC address beside its own that we made an interface listen to, or are about to. */
+export interface JournalMac {
+  readonly device: string;
+  readonly mac: MacAddress;
+}
+
 export interface Journal {
   readonly addresses: readonly JournalAddress[];
   readonly sysctls: readonly JournalSysctl[];
+  readonly macs: readonly JournalMac[];
 }
 
-export const EMPTY_JOURNAL: Journal = { addresses: [], sysctls: [] };
+export const EMPTY_JOURNAL: Journal = { addresses: [], sysctls: [], macs: [] };
 
 /** One boot of one machine and one network namespace in it. */
 export interface HostIdentity {
@@ -57,11 +64,18 @@ export function decodeJournal(
 ): { identity: HostIdentity; journal: Journal } | undefined {
   const value = parseObject(text);
   if (value?.["format"] !== FORMAT) return undefined;
-  const { bootId, netns, addresses, sysctls } = value;
+  const { bootId, netns, addresses, sysctls, macs = [] } = value; // earlier agents knew no MACs
   if (typeof bootId !== "string" || typeof netns !== "string") return undefined;
-  if (!Array.isArray(addresses) || !Array.isArray(sysctls)) return undefined;
-  const journal = { addresses: addresses.map(toAddress), sysctls: sysctls.map(toSysctl) };
-  const whole = [...journal.addresses, ...journal.sysctls].every((entry) => entry !== undefined);
+  if (!Array.isArray(addresses) || !Array.isArray(sysctls) || !Array.isArray(macs)) {
+    return undefined;
+  }
+  const journal = {
+    addresses: addresses.map(toAddress),
+    sysctls: sysctls.map(toSysctl),
+    macs: macs.map(toMac),
+  };
+  const entries = Object.values(journal).flat();
+  const whole = entries.every((entry) => entry !== undefined);
   return whole ? { identity: { bootId, netns }, journal: journal as Journal } : undefined;
 }
 
@@ -87,6 +101,12 @@ function toSysctl(entry: unknown): JournalSysctl | undefined {
   if (name !== "arp_ignore" && name !== "arp_announce") return undefined;
   const numbers = typeof before === "number" && typeof after === "number";
   return typeof device === "string" && numbers ? { device, name, before, after } : undefined;
+}
+
+function toMac(entry: unknown): JournalMac | undefined {
+  const { device, mac: text } = toObject(entry) ?? {};
+  const mac = typeof text === "string" ? parseMac(text) : undefined;
+  return typeof device === "string" && mac !== undefined ? { device, mac } : undefined;
 }
 
 /** The journal's file in the state folder. */

@@ -1,4 +1,4 @@
-// What the agent does to its host's addresses and ARP settings (B5, A3), and how it undoes it.
+// What the agent does to its host's addresses, ARP settings and receive filters (B5, A3), and how it undoes it.
 //
 // Every member has every VIP on lo, so that its own stack accepts packets for it. The interface node has
 // the VIPs on the cluster interface as well, so that its kernel answers ARP and Neighbor Solicitations;
@@ -9,22 +9,27 @@
 // "host", IPv6 ones a preferred lifetime of 0 (as /128 they would otherwise win by longest match), and
 // no duplicate address detection, which all members but one would fail.
 //
+// The MAC addresses that the cluster interface listens to beside its own are in receive-filter.ts.
+//
 // Repeatable: apply() compares what is there with what should be. What is ours is known by a mark on the
 // address (IFA_PROTO, since Linux 5.18) or, on older kernels, by the journal alone; an address that was
 // there before us is used and left.
-import { familyOf, type IpAddress } from "#base/address.ts";
+import { familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { ADDRESS_FLAGS, ADDRESS_SCOPES, Rtnetlink } from "../netlink/rtnetlink.ts";
 import { ARP_SETTINGS, readSysctl, writeSysctl } from "./arp-settings.ts";
 import {
+  EMPTY_JOURNAL,
   hostIdentity,
   JournalFile,
   type Journal,
   type JournalAddress,
+  type JournalMac,
   type JournalSysctl,
   type SysctlName,
 } from "./host-journal.ts";
 import { isAtLeast, runningKernel } from "./kernel-release.ts";
+import { planMacs, type DesiredMacs } from "./receive-filter.ts";
 
 /** Our mark in IFA_PROTO ("ip -d address" shows it as a number). 0–3 are the kernel's own. */
 export const OUR_ADDRESS_PROTOCOL = 80;
@@ -34,9 +39,13 @@ export interface DesiredHost {
   readonly vips: readonly IpAddress[];
   /** Whether this node's kernel answers for the VIPs. */
   readonly interfaceNode: boolean;
+  /** MAC addresses that the cluster interface listens to beside its own. */
+  readonly macs: DesiredMacs;
 }
 
 export type Change =
+  | { readonly type: "mac-added"; readonly device: string; readonly mac: MacAddress }
+  | { readonly type: "mac-removed"; readonly device: string; readonly mac: MacAddress }
   | { readonly type: "address-added"; readonly device: string; readonly address: IpAddress }
   | { readonly type: "address-removed"; readonly device: string; readonly address: IpAddress }
   | {
@@ -110,10 +119,17 @@ export class HostState {
     const surplus = ours.filter((entry) => !wantedKeys.has(keyOf(entry)));
     const missing = wanted.filter((entry) => !found.has(keyOf(entry)));
     const sysctls = this.#missingSysctls();
-    this.#record([...ours, ...missing], sysctls);
+    const recorded = this.#journal.macs;
+    const macs = planMacs(this.#netlink, this.#interface, desired.macs, {
+      recorded,
+      links: this.#links,
+    });
+    this.#record([...ours, ...missing], sysctls, [...recorded, ...macs.missing]);
     // Silence about the VIPs comes before the VIPs.
     const attempt = new Attempt();
     for (const entry of sysctls) attempt.change(() => setSysctl(entry));
+    for (const entry of macs.missing) attempt.change(() => this.#listen(entry));
+    for (const entry of macs.surplus) attempt.change(() => this.#stopListening(entry));
     for (const entry of missing) attempt.change(() => this.#add(entry));
     for (const entry of surplus.toReversed()) attempt.change(() => this.#remove(entry));
     this.#restoreSysctls(attempt, ({ device }) => device !== this.#interface);
@@ -121,6 +137,7 @@ export class HostState {
     this.#record(
       [...ours, ...missing].filter((entry) => wantedKeys.has(keyOf(entry))),
       [],
+      [...macs.kept, ...macs.missing],
     );
     return changes;
   }
@@ -130,9 +147,10 @@ export class HostState {
     const ours = [...this.#observe().values()].filter((entry) => entry.ours);
     const attempt = new Attempt();
     for (const entry of ours.toReversed()) attempt.change(() => this.#remove(entry));
+    for (const entry of this.#journal.macs) attempt.change(() => this.#stopListening(entry));
     this.#restoreSysctls(attempt, () => true);
     const changes = attempt.finish();
-    this.#journal = { addresses: [], sysctls: [] };
+    this.#journal = EMPTY_JOURNAL;
     this.#file.remove();
     return changes;
   }
@@ -169,18 +187,35 @@ export class HostState {
     });
   }
 
-  /** Writes the journal when it differs: these addresses, and these sysctls over those known. */
-  #record(addresses: readonly JournalAddress[], sysctls: readonly JournalSysctl[]): void {
+  /** Writes the journal when it differs: these addresses and MACs, and these sysctls over those known. */
+  #record(
+    addresses: readonly JournalAddress[],
+    sysctls: readonly JournalSysctl[],
+    macs: readonly JournalMac[],
+  ): void {
     const kept = this.#journal.sysctls.filter(
       (old) => !sysctls.some((entry) => entry.device === old.device && entry.name === old.name),
     );
     const next: Journal = {
       addresses: addresses.map(({ device, address }) => ({ device, address })),
       sysctls: [...kept, ...sysctls],
+      macs: macs.map(({ device, mac }) => ({ device, mac })),
     };
     if (JSON.stringify(next) === JSON.stringify(this.#journal)) return;
     this.#file.write(next);
     this.#journal = next;
+  }
+
+  #listen({ device, mac }: JournalMac): Change | undefined {
+    const link = this.#links.get(device);
+    const listens = link !== undefined && this.#netlink.listenToMac(link, mac);
+    return listens ? { type: "mac-added", device, mac } : undefined;
+  }
+
+  #stopListening({ device, mac }: JournalMac): Change | undefined {
+    const link = this.#links.get(device);
+    const stopped = link !== undefined && this.#netlink.stopListening(link, mac);
+    return stopped ? { type: "mac-removed", device, mac } : undefined;
   }
 
   #add({ device, address }: JournalAddress): Change | undefined {

@@ -3,6 +3,7 @@ import {
   familyOf,
   ipBytes,
   ipFromBytes,
+  macBytes,
   macFromBytes,
   type Family,
   type IpAddress,
@@ -28,11 +29,17 @@ const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
+const RTM_NEWNEIGH = 28;
+const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 
 const AF_INET = 2;
+const AF_BRIDGE = 7;
 const AF_INET6 = 10;
 const IFF_UP = 0x1;
+const NUD_PERMANENT = 0x80;
+/** The interface's own list, not that of a bridge above it. */
+const NTF_SELF = 0x02;
 const RTN_UNICAST = 1;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
@@ -47,7 +54,7 @@ const IFLA_INFO_KIND = 1;
 /** Route attributes (rtnetlink.h). */
 const RTA = { destination: 1, link: 4, gateway: 5, priority: 6, source: 7, table: 15 } as const;
 /** Neighbour attributes (neighbour.h). */
-const NDA = { address: 1, mac: 2 } as const;
+const NDA = { address: 1, mac: 2, vlan: 5 } as const;
 
 export const ADDRESS_FLAGS = {
   /** IPv6: no duplicate address detection; usable at once. */
@@ -204,6 +211,14 @@ function decodeNeighbour({ payload }: Message): Neighbour | undefined {
   };
 }
 
+/** The interface's list of a PF_BRIDGE dump; entries of bridges and of other links are left out. */
+function decodeListened({ payload }: Message, link: number): MacAddress | undefined {
+  const view = viewOf(payload);
+  const attributes = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH));
+  const isOwn = view.getInt32(4, true) === link && ((payload[10] ?? 0) & NTF_SELF) !== 0;
+  return isOwn && !attributes.has(NDA.vlan) ? macOrUndefined(attributes.get(NDA.mac)) : undefined;
+}
+
 const present = <T>(value: T | undefined): value is T => value !== undefined;
 
 export class Rtnetlink {
@@ -311,6 +326,32 @@ export class Rtnetlink {
       .filter(present);
   }
 
+  /** MAC addresses, unicast and group, that an interface listens to beside its own. */
+  listenedMacs(link: number): MacAddress[] {
+    const fixed = new Uint8Array(NEIGHBOUR_LENGTH); // of all links: a filter here means a bridge's port
+    fixed[0] = AF_BRIDGE;
+    return this.#dump(RTM_GETNEIGH, fixed, "list what the interface listens to")
+      .map((message) => decodeListened(message, link))
+      .filter(present);
+  }
+
+  /** True: the interface listens to it now; false: it did already. Throws PAN_NETLINK. */
+  listenToMac(link: number, mac: MacAddress): boolean {
+    const attributes = [{ type: NDA.mac, value: macBytes(mac) }];
+    const flags = NLM_F_CREATE | NLM_F_EXCL;
+    const request = { type: RTM_NEWNEIGH, flags, fixed: listenHeader(link), attributes };
+    const action = `make link ${link} listen to ${mac}`;
+    return this.#unless(["EEXIST"], () => this.#socket.change(request, action));
+  }
+
+  /** True: it listens no more; false: it did not. Throws PAN_NETLINK. */
+  stopListening(link: number, mac: MacAddress): boolean {
+    const attributes = [{ type: NDA.mac, value: macBytes(mac) }];
+    const request = { type: RTM_DELNEIGH, flags: 0, fixed: listenHeader(link), attributes };
+    const action = `make link ${link} listen to ${mac} no more`;
+    return this.#unless(["ENOENT", "ENODEV"], () => this.#socket.change(request, action));
+  }
+
   #dump(type: number, fixed: Uint8Array, action: string): Message[] {
     return this.#socket.dump({ type, flags: 0, fixed, attributes: [] }, action);
   }
@@ -334,6 +375,16 @@ function addressHeader(
   fixed[1] = address.prefixLength;
   fixed[3] = address.scope ?? RT_SCOPE_UNIVERSE;
   viewOf(fixed).setUint32(4, address.link, true);
+  return fixed;
+}
+
+/** ndmsg for the interface's own list. Its driver filters by it, or the kernel makes it promiscuous. */
+function listenHeader(link: number): Uint8Array {
+  const fixed = new Uint8Array(NEIGHBOUR_LENGTH);
+  fixed[0] = AF_BRIDGE;
+  viewOf(fixed).setInt32(4, link, true);
+  viewOf(fixed).setUint16(8, NUD_PERMANENT, true);
+  fixed[10] = NTF_SELF;
   return fixed;
 }
 
