@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
+import { ASSIGNMENTS, BALANCES } from "#base/assignment.ts";
 import { ip, ipFromBytes } from "#base/address.ts";
 import { type ErrorCode, PanError } from "#base/error-codes.ts";
 import { nodeId } from "#base/ids.ts";
@@ -60,6 +61,8 @@ test("B8: groups come and go at run time", () => {
     name: "bulk",
     policy: "sticky",
     slots: 64,
+    assignment: "lazy",
+    balance: "bytes",
     nodes: [{ name: "m2", weight: 3 }],
     services: [web8080],
   };
@@ -98,6 +101,8 @@ test("A13: the delivery method is changed, unless a routed group needs the one t
     name: "gateway",
     policy: "routed",
     slots: 1024,
+    assignment: "eager",
+    balance: "weights",
     nodes: "all",
     services: [],
   };
@@ -208,9 +213,11 @@ const configs: fc.Arbitrary<ClusterConfig> = fc
     policy: fc.constantFrom<Policy>("weighted", "sticky", "wildcard-sticky"),
     all: fc.boolean(),
     slots: fc.integer({ min: 2, max: 16 }).map((k) => 2 ** k),
+    assignment: fc.constantFrom(...ASSIGNMENTS),
+    balance: fc.constantFrom(...BALANCES),
     revoked: fc.uniqueArray(fc.integer({ min: 1 }).map((value) => value.toString(16))),
   })
-  .map(({ drained, weights, ports, policy, all, slots, revoked }) => ({
+  .map(({ drained, weights, ports, policy, all, slots, assignment, balance, revoked }) => ({
     ...example,
     nodes: example.nodes.map((node, index) => ({ ...node, drained: drained[index] ?? false })),
     groups: [
@@ -218,6 +225,8 @@ const configs: fc.Arbitrary<ClusterConfig> = fc
         name: "web",
         policy,
         slots,
+        assignment,
+        balance,
         nodes: all ? "all" : weights.map((weight, index) => ({ name: `m${index + 1}`, weight })),
         services: ports.map((port): Service => ({ protocol: "udp", vip: ip("fd77::5"), port })),
       },

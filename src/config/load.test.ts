@@ -52,7 +52,17 @@ test("B8: defaults are filled in, also for keys whose items are all commented ou
     delivery: { method: "forward" },
     hash: "keyed",
     nodes: [],
-    groups: [{ name: "web", policy: "weighted", slots: 1024, nodes: "all", services: [] }],
+    groups: [
+      {
+        name: "web",
+        policy: "weighted",
+        slots: 1024,
+        assignment: "eager",
+        balance: "weights",
+        nodes: "all",
+        services: [],
+      },
+    ],
     vips: [],
     revoked: [],
   });

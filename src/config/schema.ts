@@ -2,6 +2,7 @@
 // here, so that none of them can disagree with what is accepted. One YAML file describes one cluster.
 import { type Static, Type } from "typebox";
 import type { IpAddress } from "#base/address.ts";
+import { ASSIGNMENTS, BALANCES, type Assignment, type Balance } from "#base/assignment.ts";
 import {
   DELIVERY_METHODS,
   type DeliveryMethod,
@@ -165,6 +166,18 @@ const Group = Type.Object(
       powerOfTwo: true,
       description: "Size of the distribution table, a power of two. More slots: finer weights.",
     }),
+    assignment: Type.Enum(ASSIGNMENTS, {
+      default: "eager",
+      description:
+        "When the slots of a dead or new node get an owner (A9, A15). `eager`: at once. `lazy`: when a packet " +
+        "wants them; that packet is held meanwhile.",
+    }),
+    balance: Type.Enum(BALANCES, {
+      default: "weights",
+      description:
+        "What nodes share in the ratio of their weights (A8). `weights`: slots, exactly. `packets`, `bytes`: measured " +
+        "load; every 2 s one slot moves from the most to the least loaded node where that helps.",
+    }),
     nodes: Type.Union(
       [Type.Literal("all"), Type.Array(WeightedNode, { minItems: 1, maxItems: LIMITS.nodes })],
       {
@@ -265,6 +278,8 @@ export interface GroupConfig {
   readonly policy: Policy;
   /** Power of two, 2 … 65 536. */
   readonly slots: number;
+  readonly assignment: Assignment;
+  readonly balance: Balance;
   readonly nodes: "all" | readonly NodeWeight[];
   readonly services: readonly Service[];
 }

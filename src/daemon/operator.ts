@@ -162,6 +162,8 @@ function withService(config: ClusterConfig, { group, service, create }: AddServi
     name: group,
     policy: create.policy,
     slots: create.slots ?? 1024,
+    assignment: "eager",
+    balance: "weights",
     nodes: create.nodes ?? "all",
     services: [serviceOf(service)],
   });

@@ -14,7 +14,8 @@ const vip = ip("10.77.0.100");
 function specOf(ids: readonly NodeId[]): ClusterSpec {
   const services = [{ protocol: "tcp", vip, port: 80 }] as const;
   const nodes = ids.map((id) => ({ id, weight: 1 }));
-  const group = { name: "web", policy: "weighted", slots: 16, services, nodes } as const;
+  const kept = { assignment: "eager", balance: "weights" } as const;
+  const group = { name: "web", policy: "weighted", slots: 16, services, nodes, ...kept } as const;
   return { method: "forward", hash: "keyed", vips: [vip], drained: [], groups: [group] };
 }
 

@@ -1,5 +1,6 @@
 // What the configuration asks of the cluster, in the core's own terms: no file, no YAML, no defaults left open.
 import type { IpAddress } from "#base/address.ts";
+import type { Assignment, Balance } from "#base/assignment.ts";
 import type { DeliveryMethod, HashKind } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Policy, ServiceKey } from "#core/steering/tables.ts";
@@ -12,6 +13,8 @@ export interface GroupSpec {
   readonly services: readonly ServiceKey[];
   /** The configuration nodes (may serve) and their weights; weight 0 gets no slots. */
   readonly nodes: readonly { readonly id: NodeId; readonly weight: number }[];
+  readonly assignment: Assignment;
+  readonly balance: Balance;
 }
 
 export interface ClusterSpec {

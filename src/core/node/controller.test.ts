@@ -27,6 +27,8 @@ const spec = (change: Partial<ClusterSpec> = {}): ClusterSpec => ({
       slots: 16,
       services: [{ protocol: "tcp", vip: VIP, port: 80 }],
       nodes: [N1, N2, N3].map((id) => ({ id, weight: 1 })),
+      assignment: "eager",
+      balance: "weights",
     },
   ],
   ...change,
@@ -339,4 +341,84 @@ test("A5: whoever is told that another announced the VIPs announces them again, 
   const { controller } = settledMaster();
   assert.deepEqual(kinds(controller.step(at(10), { type: "announce-wanted" })), ["announce-vips"]);
   assert.deepEqual(fresh(N2).step(at(10), { type: "announce-wanted" }), []);
+});
+
+const lazySpec = (): ClusterSpec => {
+  const { groups, ...rest } = spec();
+  return { ...rest, groups: groups.map((group) => ({ ...group, assignment: "lazy" })) };
+};
+
+/** A master of a lazy group whose members hold its tables; no slot has an owner. */
+function lazyMaster(): Controller {
+  const controller = new Controller({
+    self: N1,
+    spec: lazySpec(),
+    tables: undefined,
+    hashKey: [1, 2],
+  });
+  controller.step(at(0), { type: "view-changed", view: view("master", 1, [N1, N2, N3], N1) });
+  for (let round = 0; round < 3; round++) {
+    const version = controller.tables?.version ?? NO_TABLES;
+    for (const id of [N2, N3]) controller.step(at(1), { type: "tables-acknowledged", id, version });
+  }
+  return controller;
+}
+
+test("A9, A15: lazy: no slot has an owner until a packet wants it, and packets are held", () => {
+  const controller = lazyMaster();
+  const [group] = controller.tables?.groups ?? [];
+  assert.deepEqual([...new Set(group?.owners)], [0]);
+  assert.equal(group?.holds, true);
+});
+
+test("A15: a wanted slot is used once its new owner has acknowledged it, whatever the others do", () => {
+  const controller = lazyMaster();
+  const home = controller.tables?.groups[0]?.home ?? [];
+  const slot = [...home].indexOf(N2);
+  const wanted = controller.step(at(10), {
+    type: "slots-wanted",
+    slots: [{ group: "web", slot }],
+  });
+  const next = tablesOf(wanted, "replicate-tables");
+  assert.equal(next.groups[0]?.owners[slot], N2);
+  assert.ok(!kinds(wanted).includes("install-tables"));
+  const { version } = next;
+  assert.deepEqual(controller.step(at(11), { type: "tables-acknowledged", id: N3, version }), []);
+  const owner = controller.step(at(12), { type: "tables-acknowledged", id: N2, version });
+  assert.deepEqual(tablesOf(owner, "install-tables").version, version);
+});
+
+test("A15: a slot that is wanted twice, has an owner or does not exist changes nothing", () => {
+  const controller = lazyMaster();
+  const want = { type: "slots-wanted", slots: [{ group: "web", slot: 3 }] } as const;
+  assert.ok(kinds(controller.step(at(10), want)).includes("replicate-tables"));
+  assert.deepEqual(controller.step(at(11), want), []);
+  const none = [
+    { group: "web", slot: 99 },
+    { group: "none", slot: 0 },
+  ];
+  assert.deepEqual(controller.step(at(12), { type: "slots-wanted", slots: none }), []);
+});
+
+test("A9: lazy: a dead member's slots have no owner until a packet wants them, then one that lives", () => {
+  const controller = lazyMaster();
+  const slots = Array.from({ length: 16 }, (_, slot) => ({ group: "web", slot }));
+  controller.step(at(10), { type: "slots-wanted", slots });
+  const before = controller.tables?.groups[0]?.owners.slice() ?? new Uint16Array();
+  controller.step(at(20), { type: "view-changed", view: view("master", 1, [N1, N2], N1) });
+  const group = controller.tables?.groups[0];
+  assert.deepEqual(
+    [...(group?.owners ?? [])],
+    [...before].map((id) => (id === N3 ? 0 : id)),
+  );
+  const slot = before.indexOf(N3);
+  controller.step(at(30), { type: "slots-wanted", slots: [{ group: "web", slot }] });
+  assert.ok([N1, N2].includes((controller.tables?.groups[0]?.owners[slot] ?? 0) as NodeId));
+});
+
+test("A15: only a master assigns slots", () => {
+  const controller = fresh(N2);
+  controller.step(at(0), { type: "view-changed", view: view("member", 1, [N1, N2], N1) });
+  const want = { type: "slots-wanted", slots: [{ group: "web", slot: 3 }] } as const;
+  assert.deepEqual(controller.step(at(1), want), []);
 });

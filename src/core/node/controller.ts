@@ -9,6 +9,7 @@
 import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
+import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { Announcements } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -67,9 +68,11 @@ export class Controller {
         return this.#acknowledged(now, input.id, input.version);
       case "announce-wanted":
         return this.#isMaster ? this.#announce(now) : [];
+      case "slots-wanted":
+        return this.#slotsWanted(now, input.slots);
       case "deadline-reached":
         return [
-          ...this.#publication.deadlineReached(now),
+          ...this.#publicationDue(now),
           ...this.#announcements.deadlineReached(now, this.#spec.vips),
         ];
     }
@@ -155,6 +158,18 @@ export class Controller {
     const view = this.#view;
     if (view?.role !== "master") return [];
     return this.#publication.acknowledged(now, { view, spec: this.#spec }, id, version);
+  }
+
+  #publicationDue(now: Instant): Effect[] {
+    const view = this.#view;
+    if (view === undefined) return [];
+    return this.#publication.deadlineReached(now, { view, spec: this.#spec });
+  }
+
+  #slotsWanted(now: Instant, slots: readonly SlotRef[]): Effect[] {
+    const view = this.#view;
+    if (view?.role !== "master") return [];
+    return this.#publication.slotsWanted(now, { view, spec: this.#spec }, slots);
   }
 
   #publish(now: Instant, urgency: Urgency): Effect[] {

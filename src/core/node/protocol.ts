@@ -3,6 +3,7 @@
 import type { IpAddress } from "#base/address.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
+import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 
@@ -14,6 +15,8 @@ export type Input =
   | { readonly type: "tables-acknowledged"; readonly id: NodeId; readonly version: TableVersion }
   /** Somebody else may have announced the VIPs (A5). */
   | { readonly type: "announce-wanted" }
+  /** A15: packets are held whose slots have no owner. May come again for the same slot. */
+  | { readonly type: "slots-wanted"; readonly slots: readonly SlotRef[] }
   | { readonly type: "deadline-reached" };
 
 export type Effect =

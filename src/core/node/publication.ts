@@ -5,20 +5,33 @@
 // by every member, and only then does the interface node forward by it. After a *death* the order is reversed: its
 // slots lead nowhere, so the interface node switches at once.
 //
+// Where every member filters (A13), slots of living members move in two versions, *let go* and *give* (core/steering/transition.ts,
+// docs/adr/0009). `#wanted` is where this leads, `#target` the version that is published. Whoever becomes master in the middle
+// goes on from the tables that it holds.
+//
 // Not here: slot arithmetic (core/steering), what a member does with tables that it gets (controller.ts).
 import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
 import { after, type Instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import { nextTables, type Desired } from "#core/steering/next-tables.ts";
+import { assignSlots, type SlotRef } from "#core/steering/assignment.ts";
 import { sameContent } from "#core/steering/same-content.ts";
 import type { NodeRow, Tables } from "#core/steering/tables.ts";
+import {
+  concerned,
+  lettingGo,
+  ownerless,
+  stepTowards,
+  type SlotSets,
+} from "#core/steering/transition.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect } from "./protocol.ts";
 
 /** Longest wait for acknowledgements of a planned change; a member that is slower than this is behind for a moment. */
 export const ACKNOWLEDGE_MS = 250;
 
-export type Urgency = "planned" | "urgent";
+/** planned: used once acknowledged. urgent: at once. wanted: once the new owners have acknowledged; a packet waits. */
+export type Urgency = "planned" | "urgent" | "wanted";
 
 export interface PublicationState {
   readonly self: NodeId;
@@ -39,12 +52,22 @@ export class Publication {
   readonly #freshHashKey: readonly [number, number];
   /** The newest tables known: installed, or on their way to the members. */
   #target: Tables | undefined;
+  /** What the target is a step towards, while this node is master. */
+  #wanted: Tables | undefined;
   /** Members that hold the VIPs and a table, so that slots may be given to them. */
   #ready = new Set<NodeId>();
   /** Not members any more, but their machines live and so do connections on them. */
   #lingering = new Map<NodeId, NodeRow>();
+  /** Who has not acknowledged the target. */
   #waitingFor = new Set<NodeId>();
-  #installBy: Instant | undefined;
+  /** Of those, without whom the target is not used here. Undefined: it is used. */
+  #installAfter: Set<NodeId> | undefined;
+  #acknowledgeBy: Instant | undefined;
+  /** Who did not acknowledge in time, and has not since. */
+  readonly #behind = new Set<NodeId>();
+  /** Slots that were let go, until that is acknowledged. */
+  #uncertain: SlotSets = new Map();
+  #isNew = false;
 
   constructor(state: PublicationState) {
     this.#self = state.self;
@@ -58,7 +81,7 @@ export class Publication {
   }
 
   get deadline(): Instant | undefined {
-    return this.#installBy;
+    return this.#acknowledgeBy;
   }
 
   /** Tables of this node's master. False: they are older than what is held, and nothing has changed. */
@@ -80,12 +103,17 @@ export class Publication {
         .filter(({ id }) => !isMember(cluster.view, id))
         .map((row) => [row.id, row]),
     );
+    this.#wanted = this.#target;
+    this.#behind.clear();
+    this.#uncertain = this.#target === undefined ? new Map() : ownerless(this.#target);
+    this.#isNew = true;
     return this.publish(now, cluster, "urgent");
   }
 
   standDown(): void {
     this.#waitingFor.clear();
-    this.#installBy = undefined;
+    this.#installAfter = undefined;
+    this.#acknowledgeBy = undefined;
   }
 
   /** It is a member: what is known of it from before is not needed any more. */
@@ -98,6 +126,8 @@ export class Publication {
     const row = this.#target?.nodes.find((node) => node.id === id);
     this.#ready.delete(id);
     this.#waitingFor.delete(id);
+    this.#installAfter?.delete(id);
+    this.#behind.delete(id);
     if (row !== undefined) this.#lingering.set(id, row);
   }
 
@@ -111,50 +141,108 @@ export class Publication {
     this.#ready.add(id);
     // its connection may be faster than the view that makes it a member, and it will not say this again
     if (!isMember(cluster.view, id)) return [];
-    if (this.#target !== undefined && compareVersions(version, this.#target.version) >= 0) {
-      this.#waitingFor.delete(id);
+    if (this.#target === undefined || compareVersions(version, this.#target.version) < 0) {
+      return isNew ? this.publish(now, cluster, "planned") : [];
     }
-    if (isNew) return this.publish(now, cluster, "planned");
-    return this.#installWhenAcknowledged();
+    const wasLast = this.#waitingFor.delete(id) && this.#waitingFor.size === 0;
+    this.#installAfter?.delete(id);
+    const wasBehind = this.#behind.delete(id);
+    const effects = this.#installWhenAcknowledged();
+    if (!isNew && !wasBehind && !wasLast) return effects;
+    return [...effects, ...this.publish(now, cluster, "planned")];
   }
 
-  deadlineReached(now: Instant): Effect[] {
-    if (this.#installBy === undefined || now < this.#installBy) return [];
+  deadlineReached(now: Instant, cluster: Cluster): Effect[] {
+    if (this.#acknowledgeBy === undefined || now < this.#acknowledgeBy) return [];
+    for (const id of this.#waitingFor) this.#behind.add(id);
     this.#waitingFor.clear();
-    return this.#installWhenAcknowledged();
+    this.#installAfter?.clear();
+    return [...this.#installWhenAcknowledged(), ...this.publish(now, cluster, "planned")];
   }
 
-  /** Computes the tables that the present members and configuration call for, and sends them out. */
+  /** A15: packets want these slots, which have no owner. */
+  slotsWanted(now: Instant, cluster: Cluster, slots: readonly SlotRef[]): Effect[] {
+    if (this.#wanted === undefined) return [];
+    this.#wanted = assignSlots(this.#wanted, slots, this.#desired(cluster));
+    return this.publish(now, cluster, "wanted");
+  }
+
+  /** Computes the tables that the present members and configuration call for, and sends out the next step to them. */
   publish(now: Instant, cluster: Cluster, urgency: Urgency): Effect[] {
     const { view } = cluster;
-    const previous = this.#target;
-    const tables = nextTables(previous, this.#desired(cluster), this.#nextVersion(view));
+    const version = this.#nextVersion(view);
+    const before = this.#target;
+    this.#wanted = nextTables(this.#wanted ?? before, this.#desired(cluster), version);
+    const tables = this.#step(this.#wanted, cluster, urgency);
+    if (this.#waitingFor.size === 0 && !this.#isNew) this.#uncertain = new Map();
     if (
-      previous !== undefined &&
-      view.epoch === previous.version.epoch &&
-      sameContent(previous, tables)
+      before !== undefined &&
+      view.epoch === before.version.epoch &&
+      sameContent(before, tables)
     ) {
-      return this.#installWhenAcknowledged(urgency);
+      return this.#installAnyway(tables, urgency);
     }
     this.#target = tables;
+    this.#uncertain = lettingGo(before, tables, this.#uncertain);
+    this.#isNew = false;
     this.#waitingFor = new Set(
       view.members.map(({ id }) => id).filter((id) => id !== this.#self && this.#ready.has(id)),
     );
-    const effects: Effect[] = [{ type: "replicate-tables", tables }];
-    if (urgency === "urgent" || this.#waitingFor.size === 0) {
-      this.#installBy = undefined;
-      return [{ type: "install-tables", tables }, ...effects];
-    }
-    this.#installBy = after(now, ACKNOWLEDGE_MS);
-    return effects;
+    this.#acknowledgeBy = this.#waitingFor.size === 0 ? undefined : after(now, ACKNOWLEDGE_MS);
+    this.#installAfter = this.#needed(before, tables, urgency);
+    const effects: Effect[] = [
+      ...this.#installWhenAcknowledged(),
+      { type: "replicate-tables", tables },
+    ];
+    // nobody has to acknowledge the first step: take the next one
+    return this.#waitingFor.size > 0
+      ? effects
+      : [...effects, ...this.publish(now, cluster, "planned")];
   }
 
-  /** What was published and waits: a death in the meantime ends the waiting. */
-  #installWhenAcknowledged(urgency: Urgency = "planned"): Effect[] {
-    if (this.#installBy === undefined || this.#target === undefined) return [];
-    if (urgency === "planned" && this.#waitingFor.size > 0) return [];
-    this.#installBy = undefined;
-    return [{ type: "install-tables", tables: this.#target }];
+  #step(wanted: Tables, { view }: Cluster, urgency: Urgency): Tables {
+    const isFiltered = (tables: Tables | undefined): boolean =>
+      (tables?.delivery.method ?? "forward") !== "forward";
+    return stepTowards(this.#target, wanted, {
+      filtered: isFiltered(wanted) || isFiltered(this.#target),
+      members: new Set(view.members.map(({ id }) => id)),
+      uncertain: this.#uncertain,
+      released: this.#waitingFor.size === 0 && !this.#isNew,
+      mayLetGo: urgency === "planned",
+      behind: this.#behind,
+      frozen: this.#behind.has(view.secondary),
+      isNew: this.#isNew,
+    });
+  }
+
+  /** Who must have acknowledged before the tables are used here. */
+  #needed(before: Tables | undefined, tables: Tables, urgency: Urgency): Set<NodeId> {
+    const isForward = tables.delivery.method === "forward";
+    if (isForward && urgency === "urgent") return new Set();
+    // clients are told of another delivery method only when every member goes by it
+    const isSwitch = before?.delivery.method !== tables.delivery.method;
+    if (urgency === "planned" && (isForward || isSwitch)) return new Set(this.#waitingFor);
+    const { gain, lose } = concerned(before, tables);
+    // members that filter must have let go before packets are held here, and be there before they are not held any more
+    const needed = isForward ? [...gain] : urgency === "urgent" ? [] : [...gain, ...lose];
+    const unfinished = this.#installAfter ?? [];
+    return new Set([...needed, ...unfinished].filter((id) => this.#waitingFor.has(id)));
+  }
+
+  #installWhenAcknowledged(): Effect[] {
+    if (this.#installAfter === undefined || this.#installAfter.size > 0) return [];
+    return this.#install();
+  }
+
+  /** What was published and waits is right: where one node forwards, a death in the meantime ends the waiting. */
+  #installAnyway({ delivery }: Tables, urgency: Urgency): Effect[] {
+    if (urgency === "urgent" && delivery.method === "forward") this.#installAfter?.clear();
+    return this.#installWhenAcknowledged();
+  }
+
+  #install(): Effect[] {
+    this.#installAfter = undefined;
+    return this.#target === undefined ? [] : [{ type: "install-tables", tables: this.#target }];
   }
 
   #nextVersion(view: View): TableVersion {
@@ -176,12 +264,14 @@ export class Publication {
       nodes: [...rows.values()].sort((a, b) => a.id - b.id),
       groups: spec.groups.map((group) => ({
         ...group,
-        holds: false,
+        loads: NOT_MEASURED,
         nodes: group.nodes.map(({ id, weight }) => ({ id, weight, serves: serves(id) })),
       })),
     };
   }
 }
+
+const NOT_MEASURED = new Float64Array();
 
 const isMember = (view: View, id: NodeId): boolean =>
   view.members.some((member) => member.id === id);

@@ -35,9 +35,11 @@ export function desired(slots: number, nodes: readonly TestNode[]): Desired {
         name: "web",
         policy: "weighted",
         slots,
-        holds: false,
         services: [{ protocol: "tcp", vip: ip("10.0.0.100"), port: 80 }],
         nodes: configured,
+        assignment: "eager",
+        balance: "weights",
+        loads: new Float64Array(),
       },
     ],
     nodes: nodes

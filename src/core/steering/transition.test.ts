@@ -1,0 +1,206 @@
+// The steps in which slots move, as a table: what is published, what is wanted, what is known → what is published next.
+// Whole clusters in which messages are late and members die: src/core/node/two-phases.test.ts.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeId } from "#base/ids.ts";
+import { nextTables } from "./next-tables.ts";
+import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
+import { concerned, lettingGo, stepTowards, type StepRules } from "./transition.ts";
+import { chainOf, desired, version, web } from "./testing/desired.ts";
+
+/** One slot: owner, then former owners. */
+type Chain = readonly number[];
+
+function tables(slots: readonly Chain[], home: readonly number[]): Tables {
+  const base = nextTables(
+    undefined,
+    desired(
+      2,
+      [1, 2, 3].map((id) => ({ id })),
+    ),
+    version(1),
+  );
+  const former = new Uint16Array(slots.length * FORMER_OWNERS);
+  slots.forEach((chain, slot) => former.set(chain.slice(1), slot * FORMER_OWNERS));
+  const group: GroupTable = {
+    ...web(base),
+    owners: Uint16Array.from(slots, ([owner = 0]) => owner),
+    former,
+    home: Uint16Array.from(home),
+  };
+  return { ...base, groups: [group] };
+}
+
+const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
+const rules = (change: Partial<StepRules> = {}): StepRules => ({
+  filtered: true,
+  members: new Set([N1, N2, N3]),
+  uncertain: new Map(),
+  released: true,
+  mayLetGo: true,
+  behind: new Set(),
+  frozen: false,
+  isNew: false,
+  ...change,
+});
+const uncertain = new Map([["web", new Set([0, 1, 2, 3])]]);
+
+interface Row {
+  readonly title: string;
+  readonly now: Chain;
+  readonly wanted: number;
+  readonly rules?: Partial<StepRules>;
+  readonly next: Chain;
+}
+
+const table: readonly Row[] = [
+  {
+    title: "one node forwards: a slot moves in one step",
+    now: [1],
+    wanted: 2,
+    rules: { filtered: false },
+    next: [2, 1],
+  },
+  { title: "its owner lets go first", now: [1], wanted: 2, next: [0, 1] },
+  {
+    title: "what was let go is not given before that is acknowledged",
+    now: [0, 1],
+    wanted: 2,
+    rules: { uncertain, released: false },
+    next: [0, 1],
+  },
+  { title: "then it is given", now: [0, 1], wanted: 2, rules: { uncertain }, next: [2, 1] },
+  {
+    title: "a dead owner's slot is given at once",
+    now: [3],
+    wanted: 2,
+    rules: { members: new Set([N1, N2]), mayLetGo: false },
+    next: [2, 3],
+  },
+  {
+    title: "nothing is let go while a death is urgent",
+    now: [1],
+    wanted: 2,
+    rules: { mayLetGo: false },
+    next: [1],
+  },
+  {
+    title: "who is behind keeps what it had",
+    now: [0, 1],
+    wanted: 2,
+    rules: { uncertain, behind: new Set([N1]) },
+    next: [1],
+  },
+  {
+    title: "who is behind is asked for nothing",
+    now: [1],
+    wanted: 2,
+    rules: { behind: new Set([N1]) },
+    next: [1],
+  },
+  {
+    title: "who is behind is given nothing",
+    now: [1],
+    wanted: 2,
+    rules: { behind: new Set([N2]) },
+    next: [1],
+  },
+  {
+    title: "the new owner is behind: the old one gets the slot back",
+    now: [0, 1],
+    wanted: 2,
+    rules: { uncertain, behind: new Set([N2]) },
+    next: [1],
+  },
+  {
+    title: "the next master is behind: the old owner gets the slot back",
+    now: [0, 1],
+    wanted: 2,
+    rules: { uncertain, frozen: true },
+    next: [1],
+  },
+  {
+    title: "the next master is behind: nothing is let go",
+    now: [1],
+    wanted: 2,
+    rules: { frozen: true },
+    next: [1],
+  },
+  {
+    title: "the next master is behind: a slot that nobody serves is given all the same",
+    now: [0, 1],
+    wanted: 2,
+    rules: { frozen: true },
+    next: [2, 1],
+  },
+  {
+    title: "a slot that never had an owner is given at once",
+    now: [0],
+    wanted: 2,
+    rules: { uncertain, released: false },
+    next: [2],
+  },
+  {
+    title: "lazy: a slot of a living member is let go and stays so",
+    now: [0, 1],
+    wanted: 0,
+    rules: { uncertain },
+    next: [0, 1],
+  },
+  {
+    title: "nobody is to have it, but who is behind may still serve it",
+    now: [0, 1],
+    wanted: 0,
+    rules: { uncertain, behind: new Set([N1]) },
+    next: [1],
+  },
+  {
+    title: "a new master looks for connections where the slot was meant to go",
+    now: [0, 1],
+    wanted: 2,
+    rules: { uncertain, released: false, isNew: true },
+    next: [0, 2, 1],
+  },
+];
+
+for (const row of table) {
+  test(`A15, A8: ${row.title}`, () => {
+    const rest: Chain[] = [[3], [3], [3]];
+    const now = tables([row.now, ...rest], [row.wanted === 0 ? 1 : row.wanted, 3, 3, 3]);
+    const members = row.rules?.members;
+    const others = members === undefined || members.has(N3) ? 3 : 1;
+    const wanted = tables([[row.wanted], [others], [others], [others]], [row.wanted, 3, 3, 3]);
+    const next = web(stepTowards(now, wanted, rules(row.rules)));
+    const chain = chainOf(next, 0);
+    assert.deepEqual(chain, [...row.next, 0, 0, 0].slice(0, 4));
+  });
+}
+
+test("A15: packets are held while a slot is on its way, and not in a group in which nothing moves", () => {
+  const still = tables([[1], [2]], [1, 2]);
+  assert.equal(web(stepTowards(still, still, rules())).holds, false);
+  const moves = tables([[2], [2]], [2, 2]);
+  assert.equal(web(stepTowards(still, moves, rules())).holds, true);
+});
+
+test("A15: a group that shrinks lets go of slots that fell together with different owners", () => {
+  const now = tables([[1], [2], [1], [3]], [1, 2, 1, 3]);
+  const wanted = tables([[1], [2]], [1, 2]);
+  const next = web(stepTowards(now, wanted, rules()));
+  assert.deepEqual(chainOf(next, 0), [1, 0, 0, 0]);
+  assert.deepEqual(chainOf(next, 1), [0, 2, 3, 0]);
+});
+
+test("A15: what was let go stays uncertain through the versions that follow", () => {
+  const [one, two] = [tables([[1], [2]], [2, 2]), tables([[0, 1], [2]], [2, 2])];
+  const first = lettingGo(one, two, new Map());
+  assert.deepEqual([...(first.get("web") ?? [])], [0]);
+  assert.deepEqual([...(lettingGo(two, two, first).get("web") ?? [])], [0]);
+  assert.equal(lettingGo(two, one, first).size, 0);
+  assert.equal(lettingGo(two, two, new Map()).size, 0);
+});
+
+test("A15: who gains and who loses a slot is known by both tables", () => {
+  const { gain, lose } = concerned(tables([[1], [2]], [1, 2]), tables([[3], [2]], [3, 2]));
+  assert.deepEqual([[...gain], [...lose]], [[3], [1]]);
+});
