@@ -115,7 +115,7 @@ struct fragment_key {
 	struct address source;
 	struct address destination;
 	__u32 identification;
-	__u32 protocol;
+	__u32 protocol; /* and 256 for what came to a cluster MAC */
 };
 
 struct decision {

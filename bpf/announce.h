@@ -26,11 +26,15 @@ static __always_inline int is_vip(const struct address *address)
 	return bpf_map_lookup_elem(&vips, address) != 0;
 }
 
+/* This node is the master whose answers count; it also stands in where nobody else serves. */
+static __always_inline int is_leased(void)
+{
+	return *(volatile __u64 *)&state.lease_until_ns > bpf_ktime_get_ns();
+}
+
 static __always_inline __u8 answer_reason(void)
 {
-	__u64 until = *(volatile __u64 *)&state.lease_until_ns;
-
-	return until > bpf_ktime_get_ns() ? REASON_PASS_ANNOUNCE : REASON_DROP_ANNOUNCE;
+	return is_leased() ? REASON_PASS_ANNOUNCE : REASON_DROP_ANNOUNCE;
 }
 
 /* Answers the reason, or REASON_COUNT when it is not about a VIP. */

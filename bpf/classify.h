@@ -7,6 +7,8 @@
 
 #include "parse.h"
 
+enum { FIRST_ND = 133, LAST_ND = 137 };
+
 struct ports {
 	__be16 source;
 	__be16 destination;
@@ -19,22 +21,28 @@ static __always_inline int is_icmp_error(__u8 family, __u8 type)
 	return type == 3 || type == 11 || type == 12;
 }
 
+/* Neighbor Discovery is about the link that it comes from. */
+static __always_inline int is_of_link(__u8 family, __u8 type)
+{
+	return family == 6 && type >= FIRST_ND && type <= LAST_ND;
+}
+
+static __always_inline int has_ports(__u8 protocol)
+{
+	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+}
+
 static __noinline int classify_quote(frame_t *frame, const struct packet *packet, struct flow *flow)
 {
 	struct packet quote = {};
-	struct ports ports;
-	__u8 type;
+	struct ports ports = {};
 
-	if (read_bytes(frame, packet->transport, &type, sizeof(type)) || !is_icmp_error(packet->family, type))
-		return 0;
 	quote.family = packet->family;
 	quote.header = packet->transport + 8;
 	quote.end = packet->end;
 	if (!parse_quote(frame, &quote) || !same_address(&quote.source, &packet->destination))
 		return 0;
-	if (quote.protocol != PROTOCOL_TCP && quote.protocol != PROTOCOL_UDP)
-		return 0;
-	if (read_bytes(frame, quote.transport, &ports, sizeof(ports)))
+	if (has_ports(quote.protocol) && read_bytes(frame, quote.transport, &ports, sizeof(ports)))
 		return 0;
 	flow->source = quote.destination;
 	flow->destination = quote.source;
@@ -48,15 +56,19 @@ static __noinline int classify_quote(frame_t *frame, const struct packet *packet
 /* Answers 0 for what is no flow. `flow` is all zero; a later fragment does not get here. */
 static __always_inline int classify(frame_t *frame, const struct packet *packet, struct flow *flow)
 {
-	struct ports ports;
-	__u8 flags = 0;
+	struct ports ports = {};
+	__u8 flags = 0, type;
 
 	flow->family = packet->family;
-	if (packet->protocol == (packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6))
-		return classify_quote(frame, packet, flow);
-	if (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP)
-		return 0;
-	if (read_bytes(frame, packet->transport, &ports, sizeof(ports)))
+	if (packet->protocol == (packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6)) {
+		if (read_bytes(frame, packet->transport, &type, sizeof(type)))
+			return 0;
+		if (is_icmp_error(packet->family, type))
+			return classify_quote(frame, packet, flow);
+		if (is_of_link(packet->family, type))
+			return 0;
+	}
+	if (has_ports(packet->protocol) && read_bytes(frame, packet->transport, &ports, sizeof(ports)))
 		return 0;
 	if (packet->protocol == PROTOCOL_TCP &&
 	    read_bytes(frame, packet->transport + 13, &flags, sizeof(flags)))

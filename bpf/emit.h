@@ -20,6 +20,20 @@ static __always_inline int emit_pass(__u8 reason, __u32 bytes)
 	return VERDICT_PASS;
 }
 
+/* Of a frame that came to a cluster MAC. `data`: where its Ethernet header can be written, or null. */
+static __always_inline int emit_taken(frame_t *frame, void *data, __u8 reason, __u32 bytes)
+{
+	count(&counters, reason, bytes);
+	return pass_to_host(frame, data);
+}
+
+static __always_inline int is_drop(__u8 reason)
+{
+	return reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_NOT_OURS ||
+	       reason == REASON_DROP_ORPHAN_FRAGMENT || reason == REASON_DROP_PEER ||
+	       reason == REASON_DROP_UNLEASED;
+}
+
 /* Frames to the slot's owner are counted by node only: the agent adds them up. `data`: where the frame's Ethernet
  * header can be read, or null. */
 static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason, __u32 id, __u32 hop,
@@ -38,16 +52,25 @@ static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason,
 	return send_back(frame, data, mac | 0x5006ULL << 48, 0x4e | hop << 8 | (self >> 8) << 16 | self << 24);
 }
 
-static __always_inline int emit(frame_t *frame, struct decision decision, __u32 bytes)
+/* Whether it takes a valid lease to do that with a frame that came to a cluster MAC. */
+static __always_inline int is_taken(__u8 reason)
+{
+	return !is_drop(reason) && reason != REASON_PASS_NOT_IP && reason != REASON_PASS_ANNOUNCE &&
+	       reason != REASON_PASS_NO_FLOW;
+}
+
+static __always_inline int emit(frame_t *frame, struct decision decision, int flooded, __u32 bytes)
 {
 	__u8 reason = decision.reason;
 
+	if (is_drop(reason))
+		return emit_drop(reason, bytes);
 	if (decision.group)
 		count(&group_counters, decision.group - 1, bytes);
 	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER)
 		return emit_forward(frame, 0, reason, decision.node, decision.hop, bytes);
-	if (reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_ORPHAN_FRAGMENT)
-		return emit_drop(reason, bytes);
+	if (flooded && reason != REASON_PASS_NOT_IP)
+		return emit_taken(frame, 0, reason, bytes);
 	return emit_pass(reason, bytes);
 }
 

@@ -8,9 +8,25 @@
 
 enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff };
 
+/* Stages own and emit of a frame that every member has: the owner takes it, if it has heard the cluster. */
+static __always_inline int settle_flooded(frame_t *frame, void *data, const struct service *service, __u16 entry,
+					  __u32 bytes)
+{
+	__u32 owner = entry & ABI_SLOT_OWNER;
+
+	if (likely(owner && owner != config.self))
+		return emit_drop(REASON_DROP_PEER, bytes);
+	if (unlikely(entry != config.self))
+		return steer_any(frame);
+	if (unlikely(!is_accepting()))
+		return emit_drop(REASON_DROP_UNLEASED, bytes);
+	count(&group_counters, service->group, bytes);
+	return emit_taken(frame, data, REASON_PASS_LOCAL, bytes);
+}
+
 /* Stages own and emit. */
 static __always_inline int settle(frame_t *frame, void *data, const struct service *service, __u32 hash,
-				  __u32 bytes)
+				  int flooded, __u32 bytes)
 {
 	__u32 hop = hop_of(*(__u32 *)(data + 6));
 	__u32 slot, owner;
@@ -18,6 +34,8 @@ static __always_inline int settle(frame_t *frame, void *data, const struct servi
 
 	if (unlikely(!read_slot(service, hash, &slot, &entry)))
 		return steer_any(frame);
+	if (flooded)
+		return settle_flooded(frame, data, service, entry, bytes);
 	owner = entry & ABI_SLOT_OWNER;
 	if (likely(!hop && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
@@ -41,6 +59,8 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	struct ipv4_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV4_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
+	__u64 destination = *(__u64 *)data;
+	int flooded = !is_own_mac(destination);
 	struct service service;
 
 	if (unlikely((void *)(ports + 1) > end || ip->version_and_length != 0x45 ||
@@ -48,14 +68,15 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	length = bpf_ntohs(ip->total_length);
 	if (unlikely(length > bytes - ETHERNET_LENGTH || length < sizeof(*ip) ||
-		     !has_transport(ip->protocol, length - sizeof(*ip)) || !admit(*(__u64 *)data)))
+		     !has_transport(ip->protocol, length - sizeof(*ip)) ||
+		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
 	hash = hash4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
-		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
+		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash4(ip->source, 0);
-	return settle(frame, data, &service, hash, bytes);
+	return settle(frame, data, &service, hash, flooded, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
@@ -63,19 +84,22 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	struct ipv6_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV6_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
+	__u64 destination = *(__u64 *)data;
+	int flooded = !is_own_mac(destination);
 	struct service service;
 
 	if (unlikely((void *)(ports + 1) > end || (*(__u8 *)ip & 0xf0) != 0x60))
 		return steer_any(frame);
 	length = bpf_ntohs(ip->payload_length);
-	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) || !admit(*(__u64 *)data)))
+	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) ||
+		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
 	hash = hash6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
-		return emit_pass(REASON_PASS_NO_SERVICE, bytes);
+		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash6(&ip->source, 0);
-	return settle(frame, data, &service, hash, bytes);
+	return settle(frame, data, &service, hash, flooded, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

@@ -12,7 +12,8 @@ static __always_inline void fragment_key(const struct packet *packet, struct fra
 	key->source = packet->source;
 	key->destination = packet->destination;
 	key->identification = packet->identification;
-	key->protocol = packet->protocol;
+	/* what came to a cluster MAC is kept apart: a node can drop its own copy and be sent another by the owner */
+	key->protocol = packet->protocol | packet->flooded << 8;
 }
 
 static __noinline void remember_fragment(struct packet *packet, struct decision *decision)
@@ -37,6 +38,8 @@ static __always_inline struct decision recall_fragment(struct packet *packet)
 	remembered = bpf_map_lookup_elem(&fragments, &key);
 	if (remembered && (!remembered->node || packet->hop < remembered->hop))
 		return *remembered;
+	if (packet->flooded)
+		return decide(REASON_PASS_EARLY_FRAGMENT);
 	return decide(packet->hop ? REASON_PASS_PEER_FRAGMENT : REASON_DROP_ORPHAN_FRAGMENT);
 }
 

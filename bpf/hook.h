@@ -43,6 +43,20 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
 {
 }
 
+/* A frame to a cluster MAC must look as if it had come to this node's own: the kernel compares, and its TCP takes
+ * nothing that is not for this host. */
+static __always_inline int pass_to_host(frame_t *frame, void *data)
+{
+	if (!data) {
+		data = (void *)(long)frame->data;
+		if (data + 14 > (void *)(long)frame->data_end)
+			return XDP_DROP;
+	}
+	*(__u32 *)data = config.mac;
+	*(__u16 *)(data + 4) = config.mac >> 32;
+	return XDP_PASS;
+}
+
 static __always_inline int send_back(frame_t *frame, void *data, __u64 destination_and_source,
 				     __u32 source_rest)
 {
@@ -58,6 +72,7 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 
 #else
 
+enum { PACKET_HOST = 0 };
 typedef struct __sk_buff frame_t;
 #define VERDICT_PASS TC_ACT_OK
 #define VERDICT_DROP TC_ACT_SHOT
@@ -82,6 +97,13 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
 {
 	if (unlikely(frame->data + length > frame->data_end && frame->len >= length))
 		bpf_skb_pull_data(frame, length);
+}
+
+/* A frame to a cluster MAC is not for this host to the kernel, whose TCP takes nothing else. */
+static __always_inline int pass_to_host(frame_t *frame, void *data)
+{
+	bpf_skb_change_type(frame, PACKET_HOST);
+	return TC_ACT_OK;
 }
 
 /* Not written in place: a program that does so has every shared frame copied, also those it passes. */

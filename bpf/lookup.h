@@ -1,5 +1,5 @@
 /*
- * Stages lookup and hash: table 1 (protocol, VIP, port), otherwise table 2 (protocol, VIP); then the slot of the flow
+ * Stages lookup and hash: table 1 (protocol, VIP, port), otherwise 2 (protocol, VIP), otherwise 3 (VIP); then the slot of the flow
  * in that group's table. The steps are as many whatever the number of services, nodes, slots and flows (B2, B14), and
  * an IPv4 service is found with one cache line.
  */
@@ -75,11 +75,13 @@ static __always_inline int lookup4(__u8 protocol, __be32 vip, __be16 port, struc
 
 	if (likely(find4(&key, service)))
 		return 1;
-	if (!state.table_any_used)
-		return 0;
 	key.port = 0;
 	key.table = ABI_TABLE_ANY;
-	return find4(&key, service);
+	if (state.table_any_used && find4(&key, service))
+		return 1;
+	key.protocol = 0;
+	key.table = ABI_TABLE_VIP;
+	return state.table_vip_used && find4(&key, service);
 }
 
 static __always_inline int lookup6(__u8 protocol, const struct address *vip, __be16 port,
@@ -93,15 +95,18 @@ static __always_inline int lookup6(__u8 protocol, const struct address *vip, __b
 	};
 	struct service *found = bpf_map_lookup_elem(&services6, &key);
 
-	if (unlikely(!found)) {
-		if (!state.table_any_used)
-			return 0;
-		key.port = 0;
+	key.port = 0;
+	if (unlikely(!found) && state.table_any_used) {
 		key.table = ABI_TABLE_ANY;
 		found = bpf_map_lookup_elem(&services6, &key);
-		if (!found)
-			return 0;
 	}
+	if (unlikely(!found) && state.table_vip_used) {
+		key.protocol = 0;
+		key.table = ABI_TABLE_VIP;
+		found = bpf_map_lookup_elem(&services6, &key);
+	}
+	if (unlikely(!found))
+		return 0;
 	*service = *found;
 	return 1;
 }

@@ -6,6 +6,7 @@
 #ifndef PANOPLY_OWN_H
 #define PANOPLY_OWN_H
 
+#include "admit.h"
 #include "lookup.h"
 #include "parse.h"
 
@@ -78,6 +79,8 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
 
+	if (packet->flooded && owner != config.self && (owner || !is_leased()))
+		return decide(REASON_DROP_PEER);
 	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
 	if (flow->protocol != PROTOCOL_TCP || flow->opening || k == ABI_FORMER_OWNERS)

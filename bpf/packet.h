@@ -33,6 +33,7 @@ struct packet {
 	__u8 protocol;
 	__u8 fragment; /* enum fragment_kind */
 	__u8 hop; /* 0: from outside; else 1 … HIGHEST_HOP */
+	__u8 flooded; /* came to a cluster MAC: every member has it */
 };
 
 /* A flow as its server sees it: the source is the client, the destination the VIP. Network order. */

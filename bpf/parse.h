@@ -177,7 +177,11 @@ static __noinline int parse_quote(frame_t *frame, struct packet *quote)
 {
 	if (quote->family == 4 ? !read_ipv4(frame, quote, 1) : !read_ipv6(frame, quote, 1))
 		return 0;
-	return quote->fragment != FRAGMENT_LATER && quote->transport + 4 <= quote->end;
+	if (quote->fragment == FRAGMENT_LATER)
+		return 0;
+	if (quote->protocol != PROTOCOL_TCP && quote->protocol != PROTOCOL_UDP)
+		return 1;
+	return quote->transport + 4 <= quote->end;
 }
 
 #endif

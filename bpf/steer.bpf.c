@@ -6,6 +6,7 @@
  * Everything else goes through the stages one by one. Both end in emit, and both answer alike:
  * test/kernel/steer-vectors.test.ts compares them with the model.
  */
+#include "admit.h"
 #include "announce.h"
 #include "classify.h"
 #include "emit.h"
@@ -20,13 +21,6 @@ struct ethernet {
 	__u32 source_rest;
 	__be16 type;
 };
-
-/* Stage admit: a switch floods frames to addresses it does not know; those are somebody else's. Given the first eight
- * bytes of the frame. */
-static __always_inline int admit(__u64 destination_and_source)
-{
-	return destination_and_source << 16 == config.mac << 16;
-}
 
 /* Stages classify … own of a packet that parse and admit have let through, in any shape. */
 static __always_inline struct decision place(frame_t *frame, struct packet *packet)
@@ -45,11 +39,11 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 			lookup4(flow.protocol, flow.destination.word[3], flow.destination_port, &service) :
 			lookup6(flow.protocol, &flow.destination, flow.destination_port, &service);
 	if (!found)
-		return decide(REASON_PASS_NO_SERVICE);
+		return decide(unserved_reason(packet->flooded));
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : flow.source_port;
 	hash = flow.family == 4 ? hash4(flow.source.word[3], port) : hash6(&flow.source, port);
 	if (!read_slot(&service, hash, &slot, &entry))
-		return decide(REASON_PASS_NO_SERVICE);
+		return decide(unserved_reason(packet->flooded));
 	decision = own(frame, packet, &flow, slot, entry);
 	decision.group = service.group + 1;
 	return decision;
@@ -64,7 +58,9 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 
 	if (read_bytes(frame, 0, &ethernet, ETHERNET_LENGTH))
 		return decide(REASON_PASS_MALFORMED);
-	packet->hop = hop_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
+	packet->flooded = is_cluster_mac(ethernet.destination_and_source);
+	if (!packet->flooded)
+		packet->hop = hop_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
 	if (has_hidden_tag(frame))
 		return decide(REASON_PASS_NOT_IP);
 	if (ethernet.type == bpf_htons(ETHERTYPE_ARP)) {
@@ -78,12 +74,16 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 	} else {
 		reason = REASON_PASS_NOT_IP;
 	}
+	if (reason == REASON_PASS_MALFORMED && packet->flooded)
+		return decide(REASON_DROP_NOT_OURS);
 	if (reason != REASON_COUNT)
 		return decide(reason);
-	if (!admit(ethernet.destination_and_source))
+	if (!packet->flooded && !is_own_mac(ethernet.destination_and_source))
 		return decide(REASON_PASS_OTHER_MAC);
 	if (!packet->family)
 		return decide(REASON_PASS_NO_FLOW);
+	if (packet->flooded && !is_vip(&packet->destination))
+		return decide(foreign_reason(packet));
 	if (packet->fragment == FRAGMENT_LATER)
 		return recall_fragment(packet);
 	decision = place(frame, packet);
@@ -96,7 +96,11 @@ static __noinline int steer_any(frame_t *frame)
 {
 	struct packet packet = {};
 
-	return emit(frame, judge(frame, &packet), frame_length(frame));
+	struct decision decision = judge(frame, &packet);
+
+	if (packet.flooded && is_taken(decision.reason) && !is_accepting())
+		decision = decide(REASON_DROP_UNLEASED);
+	return emit(frame, decision, packet.flooded, frame_length(frame));
 }
 
 #include "fast.h"

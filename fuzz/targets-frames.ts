@@ -27,6 +27,7 @@ const freshContext = (): PipelineContext => ({
   self: SELF.id,
   mac: ownMac,
   leased: true,
+  accepting: true,
   knows: (flow) => flow.sourcePort % 2 === 0,
   fragments: new FragmentMemory(),
 });

@@ -8,6 +8,13 @@ export const ICMP_LENGTH = 8;
 const ERRORS_V4: readonly number[] = [3, 11, 12];
 // destination unreachable, packet too big, time exceeded, parameter problem
 const ERRORS_V6: readonly number[] = [1, 2, 3, 4];
+// router solicitation … redirect
+const FIRST_ND = 133;
+const LAST_ND = 137;
+
+/** Neighbor Discovery (RFC 4861): never of a flow, since it is about the link that it comes from. */
+export const isOfLink = (family: Family, type: number): boolean =>
+  family === 6 && type >= FIRST_ND && type <= LAST_ND;
 
 /** Whether a message of this type quotes a packet of ours. */
 export const isIcmpError = (family: Family, type: number): boolean =>

@@ -9,6 +9,7 @@ import {
   REASON_NAMES,
   SERVICE,
   SERVICE4_KEY,
+  STATE,
 } from "#driver/bpf/abi.gen.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
 import { libbpf } from "#driver/bpf/libbpf.ts";
@@ -18,6 +19,7 @@ import { readHashMap } from "#driver/bpf/service-map.ts";
 import { TableWriter } from "#driver/bpf/table-writer.ts";
 import { testRun } from "#driver/bpf/test-run.ts";
 import type { Hook } from "#driver/bpf/types.ts";
+import { Mapping } from "#driver/libc.ts";
 
 const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
   xdp: new Map([
@@ -40,6 +42,13 @@ const SHORTEST_AT_TC: ReadonlyMap<number, number> = new Map([
   [0x86dd, 54],
 ]);
 
+export interface Leases {
+  /** It is the interface node. */
+  readonly leased: boolean;
+  /** It may take what came to a cluster MAC. */
+  readonly accepting: boolean;
+}
+
 export interface Outcome {
   readonly action: string;
   readonly reason: Reason;
@@ -51,6 +60,7 @@ export class SteerProgram {
   readonly #object: LoadedObject;
   readonly #writer: TableWriter;
   readonly #lease: AnswerLease;
+  readonly #state: Mapping;
   #published = 0;
   #counts: bigint[];
 
@@ -69,15 +79,21 @@ export class SteerProgram {
     });
     this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
     this.#lease = new AnswerLease(this.#object.mapFd(".data.state"));
+    this.#state = new Mapping(this.#object.mapFd(".data.state"), STATE.size);
     this.#counts = this.#readCounts();
   }
 
-  /** Puts tables and lease in force and forgets fragments. */
-  prepare(tables: Tables, leased: boolean): void {
+  /** Puts tables and leases in force and forgets fragments. */
+  prepare(tables: Tables, { leased, accepting }: Leases): void {
     this.#published++;
     const version = { ...tables.version, counter: this.#published };
     this.#writer.publish({ ...tables, version }, () => {});
-    this.#lease.renew(leased ? process.hrtime.bigint() + 3_600_000_000_000n : 0n);
+    const anHourOn = process.hrtime.bigint() + 3_600_000_000_000n;
+    this.#lease.renew(leased ? anHourOn : 0n);
+    const until = STATE.acceptUntilNs / 8;
+    new BigUint64Array(this.#state.bytes.buffer, this.#state.bytes.byteOffset)[until] = accepting
+      ? anHourOn
+      : 0n;
     const fd = this.#object.mapFd("fragments");
     const keys = Array.from(readHashMap(fd, FRAGMENT_KEY.size, DECISION.size), ([key]) =>
       Buffer.from(key),
@@ -109,6 +125,7 @@ export class SteerProgram {
   }
 
   close(): void {
+    this.#state.unmap();
     this.#lease.close();
     this.#writer.close();
     this.#object.close();

@@ -13,6 +13,8 @@ const SERVICES = 512;
 const VIP = "10.0.0.100";
 const PORTS = Array.from({ length: SERVICES }, (_, index) => 1000 + index);
 
+const NO_LEASE = { leased: false, accepting: false };
+
 function tablesOf(ports: readonly number[]): Tables {
   const services = ports.map((port): ServiceKey => ({ protocol: "tcp", vip: ip(VIP), port }));
   const owners = new Uint16Array(4).fill(2);
@@ -45,16 +47,16 @@ for (const hook of ["xdp", "tc"] as const) {
     const isServed = (port: number): boolean =>
       program.run(frameTo(port)).reason === "forward-owner";
     try {
-      program.prepare(tablesOf(PORTS), false);
+      program.prepare(tablesOf(PORTS), NO_LEASE);
       const apart = program.servicesApart;
       assert.ok(apart > 0 && apart < SERVICES / 4, `${apart} services are not in buckets`);
       assert.deepEqual(PORTS.filter(isServed), PORTS);
       const odd = PORTS.filter((port) => port % 2 === 1);
-      program.prepare(tablesOf(odd), false);
+      program.prepare(tablesOf(odd), NO_LEASE);
       assert.deepEqual(PORTS.filter(isServed), odd);
-      program.prepare(tablesOf(PORTS), false);
+      program.prepare(tablesOf(PORTS), NO_LEASE);
       assert.deepEqual(PORTS.filter(isServed), PORTS);
-      program.prepare(tablesOf([]), false);
+      program.prepare(tablesOf([]), NO_LEASE);
       assert.equal(program.servicesApart, 0);
       assert.deepEqual(PORTS.filter(isServed), []);
     } finally {

@@ -38,6 +38,7 @@ function delivered(
       self: at,
       mac: macBytes(macOf(tablesOf(at), at)),
       leased: true,
+      accepting: true,
       knows: () => at === knower,
       fragments: new FragmentMemory(),
     });

@@ -10,20 +10,21 @@ import {
   ETHERTYPE_IPV6,
   EthernetView,
 } from "#wire/ethernet.ts";
-import { ICMP_LENGTH, isIcmpError } from "#wire/icmp.ts";
+import { ICMP_LENGTH, isIcmpError, isOfLink } from "#wire/icmp.ts";
 import { Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { IPV6_LENGTH, Ipv6View, PROTOCOL_ICMPV6, walkExtensionHeaders } from "#wire/ipv6.ts";
 import { decodeSolicitation } from "#wire/ndp.ts";
 import { isOpening, TCP_LENGTH } from "#wire/tcp.ts";
 import { destinationPort, PORTS_LENGTH, sourcePort, UDP_LENGTH } from "#wire/udp.ts";
 import { bytesKey } from "./indexed-tables.ts";
-import type { Protocol } from "./tables.ts";
 
 /** A flow as its server sees it: the source is the client, the destination the VIP. Addresses in network order. */
 export interface Flow {
-  readonly protocol: Protocol;
+  /** Number of the IP protocol. */
+  readonly protocol: number;
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
+  /** Of TCP and UDP; otherwise both are 0. */
   readonly sourcePort: number;
   readonly destinationPort: number;
   /** The packet opens a TCP connection: SYN without ACK. */
@@ -141,53 +142,56 @@ export function askedAddress(packet: Packet): Uint8Array | undefined {
   return decoded.ok ? decoded.value.target : undefined;
 }
 
-function protocolOf(packet: IpPacket): Protocol | undefined {
-  if (packet.protocol === PROTOCOL_TCP) return "tcp";
-  return packet.protocol === PROTOCOL_UDP ? "udp" : undefined;
-}
+const hasPorts = (protocol: number): boolean =>
+  protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP;
 
 /** The flow of a packet that was quoted by an ICMP error, turned round: what the server sent, the client caused. */
 function quotedFlow(outer: IpPacket): Flow | undefined {
   const bytes = outer.transport.subarray(ICMP_LENGTH);
   const quoted = outer.family === 4 ? readIpv4(bytes, "quoted") : readIpv6(bytes, "quoted");
   if (typeof quoted === "string") return undefined;
-  const { source, destination, transport, fragment } = quoted;
-  const protocol = protocolOf(quoted);
-  if (protocol === undefined || fragment === "later") return undefined;
-  if (transport.byteLength < PORTS_LENGTH || bytesKey(source) !== bytesKey(outer.destination)) {
-    return undefined;
-  }
+  const { source, destination, protocol, transport, fragment } = quoted;
+  if (fragment === "later" || bytesKey(source) !== bytesKey(outer.destination)) return undefined;
+  const flow = { protocol, source: destination, destination: source, opening: false };
+  if (!hasPorts(protocol)) return { ...flow, sourcePort: 0, destinationPort: 0 };
+  if (transport.byteLength < PORTS_LENGTH) return undefined;
   return {
-    protocol,
-    source: destination,
-    destination: source,
+    ...flow,
     sourcePort: destinationPort(transport),
     destinationPort: sourcePort(transport),
-    opening: false,
   };
 }
 
 /** The flow that a packet belongs to; undefined when it belongs to none that can be steered. */
 export function flowOf(packet: IpPacket): Flow | undefined {
-  const { family, source, destination, transport } = packet;
-  if (packet.protocol === icmpOf(family)) {
-    return isIcmpError(family, transport[0] ?? 0) ? quotedFlow(packet) : undefined;
+  const { family, source, destination, protocol, transport } = packet;
+  if (protocol === icmpOf(family)) {
+    const type = transport[0] ?? 0;
+    if (isIcmpError(family, type)) return quotedFlow(packet);
+    if (isOfLink(family, type)) return undefined;
   }
-  const protocol = protocolOf(packet);
-  if (protocol === undefined) return undefined;
+  const ports = hasPorts(protocol);
   return {
     protocol,
     source,
     destination,
-    sourcePort: sourcePort(transport),
-    destinationPort: destinationPort(transport),
-    opening: protocol === "tcp" && isOpening(transport),
+    sourcePort: ports ? sourcePort(transport) : 0,
+    destinationPort: ports ? destinationPort(transport) : 0,
+    opening: protocol === PROTOCOL_TCP && isOpening(transport),
   };
 }
 
-/** Under which the outcome for a datagram's first fragment is kept for the later ones. */
-export const fragmentKey = (packet: IpPacket): string =>
+/** Whether a packet is for a group of hosts; then every member may have it, and none forwards it. */
+export const isMulticast = ({ family, destination: [first = 0] }: IpPacket): boolean =>
+  family === 4 ? first >> 4 === 0xe : first === 0xff;
+
+/**
+ * Under which the outcome for a datagram's first fragment is kept for the later ones. What came to a cluster MAC is kept
+ * apart: a node can drop its own copy of a fragment and be sent another by the owner.
+ */
+export const fragmentKey = (packet: IpPacket, flooded: boolean): string =>
   [
+    flooded,
     bytesKey(packet.source),
     bytesKey(packet.destination),
     packet.identification,

@@ -14,11 +14,12 @@ import { randomFrame, randomScenario, type Scenario } from "./testing/arbitrary.
 import { hex } from "#wire/testing/hex.ts";
 import { owned, SELF } from "./testing/vector.ts";
 
-const contextOf = ({ tables, leased }: Scenario, knows = false): PipelineContext => ({
+const contextOf = ({ tables, leased, accepting }: Scenario, knows = false): PipelineContext => ({
   tables: indexTables(tables),
   self: SELF.id,
   mac: macBytes(mac(SELF.mac)),
   leased,
+  accepting,
   knows: () => knows,
   fragments: new FragmentMemory(),
 });
@@ -26,14 +27,19 @@ const contextOf = ({ tables, leased }: Scenario, knows = false): PipelineContext
 /** Steers one frame and checks what holds for each. */
 function steered(frame: Uint8Array, context: PipelineContext): Reason {
   const before = frame.slice();
+  const shared = context.tables.isClusterMac(before.subarray(0, 6));
   const verdict = steer(frame, context);
   assert.equal(hex(frame.subarray(12)), hex(before.subarray(12)), "only MAC addresses change");
   if (verdict.action !== "forward") {
     assert.equal(hex(frame), hex(before), "what is not forwarded stays as it is");
+    if (verdict.action === "pass" && verdict.reason !== "pass-not-ip") {
+      assert.equal(verdict.toHost, shared, "the stack is told of frames to a cluster MAC");
+    }
     return verdict.reason;
   }
   assert.notEqual(verdict.node, SELF.id, "never to itself");
-  assert.ok(verdict.hop > hopOf(before.subarray(6, 12)) && verdict.hop <= 4, "the hop rises");
+  const hop = shared ? 0 : hopOf(before.subarray(6, 12));
+  assert.ok(verdict.hop > hop && verdict.hop <= 4, "the hop rises");
   assert.equal(hopOf(frame.subarray(6, 12)), verdict.hop);
   assert.deepEqual(frame.slice(0, 6), context.tables.macOf(verdict.node));
   assert.equal((frame[10] ?? 0) * 256 + (frame[11] ?? 0), SELF.id);
@@ -97,7 +103,7 @@ const arbitraryFrame = fc
   });
 
 test("B5: arbitrary bytes get a verdict and never an exception", () => {
-  const context = contextOf({ tables: owned(2, [3, 4]), leased: false });
+  const context = contextOf({ tables: owned(2, [3, 4]), leased: false, accepting: true });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 128 }), (frame) => {
       assert.ok(REASONS.includes(steer(frame, context).reason));

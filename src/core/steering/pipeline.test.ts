@@ -17,12 +17,13 @@ const isKnown = (flow: Flow, { client, server }: Known): boolean =>
   flow.sourcePort === client.port &&
   flow.destinationPort === server.port;
 
-const contextOf = ({ tables, leased, known }: Vector): PipelineContext => ({
+const contextOf = ({ tables, leased, accepting, known }: Vector): PipelineContext => ({
   tables: indexTables(tables),
   self: SELF.id,
   mac: macBytes(mac(SELF.mac)),
   leased,
-  knows: (flow) => flow.protocol === "tcp" && known.some((entry) => isKnown(flow, entry)),
+  accepting,
+  knows: (flow) => flow.protocol === 6 && known.some((entry) => isKnown(flow, entry)),
   fragments: new FragmentMemory(),
 });
 
@@ -34,6 +35,7 @@ for (const vector of VECTORS) {
       const verdict = steer(frame, context);
       assert.equal(verdict.reason, step.reason);
       assert.equal(verdict.action, actionOf(step.reason));
+      assert.equal("toHost" in verdict && verdict.toHost, step.toHost ?? false);
       const header = step.header === undefined ? step.frame.subarray(0, 12) : unhex(step.header);
       assert.equal(hex(frame.subarray(0, 12)), hex(header));
       assert.equal(hex(frame.subarray(12)), hex(step.frame.subarray(12)));

@@ -1,23 +1,24 @@
 // The path of one frame through a node: parse, announce, admit, classify, lookup, hash, own, emit. The model of
 // bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { EthernetView } from "#wire/ethernet.ts";
+import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
 import { hopMac, hopOf } from "#wire/ethernet-hop.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { flowHash } from "./hash.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
+import { here, own, type Arrival } from "./own.ts";
 import {
   askedAddress,
   flowOf,
   fragmentKey,
+  isMulticast,
   readPacket,
   type Flow,
   type IpPacket,
   type Packet,
-  type Unreadable,
 } from "./packet.ts";
 import { actionOf, type Reason } from "./reasons.ts";
-import { FORMER_OWNERS, type GroupTable } from "./tables.ts";
+import type { GroupTable } from "./tables.ts";
 
 export interface PipelineContext {
   readonly tables: IndexedTables;
@@ -26,13 +27,21 @@ export interface PipelineContext {
   readonly mac: Uint8Array;
   /** This node is the interface node of the VIPs, and its lease has not run out. */
   readonly leased: boolean;
+  /** This node may take frames that came to a cluster MAC: it has heard the cluster recently (docs/adr/0008). */
+  readonly accepting: boolean;
   /** Whether this node's own TCP table knows the connection. */
   knows(flow: Flow): boolean;
   readonly fragments: FragmentMemory;
 }
 
 export type Verdict =
-  | { readonly action: "pass" | "drop" | "hold"; readonly reason: Reason }
+  | {
+      readonly action: "pass";
+      readonly reason: Reason;
+      /** It came to a cluster MAC: the stack takes it only when it is told that the frame is for this host. */
+      readonly toHost: boolean;
+    }
+  | { readonly action: "drop" | "hold"; readonly reason: Reason }
   | {
       readonly action: "forward";
       readonly reason: Reason;
@@ -42,27 +51,24 @@ export type Verdict =
       readonly hop: number;
     };
 
-interface Slot {
-  readonly group: GroupTable;
-  readonly index: number;
-}
-
-const here = (reason: Reason): Decision => ({ reason, node: NO_NODE, hop: 0 });
-
 /** Decides about a frame. A frame that is forwarded gets its new MAC addresses; otherwise it is left as it is. */
 export function steer(frame: Uint8Array, context: PipelineContext): Verdict {
-  const packet = parse(frame);
-  if (typeof packet === "string") return emit(frame, here(packet), context);
+  const packet = parse(frame, context);
+  if (typeof packet === "string") return emit(frame, here(packet), false, context);
   const ethernet = new EthernetView(frame);
-  const early = announce(packet, context) ?? admit(ethernet, context);
-  if (early !== undefined) return emit(frame, here(early), context);
-  const decision = decide(packet, hopOf(ethernet.source), context);
-  return emit(frame, decision, context);
+  const flooded = context.tables.isClusterMac(ethernet.destination);
+  const early = announce(packet, context) ?? admit(ethernet, flooded, context);
+  if (early !== undefined) return emit(frame, here(early), flooded, context);
+  const hop = flooded ? 0 : hopOf(ethernet.source);
+  const decision = decide(packet, { flooded, hop }, context);
+  return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
 }
 
-/** Stage 1: is it ARP, IPv4 or IPv6 that we can read? */
-function parse(frame: Uint8Array): Packet | Unreadable {
-  return readPacket(frame);
+/** Stage 1: is it ARP, IPv4 or IPv6 that we can read? What all members have and none can read is dropped by all. */
+function parse(frame: Uint8Array, { tables }: PipelineContext): Packet | Reason {
+  const packet = readPacket(frame);
+  if (packet !== "pass-malformed" || frame.byteLength < ETHERNET_LENGTH) return packet;
+  return tables.isClusterMac(new EthernetView(frame).destination) ? "drop-not-ours" : packet;
 }
 
 /** Stage 2: does it ask who has a VIP? Only the VIP's interface node may answer (B10). */
@@ -72,38 +78,59 @@ function announce(packet: Packet, { tables, leased }: PipelineContext): Reason |
   return leased ? "pass-announce" : "drop-announce";
 }
 
-/** Stage 3: is it for this node's own MAC? What a switch flooded must not be multiplied. */
-function admit(ethernet: EthernetView, { mac }: PipelineContext): Reason | undefined {
+/** Stage 3: is it for this node's own MAC, or for all members? What else a switch flooded must not be multiplied. */
+function admit(
+  ethernet: EthernetView,
+  flooded: boolean,
+  { mac }: PipelineContext,
+): Reason | undefined {
   const { destination } = ethernet;
-  return mac.every((byte, index) => destination[index] === byte) ? undefined : "pass-other-mac";
+  const own = mac.every((byte, index) => destination[index] === byte);
+  return own || flooded ? undefined : "pass-other-mac";
+}
+
+/** A member that has not heard the cluster lately takes nothing that another may be serving by now (docs/adr/0008). */
+function whileAccepting(decision: Decision, { accepting }: PipelineContext): Decision {
+  const taken = actionOf(decision.reason) !== "drop" && decision.reason !== "pass-no-flow";
+  return taken && !accepting ? here("drop-unleased") : decision;
 }
 
 /** Stages 4 … 7, with the memory that joins the fragments of a datagram. */
-function decide(packet: Packet, hop: number, context: PipelineContext): Decision {
+function decide(packet: Packet, arrival: Arrival, context: PipelineContext): Decision {
   if (packet.type === "arp") return here("pass-no-flow");
-  if (packet.fragment === "later") return recall(packet, hop, context);
-  const decision = decideWhole(packet, hop, context);
-  if (packet.fragment === "first" && context.tables.isVip(packet.destination)) {
-    context.fragments.remember(fragmentKey(packet), decision);
+  const toVip = context.tables.isVip(packet.destination);
+  if (arrival.flooded && !toVip) {
+    return here(isMulticast(packet) ? "pass-no-flow" : "drop-not-ours");
+  }
+  if (packet.fragment === "later") return recall(packet, arrival, context);
+  const decision = decideWhole(packet, arrival, context);
+  if (packet.fragment === "first" && toVip) {
+    context.fragments.remember(fragmentKey(packet, arrival.flooded), decision);
   }
   return decision;
 }
 
 /** Of a later fragment: what was decided about the first one. The hop must rise in any case. */
-function recall(packet: IpPacket, hop: number, context: PipelineContext): Decision {
+function recall(packet: IpPacket, arrival: Arrival, context: PipelineContext): Decision {
+  const { flooded, hop } = arrival;
   if (!context.tables.isVip(packet.destination)) return here("pass-no-flow");
-  const decision = context.fragments.recall(fragmentKey(packet));
+  const decision = context.fragments.recall(fragmentKey(packet, flooded));
   if (decision !== undefined && (decision.node === NO_NODE || decision.hop > hop)) return decision;
+  if (flooded) return here("pass-early-fragment");
   return here(hop > 0 ? "pass-peer-fragment" : "drop-orphan-fragment");
 }
 
-function decideWhole(packet: IpPacket, hop: number, context: PipelineContext): Decision {
+function decideWhole(packet: IpPacket, arrival: Arrival, context: PipelineContext): Decision {
   const flow = classify(packet);
   if (flow === undefined) return here("pass-no-flow");
   const group = lookup(flow, context);
-  if (group === undefined) return here("pass-no-service");
-  return own(flow, { group, index: hash(flow, group, context) }, hop, context);
+  if (group === undefined) return unserved(arrival, context);
+  return own(flow, { group, index: hash(flow, group, context) }, arrival, context);
 }
+
+/** For no service: one node's stack answers, as a single machine's would. */
+const unserved = ({ flooded }: Arrival, { leased }: PipelineContext): Decision =>
+  here(flooded && !leased ? "drop-peer" : "pass-no-service");
 
 /** Stage 4: what is the flow? */
 function classify(packet: IpPacket): Flow | undefined {
@@ -121,42 +148,16 @@ function hash(flow: Flow, group: GroupTable, { tables }: PipelineContext): numbe
   return flowHash(tables.hashKey, flow.source, port) & (group.owners.length - 1);
 }
 
-/** Stage 7: who owns the slot, and if the frame is here rightly, does this node know its connection? (B4, B5) */
-function own(flow: Flow, slot: Slot, hop: number, context: PipelineContext): Decision {
-  const owner = chainEntry(slot, 0);
-  const mine = owner === NO_NODE || owner === context.self;
-  if (hop === 0 && !mine) return { reason: "forward-owner", node: owner, hop: 1 };
-  const k = hop === 0 ? 0 : hop - 1;
-  const next = k === 0 && !mine ? owner : askedNext(slot, k, context.self);
-  const nobodyLeft = k === FORMER_OWNERS || next === NO_NODE || next === context.self;
-  if (nobodyLeft || flow.protocol === "udp" || flow.opening || context.knows(flow)) {
-    return here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
-  }
-  return { reason: "forward-former", node: next, hop: k + 2 };
-}
-
-/**
- * Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is not
- * in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there.
- */
-function askedNext(slot: Slot, k: number, self: NodeId): NodeId {
-  for (let entry = 0; entry <= FORMER_OWNERS; entry++) {
-    if (chainEntry(slot, entry) === self) return chainEntry(slot, entry + 1);
-  }
-  return chainEntry(slot, Math.max(k, 1));
-}
-
-/** Entry 0 is the present owner, 1 … 3 are the earlier ones, newest first; beyond that nobody. */
-function chainEntry({ group, index }: Slot, k: number): NodeId {
-  if (k === 0) return (group.owners[index] ?? NO_NODE) as NodeId;
-  if (k > FORMER_OWNERS) return NO_NODE;
-  return (group.former[index * FORMER_OWNERS + k - 1] ?? NO_NODE) as NodeId;
-}
-
 /** Stage 8: where to? Rewrites both MAC addresses and nothing else (B5). */
-function emit(frame: Uint8Array, decision: Decision, context: PipelineContext): Verdict {
+function emit(
+  frame: Uint8Array,
+  decision: Decision,
+  flooded: boolean,
+  context: PipelineContext,
+): Verdict {
   const { reason, node, hop } = decision;
   const action = actionOf(reason);
+  if (action === "pass") return { action, reason, toHost: flooded };
   if (action !== "forward") return { action, reason };
   const mac = context.tables.macOf(node);
   if (mac === undefined) return { action: "drop", reason: "drop-no-neighbour" };

@@ -27,12 +27,13 @@ import {
   udp,
   zeros,
 } from "./frames.ts";
-import { ROUTER_MAC, SELF } from "./vector.ts";
+import { ROUTER_MAC, SELF, SHARED } from "./vector.ts";
 
 /** Tables for node SELF, whose TCP table is empty. */
 export interface Scenario {
   readonly tables: Tables;
   readonly leased: boolean;
+  readonly accepting: boolean;
 }
 
 const VIPS4 = ["10.0.0.100", "10.0.0.101"];
@@ -57,9 +58,11 @@ function randomGroup(prng: Prng, name: string, services: readonly ServiceKey[]):
 
 export function randomScenario(prng: Prng): Scenario {
   const keys = [...VIPS4, ...VIPS6].flatMap((vip) =>
-    (["tcp", "udp"] as const).flatMap((protocol) =>
-      [...PORTS, "any" as const].map((port): ServiceKey => ({ protocol, vip: ip(vip), port })),
-    ),
+    (["tcp", "udp"] as const)
+      .flatMap((protocol) =>
+        [...PORTS, "any" as const].map((port): ServiceKey => ({ protocol, vip: ip(vip), port })),
+      )
+      .concat({ protocol: "any", vip: ip(vip), port: "any" }),
   );
   const shuffled = prng.shuffle(keys);
   const count = 1 + prng.below(4);
@@ -72,12 +75,12 @@ export function randomScenario(prng: Prng): Scenario {
     version: { epoch: 1, counter: 1, master: SELF.id },
     hashKey: [prng.uint32(), prng.uint32()],
     hash: "keyed",
-    delivery: { method: "forward", primary: ip("10.0.0.100") },
+    delivery: { method: "forward", primary: prng.chance(0.9) ? ip("10.0.0.100") : undefined },
     nodes: ids.map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
     vips: [...VIPS4, ...VIPS6].map(ip),
     groups,
   };
-  return { tables, leased: prng.chance(0.5) };
+  return { tables, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
 }
 
 const octets = (prng: Prng, count: number): Uint8Array =>
@@ -88,6 +91,7 @@ function endpoints(prng: Prng, family: 4 | 6): { source: string; destination: st
   const client = prng.below(8);
   const source = family === 4 ? `192.0.2.${client}` : `2001:db8:1::${client}`;
   const [vips, own] = family === 4 ? [VIPS4, OWN4] : [VIPS6, OWN6];
+  if (prng.chance(0.02)) return { source, destination: family === 4 ? "239.255.0.100" : "ff02::1" };
   return { source, destination: prng.chance(0.92) ? prng.pick(vips) : own };
 }
 
@@ -207,9 +211,16 @@ function sourceMac(prng: Prng): string {
   return `06:50:4e:0${prng.chance(0.95) ? 1 + prng.below(4) : prng.below(10)}:00:07`;
 }
 
+const FLOODED = Object.values(SHARED);
+
+function destinationMac(prng: Prng): string {
+  if (prng.chance(0.55)) return SELF.mac;
+  return prng.chance(0.9) ? prng.pick(FLOODED) : "ff:ff:ff:ff:ff:ff";
+}
+
 /** A frame at node SELF, at least 14 bytes long. */
 export function randomFrame(prng: Prng): Uint8Array {
-  const link = { to: prng.chance(0.95) ? SELF.mac : "ff:ff:ff:ff:ff:ff", from: sourceMac(prng) };
+  const link = { to: destinationMac(prng), from: sourceMac(prng) };
   const kind = prng.below(100);
   const inner =
     kind < 5

@@ -3,7 +3,7 @@
 import { ip, mac, type IpAddress } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import type { Reason } from "../reasons.ts";
-import type { GroupTable, Policy, ServiceKey, Tables } from "../tables.ts";
+import type { GroupTable, Policy, Protocol, ServiceKey, Tables } from "../tables.ts";
 import { ethernet, ipv4, ipv6, tcp, udp, type Ports } from "./frames.ts";
 
 /** A TCP connection in the own table of the node under test. */
@@ -17,6 +17,8 @@ export interface Step {
   readonly reason: Reason;
   /** For a forward: the first 12 bytes of the frame afterwards, in hex. Otherwise the frame stays as it is. */
   readonly header?: string;
+  /** For a pass: the stack must be told that the frame is for this host. */
+  readonly toHost?: true;
 }
 
 /** One case: frames that arrive one after another at node 1 (SELF), whose fragment memory is empty at first. */
@@ -24,10 +26,18 @@ export interface Vector {
   readonly name: string;
   readonly tables: Tables;
   readonly leased: boolean;
+  /** It may take frames that came to a cluster MAC. */
+  readonly accepting: boolean;
   readonly known: readonly Known[];
   readonly steps: readonly Step[];
 }
 
+/** The cluster MACs that follow from VIP4, 0a.00.00.64. */
+export const SHARED = {
+  unicast: "02:bf:0a:00:00:64",
+  multicast: "03:bf:0a:00:00:64",
+  igmp: "01:00:5e:7f:00:64",
+} as const;
 export const SELF = { id: nodeId(1), mac: "02:50:00:00:00:01" } as const;
 export const VIP4 = "10.0.0.100";
 export const VIP6 = "2001:db8::100";
@@ -62,7 +72,7 @@ function group(
   };
 }
 
-const both = (protocol: "tcp" | "udp", port: number | "any"): ServiceKey[] =>
+const both = (protocol: Protocol, port: number | "any"): ServiceKey[] =>
   [VIP4, VIP6].map((vip) => ({ protocol, vip: ip(vip), port }));
 
 /**
@@ -137,6 +147,7 @@ export const udp6 = (came: Came = {}): Uint8Array =>
 export interface Setting {
   readonly tables?: Tables;
   readonly leased?: boolean;
+  readonly accepting?: boolean;
   readonly known?: readonly Known[];
 }
 
@@ -145,6 +156,7 @@ export const sequence = (name: string, steps: readonly Step[], setting: Setting 
   name,
   tables: setting.tables ?? owned(1),
   leased: setting.leased ?? true,
+  accepting: setting.accepting ?? true,
   known: setting.known ?? [],
   steps,
 });
@@ -158,5 +170,8 @@ export const stays = (
 ): Vector => sequence(name, [{ frame, reason }], setting);
 
 /** A case of one frame that is forwarded; `header` as in Step. */
-export const goes = (name: string, step: Required<Step>, setting: Setting): Vector =>
-  sequence(name, [step], setting);
+export const goes = (
+  name: string,
+  step: Required<Omit<Step, "toHost">>,
+  setting: Setting,
+): Vector => sequence(name, [step], setting);

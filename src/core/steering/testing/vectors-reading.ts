@@ -185,9 +185,9 @@ export const EXTENSION_HEADERS: readonly Vector[] = [
     "IPv6 atomic fragment behind two headers",
     extended(0, extension(60), extension(44), unhex("0600000000000001"), segment),
   ),
-  stays("classify: IPv6 no next header", extended(59), "pass-no-flow", away),
-  stays("classify: IPv6 ESP", extended(50, zeros(32)), "pass-no-flow", away),
-  stays("classify: ICMP of IPv4 in IPv6", extended(1), "pass-no-flow", away),
+  stays("classify: IPv6 no next header", extended(59), "pass-no-service", away),
+  stays("classify: IPv6 ESP", extended(50, zeros(32)), "pass-no-service", away),
+  stays("classify: ICMP of IPv4 in IPv6", extended(1), "pass-no-service", away),
 ];
 
 const asker = { mac: ROUTER_MAC, ip: "10.0.0.254" };
@@ -278,15 +278,21 @@ export const ADMIT: readonly Vector[] = [
   ),
   stays("admit: broadcast", tcp4(SYN, 80, { to: BROADCAST }), "pass-other-mac", away),
   stays("admit: one bit off", tcp4(SYN, 80, { to: "02:50:00:00:00:00" }), "pass-other-mac", away),
-  stays("classify: echo request", frame4(ipv4(TO_VIP4, 1, icmp(8))), "pass-no-flow", away),
+  stays("classify: echo request", frame4(ipv4(TO_VIP4, 1, icmp(8))), "pass-no-service", away),
   stays(
     "classify: ICMPv6 echo request",
     frame6(ipv6(TO_VIP6, 58, icmp(128))),
+    "pass-no-service",
+    away,
+  ),
+  stays(
+    "classify: Neighbor Advertisement",
+    frame6(ipv6(TO_VIP6, 58, icmp(136, 0, zeros(16)))),
     "pass-no-flow",
     away,
   ),
-  stays("classify: GRE", frame4(ipv4(TO_VIP4, 47, zeros(8))), "pass-no-flow", away),
-  stays("classify: ICMPv6 in IPv4", frame4(ipv4(TO_VIP4, 58, zeros(0))), "pass-no-flow", away),
+  stays("classify: GRE", frame4(ipv4(TO_VIP4, 47, zeros(8))), "pass-no-service", away),
+  stays("classify: ICMPv6 in IPv4", frame4(ipv4(TO_VIP4, 58, zeros(0))), "pass-no-service", away),
 ];
 
 const fromVip4 = { source: VIP4, destination: CLIENT4 };
@@ -303,6 +309,8 @@ const followed = (name: string, frame: Uint8Array): Vector =>
   goes(`classify: ${name}`, { frame, reason: "forward-owner", header: TO_2 }, away);
 const unfollowed = (name: string, frame: Uint8Array): Vector =>
   stays(`classify: ${name}`, frame, "pass-no-flow", away);
+const unserved = (name: string, frame: Uint8Array): Vector =>
+  stays(`classify: ${name}`, frame, "pass-no-service", away);
 const tooBigBehindOptions = ipv6(
   fromVip6,
   60,
@@ -323,19 +331,19 @@ export const ICMP_ERRORS: readonly Vector[] = [
     error4(ipv4(fromVip4, 6, tcp(sent, ACK), { moreFragments: true })),
   ),
   unfollowed("quoting a later fragment", error4(ipv4(fromVip4, 6, tcp(sent, ACK), { offset: 9 }))),
-  unfollowed("quoting an echo", error4(ipv4(fromVip4, 1, icmp(0)))),
+  unserved("quoting an echo", error4(ipv4(fromVip4, 1, icmp(0)))),
   unfollowed("quoting the other family", error4(quote6)),
   unfollowed(
     "quoting another server",
     error4(ipv4({ ...fromVip4, source: OWN4 }, 6, tcp(sent, ACK))),
   ),
-  unfollowed("a redirect", error4(quote4, 5)),
+  unserved("a redirect", error4(quote4, 5)),
   followed("packet too big", error6(quote6)),
   followed("time exceeded in IPv6", error6(quote6.subarray(0, 44), 3)),
   unfollowed("quoting less than the ports in IPv6", error6(quote6.subarray(0, 43), 1)),
   followed("quoting IPv6 options", error6(tooBigBehindOptions, 4)),
   unfollowed("quoting too many IPv6 headers", error6(ipv6(fromVip6, 0, new Uint8Array(40)))),
-  unfollowed("an unknown ICMPv6 error", error6(quote6, 5)),
+  unserved("an unknown ICMPv6 error", error6(quote6, 5)),
   stays(
     "classify: an error about a flow of no service",
     frame4(

@@ -41,12 +41,13 @@ import {
 
 /** Destination: node `to`; source: hop and the id of node 1. */
 const header = (to: number, hop: number): string => `02500000000${to} 06504e0${hop}0001`;
-const toOwner = (frame: Uint8Array, to: number): Required<Step> => ({
+type Forward = Required<Omit<Step, "toHost">>;
+const toOwner = (frame: Uint8Array, to: number): Forward => ({
   frame,
   reason: "forward-owner",
   header: header(to, 1),
 });
-const toFormer = (frame: Uint8Array, to: number, hop: number): Required<Step> => ({
+const toFormer = (frame: Uint8Array, to: number, hop: number): Forward => ({
   frame,
   reason: "forward-former",
   header: header(to, hop),
@@ -305,7 +306,7 @@ export const FRAGMENTS: readonly Vector[] = [
   ),
   sequence(
     "fragments: of a ping",
-    [kept(ping(true, 0), "pass-no-flow"), kept(ping(false, 3), "pass-no-flow")],
+    [kept(ping(true, 0), "pass-no-service"), kept(ping(false, 3), "pass-no-service")],
     { tables: owned(2) },
   ),
   sequence("fragments: to the node's own address", [kept(ownPart, "pass-no-flow")]),

@@ -1,0 +1,50 @@
+/*
+ * Stage admit: is it for this node? What came to the node's own MAC is; what came to a cluster MAC, all members have, and
+ * the stages after this one decide who serves it (docs/adr/0007). What else a switch flooded is somebody else's.
+ */
+#ifndef PANOPLY_ADMIT_H
+#define PANOPLY_ADMIT_H
+
+#include "announce.h"
+
+/* Given the first eight bytes of the frame: the destination and two more. */
+static __always_inline int is_own_mac(__u64 destination_and_source)
+{
+	return destination_and_source << 16 == config.mac << 16;
+}
+
+static __always_inline int is_cluster_mac(__u64 destination_and_source)
+{
+	__u64 destination = destination_and_source << 16 >> 16;
+
+	return destination && (destination == state.cluster_mac[0] || destination == state.cluster_mac[1] ||
+			       destination == state.cluster_mac[2]);
+}
+
+/* This node has heard the cluster lately, so that nobody else serves what it does (docs/adr/0008). The coarse clock is a
+ * few milliseconds late, within what the heart leaves as margin. */
+static __always_inline int is_accepting(void)
+{
+	return *(volatile __u64 *)&state.accept_until_ns > bpf_ktime_get_coarse_ns();
+}
+
+static __always_inline int is_multicast(const struct packet *packet)
+{
+	__u8 first = packet->family == 4 ? ((const __u8 *)packet->destination.word)[12] :
+					   ((const __u8 *)packet->destination.word)[0];
+
+	return packet->family == 4 ? first >> 4 == 0xe : first == 0xff;
+}
+
+/* Of a flooded packet that is for none of our addresses. */
+static __always_inline __u8 foreign_reason(const struct packet *packet)
+{
+	return is_multicast(packet) ? REASON_PASS_NO_FLOW : REASON_DROP_NOT_OURS;
+}
+
+static __always_inline __u8 unserved_reason(int flooded)
+{
+	return flooded && !is_leased() ? REASON_DROP_PEER : REASON_PASS_NO_SERVICE;
+}
+
+#endif

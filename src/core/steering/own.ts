@@ -1,0 +1,69 @@
+// Stage own of the packet pipeline: who has the connection? The slot's owner, except for connections that are older than
+// its ownership; those are looked for along the chain of former owners (docs/adr/0004). Follows bpf/own.h.
+import { NO_NODE, type NodeId } from "#base/ids.ts";
+import { PROTOCOL_TCP } from "#wire/ipv4.ts";
+import type { Decision } from "./fragments.ts";
+import type { Flow } from "./packet.ts";
+import { FORMER_OWNERS, type GroupTable } from "./tables.ts";
+
+export interface Slot {
+  readonly group: GroupTable;
+  readonly index: number;
+}
+
+/** How a frame came here. */
+export interface Arrival {
+  /** It came to a cluster MAC, so that every member has it (docs/adr/0007). */
+  readonly flooded: boolean;
+  /** How many nodes have forwarded it; 0 for a flooded frame. */
+  readonly hop: number;
+}
+
+export interface Owning {
+  readonly self: NodeId;
+  /** This node may stand in for slots that have no owner. */
+  readonly leased: boolean;
+  knows(flow: Flow): boolean;
+}
+
+export const here = (reason: Decision["reason"]): Decision => ({ reason, node: NO_NODE, hop: 0 });
+
+/** Decides who serves a flow whose slot is known (B4, B5, A15). */
+export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): Decision {
+  const owner = chainEntry(slot, 0);
+  const mine = owner === NO_NODE || owner === context.self;
+  if (arrival.flooded) {
+    const standsIn = owner === NO_NODE && context.leased;
+    if (owner !== context.self && !standsIn) return here("drop-peer");
+  } else if (arrival.hop === 0 && !mine) {
+    return { reason: "forward-owner", node: owner, hop: 1 };
+  }
+  const k = arrival.hop === 0 ? 0 : arrival.hop - 1;
+  const next = k === 0 && !mine ? owner : askedNext(slot, k, context.self);
+  const nobodyLeft = k === FORMER_OWNERS || next === NO_NODE || next === context.self;
+  if (nobodyLeft || !isSegment(flow) || context.knows(flow)) {
+    return here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
+  }
+  return { reason: "forward-former", node: next, hop: k + 2 };
+}
+
+/** A TCP segment that belongs to a connection which some node has already. */
+const isSegment = ({ protocol, opening }: Flow): boolean => protocol === PROTOCOL_TCP && !opening;
+
+/**
+ * Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is not
+ * in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there.
+ */
+function askedNext(slot: Slot, k: number, self: NodeId): NodeId {
+  for (let entry = 0; entry <= FORMER_OWNERS; entry++) {
+    if (chainEntry(slot, entry) === self) return chainEntry(slot, entry + 1);
+  }
+  return chainEntry(slot, Math.max(k, 1));
+}
+
+/** Entry 0 is the present owner, 1 … 3 are the earlier ones, newest first; beyond that nobody. */
+function chainEntry({ group, index }: Slot, k: number): NodeId {
+  if (k === 0) return (group.owners[index] ?? NO_NODE) as NodeId;
+  if (k > FORMER_OWNERS) return NO_NODE;
+  return (group.former[index * FORMER_OWNERS + k - 1] ?? NO_NODE) as NodeId;
+}
