@@ -1,5 +1,6 @@
 // Every decoder that is fuzzed.
 import type { Target } from "./target.ts";
+import { APPLICATION_TARGETS } from "./targets-applications.ts";
 import { CLUSTER_TARGETS } from "./targets-cluster.ts";
 import { CONTROL_TARGETS } from "./targets-control.ts";
 import { FRAME_TARGETS } from "./targets-frames.ts";
@@ -7,5 +8,6 @@ import { FRAME_TARGETS } from "./targets-frames.ts";
 export const TARGETS: readonly Target[] = [
   ...CLUSTER_TARGETS,
   ...CONTROL_TARGETS,
+  ...APPLICATION_TARGETS,
   ...FRAME_TARGETS,
 ];

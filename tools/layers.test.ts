@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "config",
     "api",
   ],
+  apps: ["base", "wire"],
   cli: ["base", "config", "api", "lab", "daemon", "driver"],
 };
 const PURE = ["base", "wire", "core/membership", "core/steering", "core/node"];

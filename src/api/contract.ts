@@ -2,6 +2,7 @@
 // routes, the client calls them, the OpenAPI document lists them; nobody writes a shape twice.
 import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { LIMITS } from "#config/schema.ts";
+import { ApplicationsStatus } from "./applications.ts";
 import { type Address, ROUTES } from "./routes.ts";
 import { DeliveryMethod, Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
@@ -132,6 +133,12 @@ export const CONTRACT = {
     ...ROUTES.status,
     summary: "What this node knows of itself, its cluster and its traffic",
     reply: Status,
+  },
+  applications: {
+    ...ROUTES.applications,
+    summary:
+      "Programs and scripts on this machine that are told what happens, and asked about joins",
+    reply: ApplicationsStatus,
   },
   services: {
     ...ROUTES.services,

@@ -1,5 +1,6 @@
 // The numbers of `pan status` as Prometheus metrics: the same moment, the same names of reasons.
 import { Counter, Gauge, Registry } from "@prometheus-io/client";
+import type { ApplicationsStatus } from "./applications.ts";
 import type { Status } from "./status.ts";
 
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -157,6 +158,29 @@ function trafficFamilies({ groups, datapath, membership, control }: Status): Fam
   ];
 }
 
+function applicationFamilies({ applications, hooks, counts }: ApplicationsStatus): Family[] {
+  return [
+    {
+      name: "panoply_applications",
+      help: "Applications that are connected",
+      type: "gauge",
+      samples: [{ value: applications.length }],
+    },
+    {
+      name: "panoply_hook_events_waiting",
+      help: "Events that wait for hooks",
+      type: "gauge",
+      samples: [{ value: hooks.waiting }],
+    },
+    {
+      name: "panoply_application_events_total",
+      help: "What was counted of applications, votes and hooks",
+      type: "counter",
+      samples: counts.map(({ reason, count }) => ({ labels: { reason }, value: count })),
+    },
+  ];
+}
+
 function register(registry: Registry, { name, help, type, samples }: Family): void {
   const labelNames = Object.keys(samples[0]?.labels ?? {});
   const options = { name, help, labelNames, registers: [registry] };
@@ -170,12 +194,13 @@ function register(registry: Registry, { name, help, type, samples }: Family): vo
 }
 
 /** One scrape in the Prometheus text format 0.0.4. */
-export function renderMetrics(status: Status): Promise<string> {
+export function renderMetrics(status: Status, applications: ApplicationsStatus): Promise<string> {
   const registry = new Registry();
   for (const family of [
     ...nodeFamilies(status),
     ...memberFamilies(status),
     ...trafficFamilies(status),
+    ...applicationFamilies(applications),
   ]) {
     // Without a sample the library would print a zero that nobody measured.
     if (family.samples.length > 0) register(registry, family);

@@ -12,6 +12,7 @@ export interface Address {
 
 export const ROUTES = {
   status: { method: "GET", path: "/v1/status" },
+  applications: { method: "GET", path: "/v1/applications" },
   services: { method: "GET", path: "/v1/services" },
   addService: { method: "POST", path: "/v1/services" },
   removeService: { method: "DELETE", path: "/v1/services" },

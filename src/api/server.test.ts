@@ -11,7 +11,7 @@ import { PanError } from "#base/error-codes.ts";
 import { createClient } from "./client.ts";
 import { CONTRACT } from "./contract.ts";
 import { buildApi, startApiServer } from "./server.ts";
-import { fakeAgent, notFound, STATUS } from "./testing/fake-agent.ts";
+import { APPLICATIONS, fakeAgent, notFound, STATUS } from "./testing/fake-agent.ts";
 
 const service = { protocol: "tcp", vip: "10.77.0.100", port: 443 } as const;
 
@@ -43,6 +43,7 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   const client = createClient({ socketPath });
 
   assert.deepEqual(await client.status({}), STATUS);
+  assert.deepEqual(await client.applications({}), APPLICATIONS);
   assert.equal((await client.services({})).groups[0]?.services[1]?.port, "any");
   const changed = await client.addService({ body: { group: "web", service } });
   assert.deepEqual(changed, { config: { counter: 8, digest: "ffeeddccbbaa9988" } });

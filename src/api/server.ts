@@ -71,7 +71,8 @@ export async function buildApi(
   }
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());
   app.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
-    const text = await renderMetrics(await options.port.status({}));
+    const { port } = options;
+    const text = await renderMetrics(await port.status({}), await port.applications({}));
     return reply.type(METRICS_TYPE).send(text);
   });
   await app.ready();

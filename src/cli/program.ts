@@ -47,6 +47,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/node.ts")).registerNode,
   },
   {
+    names: ["apps"],
+    load: async () => (await import("./commands/apps.ts")).registerApps,
+  },
+  {
     names: ["metrics"],
     load: async () => (await import("./commands/metrics.ts")).registerMetrics,
   },

@@ -20,6 +20,7 @@ export function fromRaw(raw: RawConfig): ClusterConfig {
   return {
     cluster: raw.cluster,
     detection: raw.detection,
+    applications: raw.applications,
     datapath: raw.datapath,
     delivery: raw.delivery,
     hash: raw.hash,
@@ -41,6 +42,7 @@ export function toRaw(config: ClusterConfig): RawConfig {
   return {
     cluster: { ...config.cluster },
     detection: { ...config.detection },
+    applications: { ...config.applications },
     datapath: { ...config.datapath },
     delivery: { ...config.delivery },
     hash: config.hash,

@@ -48,6 +48,7 @@ test("B8: defaults are filled in, also for keys whose items are all commented ou
   assert.deepEqual(config, {
     cluster: { name: "demo", interface: "eth0", port: 7450 },
     detection: { intervalMs: 200, offerMs: 100 },
+    applications: { voteMs: 2000, unanswered: "accept" },
     datapath: { hook: "auto", slotCapacity: 262_144 },
     delivery: { method: "forward" },
     hash: "keyed",

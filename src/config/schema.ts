@@ -83,6 +83,23 @@ const Detection = Type.Object(
   { ...closed, default: {}, description: "How fast a failure is noticed." },
 );
 
+const Applications = Type.Object(
+  {
+    voteMs: Type.Integer({
+      minimum: 50,
+      maximum: 60_000,
+      default: 2000,
+      description:
+        "How long applications at the master may think about a node that wants to join (A10), in ms.",
+    }),
+    unanswered: Type.Enum(["accept", "refuse"], {
+      default: "accept",
+      description: "What holds when an application that votes does not answer in that time.",
+    }),
+  },
+  { ...closed, default: {}, description: "How applications vote on joins, where some do." },
+);
+
 const Datapath = Type.Object(
   {
     hook: Type.Enum(["auto", "xdp", "tc"], {
@@ -207,6 +224,7 @@ export const ClusterSchema = Type.Object(
   {
     cluster: Cluster,
     detection: Detection,
+    applications: Applications,
     datapath: Datapath,
     delivery: Delivery,
     hash: Type.Enum(HASH_KINDS, {
@@ -294,6 +312,7 @@ export interface ClusterConfig {
     readonly ca?: string;
   };
   readonly detection: { readonly intervalMs: number; readonly offerMs: number };
+  readonly applications: { readonly voteMs: number; readonly unanswered: "accept" | "refuse" };
   readonly datapath: { readonly hook: "auto" | "xdp" | "tc"; readonly slotCapacity: number };
   readonly delivery: { readonly method: DeliveryMethod };
   readonly hash: HashKind;

@@ -12,7 +12,7 @@ import { virtualAddresses } from "#config/config.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
-import type { AgentOptions, TeardownOptions } from "./agent-options.ts";
+import { type AgentOptions, applicationsSocketOf, type TeardownOptions } from "./agent-options.ts";
 import { ConfigStore } from "./config-store.ts";
 import { inspectHost, requireCapabilities, type HostFacts } from "./host-facts.ts";
 import { NodeRuntime } from "./node-runtime.ts";
@@ -37,6 +37,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const lock = AgentLock.acquire({ stateFolder: options.stateFolder });
   try {
     await prepareSocket(options.socket);
+    await prepareSocket(applicationsSocketOf(options));
     if (prepared.store.differsFrom(options.config)) {
       const remedy = `the configuration of the cluster is used; \`pan config apply ${options.config}\` changes it`;
       log.warn({ file: options.config }, remedy);
@@ -100,7 +101,9 @@ async function serve(
   prepared: Prepared,
   { log, ending }: Running,
 ): Promise<void> {
-  const runtime = await NodeRuntime.start({ ...prepared, log });
+  const { hooksFolder } = options;
+  const applicationsSocket = applicationsSocketOf(options);
+  const runtime = await NodeRuntime.start({ ...prepared, log, applicationsSocket, hooksFolder });
   try {
     const api = await startApiServer({
       socketPath: options.socket,
@@ -167,6 +170,7 @@ async function removeAll(options: TeardownOptions): Promise<string[]> {
       ...lines,
       `removed the packet program from ${interfaceName}`,
       ...(await removeSocket(options.socket)),
+      ...(await removeSocket(applicationsSocketOf(options))),
     ];
   } finally {
     host.close();

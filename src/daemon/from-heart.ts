@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { PanError } from "#base/error-codes.ts";
 import type { Input } from "#core/node/protocol.ts";
 import type { View } from "#core/membership/types.ts";
+import type { Applications } from "./applications/applications.ts";
 import { plain } from "./event-log.ts";
 import type { FailoverLog } from "./failover-log.ts";
 import type { Followers } from "./followers.ts";
@@ -19,6 +20,7 @@ export interface HeartListener {
   readonly failovers: FailoverLog;
   readonly followers: Pick<Followers, "dismiss">;
   readonly following: Pick<Following, "follow">;
+  readonly applications: Pick<Applications, "ask" | "tooLate" | "departing">;
   readonly viewChanged: (view: View) => void;
   readonly announce: () => void;
   readonly step: (input: Input) => void;
@@ -43,6 +45,7 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
     case "announce-wanted":
       return node.announce();
     case "member-departed":
+      node.applications.departing(event.id, event.reason);
       return node.failovers.departed(new Date(), event.id, event.reason);
     case "departure-confirmed":
       node.failovers.confirmed(event.id, event.reason);
@@ -59,8 +62,10 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
       return node.failed(new PanError(event.code, `Membership ended: ${event.message}`));
     case "started":
       return node.state.saveBoot(event.boot);
-    case "vote-wanted": // nobody has asked to be asked
+    case "vote-wanted":
+      return node.applications.ask(event);
     case "vote-unanswered":
+      return node.applications.tooLate(event.ballot);
     case "member-joined":
     case "refused":
     case "join-denied":

@@ -13,6 +13,7 @@ import { Datapath } from "#driver/bpf/datapath.ts";
 import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { Hello } from "#wire/control/message.ts";
+import { Applications } from "./applications/applications.ts";
 import { clusterSpec } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
@@ -43,6 +44,8 @@ export interface RuntimeOptions {
   readonly self: NodeConfig;
   readonly facts: HostFacts;
   readonly log: Logger;
+  readonly applicationsSocket: string;
+  readonly hooksFolder: string;
 }
 
 const SAMPLE_EVERY_MS = 1000;
@@ -65,6 +68,7 @@ export class NodeRuntime {
   readonly #trouble: Trouble;
   readonly #rotation: KeyRotation;
   readonly #rollout: Rollout;
+  readonly #applications: Applications;
   readonly #world: World;
   readonly #performer: Performer;
   readonly #lease: AnswerLease;
@@ -108,6 +112,7 @@ export class NodeRuntime {
     this.#trouble = new Trouble(options.log);
     this.#rotation = this.#makeRotation();
     this.#rollout = this.#makeRollout();
+    this.#applications = this.#makeApplications();
     this.operator = this.#makeOperator();
     state.saveInterface(facts.interface); // --teardown goes by it
     this.#world = this.#openWorld();
@@ -143,12 +148,12 @@ export class NodeRuntime {
       keys: this.#keys,
       config: () => this.#config,
       tables: () => this.#controller.tables,
+      tablesInForce: (tables) => this.#applications.tablesInForce(tables),
       revoked: () => revocationSet(this.#revoked),
       isMaster: () => this.#isMaster,
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
-      onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
       onRequest: (method, body) => this.operator.answer(method, body),
       onMaster: (message) =>
         takeFromMaster(message, {
@@ -195,6 +200,19 @@ export class NodeRuntime {
     });
   }
 
+  #makeApplications(): Applications {
+    const { self, log, applicationsSocket, hooksFolder } = this.#options;
+    return new Applications({
+      self,
+      config: () => this.#config.config,
+      socketPath: applicationsSocket,
+      hooksFolder,
+      log,
+      trouble: this.#trouble,
+      heart: (command) => this.#heart?.command(command),
+    });
+  }
+
   #makeOperator(): Operator {
     return new Operator({
       isMaster: () => this.#isMaster,
@@ -203,6 +221,7 @@ export class NodeRuntime {
       replace: (yaml) => this.#rollout.changed(this.#options.store.replace(yaml)),
       agreed: (version) => this.#rollout.agreed(version),
       status: () => this.#status(),
+      applications: () => this.#applications.status(),
       askMaster: (method, body) => this.#world.following.request(method, body),
       report: (error) => this.#trouble.report("change for a member", error),
     });
@@ -224,6 +243,8 @@ export class NodeRuntime {
     );
     // those that were in force before this start
     this.#heart.command({ type: "tables-published", version: this.#world.datapath.version() });
+    await this.#applications.listen();
+    this.#applications.refreshVoters();
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
@@ -271,6 +292,7 @@ export class NodeRuntime {
       state,
       rotation: this.#rotation,
       failovers: this.#failovers,
+      applications: this.#applications,
       followers: this.#world.followers,
       following: this.#world.following,
       viewChanged: (view) => this.#viewChanged(view),
@@ -288,6 +310,7 @@ export class NodeRuntime {
     const [shown, before] = [view, this.#view].map((each) => each && essence(each));
     this.#view = view;
     if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
+    this.#applications.viewChanged(view);
     this.#step({ type: "view-changed", view });
   }
 
@@ -309,6 +332,7 @@ export class NodeRuntime {
     const { facts } = this.#options;
     this.#orFail(() => requireInterface(facts, this.#world.datapath.ifindex));
     this.#performer.repair();
+    this.#applications.refreshVoters();
   }
 
   #status(): ReturnType<typeof buildStatus> {
@@ -351,6 +375,7 @@ export class NodeRuntime {
       await this.#heart.stop();
     }
     clearTimeout(this.#timer);
+    await this.#applications.close();
     this.#rotation.close();
     this.#world.following.stop();
     await this.#world.followers.close();

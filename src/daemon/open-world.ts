@@ -11,7 +11,6 @@ import { GroupMembership } from "#driver/host/group-membership.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
-import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import { type ChangeAnswer, Followers } from "./followers.ts";
@@ -35,12 +34,12 @@ export interface WorldNode {
   readonly keys: GroupKeys;
   readonly config: () => ConfigInForce;
   readonly tables: () => Tables | undefined;
+  readonly tablesInForce: (tables: Tables) => void;
   readonly revoked: () => ReadonlySet<string>;
   readonly isMaster: () => boolean;
   readonly hello: () => Hello;
   readonly heart: (command: HeartCommand) => void;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
-  readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
   readonly onMaster: (message: ControlMessage) => void;
 }
@@ -65,6 +64,7 @@ export function openWorld(node: WorldNode): World {
     followers: openFollowers(node),
     following: openFollowing(node),
     heart: node.heart,
+    tablesInForce: node.tablesInForce,
   };
 }
 
@@ -82,7 +82,6 @@ function openFollowers(node: WorldNode): Followers {
     tables,
     revoked,
     onAcknowledged: node.onAcknowledged,
-    onSlotReport: node.onSlotReport,
     onRequest: node.onRequest,
     onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
     trouble,

@@ -27,6 +27,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     replace: () => inForce,
     agreed: async () => {},
     status: () => assert.fail("nobody asks"),
+    applications: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),
     ...change,

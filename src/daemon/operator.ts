@@ -37,6 +37,7 @@ export interface OperatorHost {
   /** Resolves when the members hold the change, or have had the time to; never rejects. */
   readonly agreed: (version: ConfigVersion) => Promise<void>;
   readonly status: () => Output<"status">;
+  readonly applications: () => Output<"applications">;
   readonly askMaster: (
     method: string,
     body: JsonValue,
@@ -56,6 +57,7 @@ export class Operator {
     this.#host = host;
     this.port = {
       status: async () => host.status(),
+      applications: async () => host.applications(),
       services: async () => ({ groups: this.#groups() }),
       config: async () => ({ version: host.config().version, yaml: host.config().yaml }),
       version: async () => ({

@@ -65,6 +65,7 @@ function world(): {
     },
     state: { saveTables: () => {} },
     heart: ({ type }) => act(type),
+    tablesInForce: ({ version }) => act(`in force ${version.counter}`),
   };
   const say = (fields: unknown, text?: string): void => {
     said.push(`${JSON.stringify(fields)} ${text}`);
@@ -83,7 +84,14 @@ const failure = (code: ErrorCode): PanError => new PanError(code, `refused ${cod
 test("Effects are done in their order, and tables are acknowledged once they are in force", () => {
   const { performer, done } = world();
   performer.perform([place, install, acknowledge, { type: "follow", master: undefined }]);
-  assert.deepEqual(done, ["apply true", "publish", "tables-published", "tables-ack", "stop"]);
+  assert.deepEqual(done, [
+    "apply true",
+    "publish",
+    "tables-published",
+    "in force 1",
+    "tables-ack",
+    "stop",
+  ]);
 });
 
 test("B9: tables that the packet program refuses are not acknowledged; when it takes them, they are", () => {
@@ -99,7 +107,7 @@ test("B9: tables that the packet program refuses are not acknowledged; when it t
   refuse.clear();
   done.length = 0;
   performer.repair();
-  assert.deepEqual(done, ["apply true", "publish", "tables-published", "tables-ack"]);
+  assert.deepEqual(done, ["apply true", "publish", "tables-published", "in force 1", "tables-ack"]);
   done.length = 0;
   performer.repair();
   assert.deepEqual(done, ["apply true"], "what is in force is not published again");
@@ -109,7 +117,12 @@ test("One effect that fails does not keep back the others; a fault of our own is
   const { performer, done, said, refuse } = world();
   refuse.set("apply true", new TypeError("no such thing"));
   performer.perform([place, { type: "announce-vips", vips: [VIP], delivery: FORWARD }, install]);
-  assert.deepEqual(done, ["announce 02:00:00:00:00:01", "publish", "tables-published"]);
+  assert.deepEqual(done, [
+    "announce 02:00:00:00:00:01",
+    "publish",
+    "tables-published",
+    "in force 1",
+  ]);
   assert.match(said[0] ?? "", /^{"code":"PAN_INTERNAL","stack":"TypeError.*} place-vips: no such/);
 });
 
@@ -156,7 +169,11 @@ test("A13: a cluster MAC is listened to before tables are acknowledged, and is w
   const listened = "apply true 02:bf:0a:00:00:64";
   refuse.set(listened, failure("PAN_NETLINK"));
   performer.perform([flooded, install, acknowledge]);
-  assert.deepEqual(done, ["publish", "tables-published"], "the master must not count on it");
+  assert.deepEqual(
+    done,
+    ["publish", "tables-published", "in force 1"],
+    "the master must not count on it",
+  );
   refuse.clear();
   done.length = 0;
   performer.repair();

@@ -30,6 +30,8 @@ export interface World {
   readonly following: Following;
   readonly state: StateFolder;
   readonly heart: (command: HeartCommand) => void;
+  /** The packet program forwards by them now. */
+  readonly tablesInForce: (tables: Tables) => void;
 }
 
 /** What of the world effects reach. */
@@ -44,6 +46,7 @@ export interface Surroundings {
   readonly following: Pick<Following, "send" | "follow" | "stop">;
   readonly state: Pick<StateFolder, "saveTables">;
   readonly heart: (command: HeartCommand) => void;
+  readonly tablesInForce: (tables: Tables) => void;
 }
 
 type Placement = Extract<Effect, { type: "place-vips" }>;
@@ -169,6 +172,7 @@ export class Performer {
     this.#world.datapath.publish(tables);
     this.#unpublished = undefined;
     this.#world.heart({ type: "tables-published", version: tables.version });
+    this.#world.tablesInForce(tables);
     // Off the path of a failover: the disk can wait.
     setImmediate(() =>
       this.#trouble.guard("save tables", () => this.#world.state.saveTables(tables)),

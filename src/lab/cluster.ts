@@ -243,6 +243,7 @@ export function agentProgram(folder: string, name: string, more: readonly string
       `--bundle=${path.join(folder, `${name}.bundle`)}`,
       "--state-folder=@DIR@/state",
       "--socket=@DIR@/agent.sock",
+      "--hooks-folder=@DIR@/hooks.d",
       ...more,
     ],
     ready: { file: "@DIR@/agent.sock", timeoutMs: 30_000 },

@@ -1,11 +1,36 @@
 // An agent port for tests: a fixed status, a list of what it was asked, failures on demand.
 import { PanError } from "#base/error-codes.ts";
 import type { AgentPort } from "../agent-port.ts";
+import type { ApplicationsStatus } from "../applications.ts";
 import type { Changed, Operation, Status } from "../contract.ts";
 
 const tables = { epoch: 3, counter: 12, master: 1 };
 const web = { protocol: "tcp", vip: "10.77.0.100", port: 80 } as const;
 const ftp = { protocol: "tcp", vip: "fd77::100", port: "any" } as const;
+
+export const APPLICATIONS: ApplicationsStatus = {
+  socket: "/run/panoply/applications.sock",
+  applications: [
+    {
+      name: "ipsec",
+      votes: true,
+      connectedMs: 65_000,
+      events: 12,
+      asked: 2,
+      answered: 1,
+      queuedBytes: 0,
+    },
+  ],
+  hooks: {
+    folder: "/etc/panoply/hooks.d",
+    files: [
+      { file: "/etc/panoply/hooks.d/10-log", use: "events" },
+      { file: "/etc/panoply/hooks.d/20-open", use: "refused", problem: "chmod go-w it" },
+    ],
+    waiting: 3,
+  },
+  counts: [{ reason: "votes-unanswered", count: 1 }],
+};
 
 export const STATUS: Status = {
   node: { id: 2, name: "beta", address: "10.77.0.2", role: "member" },
@@ -123,6 +148,7 @@ export function fakeAgent(): FakeAgent {
   const changed: Changed = { config: { counter: 8, digest: "ffeeddccbbaa9988" } };
   const port: AgentPort = {
     status: answer("status", STATUS),
+    applications: answer("applications", APPLICATIONS),
     services: answer("services", {
       groups: [
         {

@@ -3,8 +3,9 @@ import { type Command, Option } from "commander";
 import { type AgentOptions, LOG_LEVELS } from "#daemon/agent-options.ts";
 import { examples, type Register } from "../context.ts";
 
-type Options = Omit<AgentOptions, "interface"> & {
+type Options = Omit<AgentOptions, "interface" | "applicationsSocket"> & {
   readonly interface?: string;
+  readonly applicationsSocket?: string;
   readonly teardown?: true;
 };
 
@@ -15,6 +16,11 @@ export const registerAgent: Register = (program, context) => {
     .option("--config <file>", "cluster configuration", "/etc/panoply/cluster.yaml")
     .option("--bundle <file>", "this node's bundle", "/etc/panoply/node.bundle")
     .option("--state-folder <folder>", "what outlives a restart", "/var/lib/panoply")
+    .option(
+      "--applications-socket <path>",
+      "Unix socket for applications (default: applications.sock beside --socket)",
+    )
+    .option("--hooks-folder <folder>", "scripts that are told what happens", "/etc/panoply/hooks.d")
     .option("--interface <name>", "network interface (default: as configured)")
     .addOption(
       new Option("--log-level <level>", "least severe messages to log")
@@ -34,7 +40,11 @@ export const registerAgent: Register = (program, context) => {
     )
     .action(async (_options: object, command: Command) => {
       const { teardown, ...options } = command.optsWithGlobals<Options>();
-      const request: AgentOptions = { ...options, interface: options.interface };
+      const request: AgentOptions = {
+        ...options,
+        interface: options.interface,
+        applicationsSocket: options.applicationsSocket,
+      };
       // Loaded only here: it brings the HTTP server and the drivers.
       const { runAgent, teardownAgent } = await import("#daemon/agent.ts");
       if (teardown !== true) return runAgent(request);

@@ -74,12 +74,13 @@ export class Governing implements Phase {
   begin(now: Instant, succession: Succession | undefined): void {
     this.#context.hasForeignTables = false;
     this.#context.emit({ type: "became-master", epoch: this.#epoch });
-    this.#rosterChanged(now);
+    // before the view, as always: who is told of the view knows the reasons (A10)
     for (const { id, address } of succession?.members ?? []) {
       if (id === this.#context.self.id || this.#watches.has(id)) continue;
       const reason = id === succession?.master.id ? succession.reason : "silent";
       this.#announceDeparture(now, id, address, reason);
     }
+    this.#rosterChanged(now);
     this.deadlineReached(now);
   }
 

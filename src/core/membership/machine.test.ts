@@ -240,10 +240,10 @@ const CASES: readonly (Case & { readonly name: string })[] = [
     message: { ...MESSAGES["offer-accepted"], nonce: { boot: BOOT, request: 2 } } as Message,
     effects: [
       "became-master",
-      "view master 2,3",
-      "master-keepalive > all",
       "member-departed 1 silent",
       "probe > 1",
+      "view master 2,3",
+      "master-keepalive > all",
     ],
   },
   {
