@@ -32,6 +32,13 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "tables-wanted", held: VERSION },
   { type: "request", id: 1, method: "PUT /x", body: { a: [1, -2.5e3, null, true, "\u2028"] } },
   { type: "response", id: 1, status: 200, body: [] },
+  {
+    type: "slot-report",
+    report: {
+      tables: VERSION,
+      groups: [{ name: "wéb", rates: [{ slot: 3, rate: 70 }], unused: [1, 2, 65_535] }],
+    },
+  },
   { type: "ping", nonce: 5 },
   { type: "pong", nonce: 6 },
 ];

@@ -1,98 +1,104 @@
-// `npm test [-- unit|lab|...] [-- --only PATTERN]`: static checks, then every test, then the closing line.
+// `npm test [-- unit|kernel|lab|FILE...] [-- --only PATTERN]`: static checks, then every test, then the closing line.
 //
 // unit   beside the sources, and a moment of each fuzzer; one process for all files; needs no root but uses it where it can
-// kernel real eBPF and namespaces, one process a file, one after another
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+// kernel real eBPF and namespaces, a process for each file, one after another
+// lab    whole clusters, likewise
+import { globSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root, staticChecks } from "./steps.ts";
-import type { Tally } from "./tally-reporter.ts";
+import { type Outcome, runTests } from "./test-process.ts";
+import { TestReport } from "./test-report.ts";
 
 interface Suite {
   readonly name: string;
   readonly globs: readonly string[];
-  readonly isolation: "none" | "process";
+  readonly process: "one for all" | "one for each file";
 }
 
 const SUITES: readonly Suite[] = [
   {
     name: "unit",
     globs: ["src/**/*.test.ts", "tools/**/*.test.ts", "fuzz/**/*.test.ts"],
-    isolation: "none",
+    process: "one for all",
   },
-  { name: "kernel", globs: ["test/kernel/**/*.test.ts"], isolation: "process" },
-  { name: "lab", globs: ["test/lab/**/*.test.ts"], isolation: "process" },
+  { name: "kernel", globs: ["test/kernel/**/*.test.ts"], process: "one for each file" },
+  { name: "lab", globs: ["test/lab/**/*.test.ts"], process: "one for each file" },
 ];
 
-/** A test that waits in vain fails after this. */
-const TEST_LIMIT_MS = 180_000;
-/** A suite that hangs is ended, and counts as failed: no run goes on for ever. */
-const SUITE_LIMIT_MS = 15 * 60_000;
+/** A process that hangs is ended, and counts as failed: no run goes on for ever. */
+const PROCESS_LIMIT_MS = 5 * 60_000;
+/** What has not begun by then is not run, and counts as failed; with the last process it is within half an hour. */
+const RUN_LIMIT_MS = 24 * 60_000;
 
 const tallyFolder = path.join(root, ".cache/tally");
 
-function testArguments(suite: Suite, only: string | undefined): string[] {
-  return [
-    "--test",
-    `--test-isolation=${suite.isolation}`,
-    "--test-concurrency=1",
-    `--test-timeout=${TEST_LIMIT_MS}`,
-    "--test-reporter=spec",
-    "--test-reporter-destination=stdout",
-    "--test-reporter=./tools/tally-reporter.ts",
-    `--test-reporter-destination=${path.join(tallyFolder, `${suite.name}.json`)}`,
-    ...(only === undefined ? [] : [`--test-name-pattern=${only}`]),
-    ...suite.globs,
-  ];
+interface Job {
+  readonly name: string;
+  readonly files: readonly string[];
 }
 
-async function runSuite(suite: Suite, only: string | undefined): Promise<boolean> {
-  console.log(`\n# ${suite.name}`);
-  const env = { ...process.env };
-  // Inherited, it would make the inner run skip every test and still exit 0.
-  delete env["NODE_TEST_CONTEXT"];
-  const child = spawn(process.execPath, testArguments(suite, only), {
-    cwd: root,
-    env,
-    stdio: ["ignore", "inherit", "inherit"],
+const isFile = (word: string): boolean => word.endsWith(".ts");
+
+/** @param words names of suites, and files; none: everything */
+function jobsOf(words: readonly string[]): Job[] {
+  const known = new Set(SUITES.map(({ name }) => name));
+  const stray = words.find((word) => !isFile(word) && !known.has(word));
+  if (stray !== undefined) {
+    console.error(`"${stray}" is no suite and no test file; there are ${[...known].join(", ")}`);
+    process.exit(2);
+  }
+  const suites = SUITES.filter(({ name }) => words.length === 0 || words.includes(name));
+  const chosen = suites.flatMap((suite): Job[] => {
+    const files = globSync(suite.globs, { cwd: root }).sort();
+    if (suite.process === "one for all") return [{ name: suite.name, files }];
+    return files.map((file) => ({ name: file, files: [file] }));
   });
-  const limit = setTimeout(() => {
-    console.error(`\n# ${suite.name} did not end within ${SUITE_LIMIT_MS / 60_000} minutes`);
-    child.kill("SIGKILL");
-  }, SUITE_LIMIT_MS);
-  return new Promise((resolve) => {
-    child.on("close", (status) => {
-      clearTimeout(limit);
-      resolve(status === 0);
+  return [...chosen, ...words.filter(isFile).map((file) => ({ name: file, files: [file] }))];
+}
+
+/** Ctrl-C and the like end the running process as its limit would, so that what it has made is removed. */
+function whenInterrupted(): { readonly signal: AbortSignal; status: () => number | undefined } {
+  const abort = new AbortController();
+  const statuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+  let status: number | undefined;
+  for (const [name, code] of Object.entries(statuses)) {
+    process.on(name, () => {
+      status ??= code;
+      abort.abort();
     });
-  });
-}
-
-function readTally(suite: Suite): Tally {
-  const file = path.join(tallyFolder, `${suite.name}.json`);
-  if (!existsSync(file)) return { passed: 0, failed: 1, skipped: 0 };
-  return JSON.parse(readFileSync(file, "utf8")) as Tally;
+  }
+  return { signal: abort.signal, status: () => status };
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { only: { type: "string" }, "skip-checks": { type: "boolean", default: false } },
 });
-const chosen = SUITES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+const jobs = jobsOf(positionals);
 rmSync(tallyFolder, { recursive: true, force: true });
 mkdirSync(tallyFolder, { recursive: true });
 
-const clean = values["skip-checks"] || (await staticChecks());
-let green = true;
-const total: Tally = { passed: 0, failed: clean ? 0 : 1, skipped: 0 };
-for (const suite of chosen) {
-  green = (await runSuite(suite, values.only)) && green;
-  const tally = readTally(suite);
-  total.passed += tally.passed;
-  total.failed += tally.failed;
-  total.skipped += tally.skipped;
+const began = performance.now();
+const interrupted = whenInterrupted();
+const report = new TestReport();
+if (!values["skip-checks"] && !(await staticChecks())) report.failed("static checks");
+for (const [index, { name, files }] of jobs.entries()) {
+  if (interrupted.signal.aborted) break;
+  const late = performance.now() - began > RUN_LIMIT_MS;
+  if (late) {
+    report.failed(`${name}: not run, the whole took more than ${RUN_LIMIT_MS / 60_000} minutes`);
+    continue;
+  }
+  console.log(`\n# ${name}`);
+  const outcome: Outcome = await runTests({
+    files,
+    limitMs: PROCESS_LIMIT_MS,
+    tallyFile: path.join(tallyFolder, `${index}.jsonl`),
+    only: values.only,
+    signal: interrupted.signal,
+  });
+  report.add(name, outcome);
 }
-if (total.skipped > 0) console.log(`\n${total.skipped} skipped`);
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exitCode = clean && green && total.failed === 0 && total.passed > 0 ? 0 : 1;
+for (const line of report.lines(performance.now() - began)) console.log(line);
+process.exitCode = interrupted.status() ?? (report.isGreen ? 0 : 1);

@@ -88,6 +88,7 @@ async function scene(t: TestContext, change: Partial<FollowersOptions> = {}): Pr
     tables: () => tables,
     revoked: () => new Set(),
     onAcknowledged: () => {},
+    onSlotReport: () => {},
     onRequest: async () => ({ status: 200, body: null }),
     onRefused: (reason, from) => refused.push(`${reason} ${from}`),
     trouble: new Trouble({ error: say }),

@@ -33,6 +33,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
     case "config-ack":
     case "tables-ack":
     case "tables-wanted":
+    case "slot-report":
     case "request":
     case "response":
       return node.log.warn({ type: message.type }, "not for a member");

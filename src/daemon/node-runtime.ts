@@ -154,6 +154,7 @@ export class NodeRuntime {
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
+      onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
       onRequest: (method, body) => this.operator.answer(method, body),
       onMaster: (message) =>
         takeFromMaster(message, {

@@ -11,6 +11,7 @@ import { GroupMembership } from "#driver/host/group-membership.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
+import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import { type ChangeAnswer, Followers } from "./followers.ts";
@@ -40,6 +41,7 @@ export interface WorldNode {
   readonly hello: () => Hello;
   readonly heart: (command: HeartCommand) => void;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
+  readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
   readonly onMaster: (message: ControlMessage) => void;
 }
@@ -82,6 +84,7 @@ function openFollowers(node: WorldNode): Followers {
     tables,
     revoked,
     onAcknowledged: node.onAcknowledged,
+    onSlotReport: node.onSlotReport,
     onRequest: node.onRequest,
     onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
     trouble,

@@ -37,6 +37,11 @@ export class Controller {
     return this.#publication.tables;
   }
 
+  /** Slots that are to move and cannot yet; 0 where this node is not master. */
+  get waitingMoves(): number {
+    return this.#publication.waitingMoves;
+  }
+
   get deadline(): Instant | undefined {
     return earliest(this.#publication.deadline, this.#announcements.deadline);
   }
@@ -70,6 +75,9 @@ export class Controller {
         return this.#isMaster ? this.#announce(now) : [];
       case "slots-wanted":
         return this.#slotsWanted(now, input.slots);
+      case "slots-reported":
+        if (this.#isMaster) this.#publication.slotsReported(now, input.id, input.report);
+        return [];
       case "deadline-reached":
         return [
           ...this.#publicationDue(now),

@@ -4,6 +4,7 @@ import type { IpAddress } from "#base/address.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
+import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 
@@ -17,6 +18,8 @@ export type Input =
   | { readonly type: "announce-wanted" }
   /** A15: packets are held whose slots have no owner. May come again for the same slot. */
   | { readonly type: "slots-wanted"; readonly slots: readonly SlotRef[] }
+  /** A8, B4: a member's measurements, and this node's own, every two seconds. */
+  | { readonly type: "slots-reported"; readonly id: NodeId; readonly report: SlotReport }
   | { readonly type: "deadline-reached" };
 
 export type Effect =

@@ -11,19 +11,23 @@
 //
 // Not here: slot arithmetic (core/steering), what a member does with tables that it gets (controller.ts).
 import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
-import { after, type Instant } from "#base/time.ts";
+import { after, earliest, type Instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import { nextTables, type Desired } from "#core/steering/next-tables.ts";
-import { assignSlots, type SlotRef } from "#core/steering/assignment.ts";
+import { assignSlots, meanSlotFor, type SlotRef } from "#core/steering/assignment.ts";
+import type { SlotReport } from "#wire/control/slot-report.ts";
+import { swept } from "#core/steering/sweep.ts";
 import { sameContent } from "#core/steering/same-content.ts";
 import type { NodeRow, Tables } from "#core/steering/tables.ts";
 import {
   concerned,
+  differences,
   lettingGo,
   ownerless,
   stepTowards,
   type SlotSets,
 } from "#core/steering/transition.ts";
+import { Balancing, ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect } from "./protocol.ts";
 
@@ -68,6 +72,10 @@ export class Publication {
   /** Slots that were let go, until that is acknowledged. */
   #uncertain: SlotSets = new Map();
   #isNew = false;
+  readonly #balancing = new Balancing();
+  /** Former owners without connections, as reported since the last round. */
+  readonly #unused = new Map<NodeId, Map<string, Set<number>>>();
+  #roundAt: Instant | undefined;
 
   constructor(state: PublicationState) {
     this.#self = state.self;
@@ -81,7 +89,14 @@ export class Publication {
   }
 
   get deadline(): Instant | undefined {
-    return this.#acknowledgeBy;
+    return earliest(this.#acknowledgeBy, this.#roundAt);
+  }
+
+  /** Slots that are to move and cannot yet: somebody has not acknowledged, or too many former owners have connections. */
+  get waitingMoves(): number {
+    return this.#wanted === undefined || this.#roundAt === undefined
+      ? 0
+      : differences(this.#target, this.#wanted);
   }
 
   /** Tables of this node's master. False: they are older than what is held, and nothing has changed. */
@@ -107,6 +122,9 @@ export class Publication {
     this.#behind.clear();
     this.#uncertain = this.#target === undefined ? new Map() : ownerless(this.#target);
     this.#isNew = true;
+    this.#balancing.forget();
+    this.#unused.clear();
+    this.#roundAt = after(now, ROUND_MS);
     return this.publish(now, cluster, "urgent");
   }
 
@@ -114,6 +132,7 @@ export class Publication {
     this.#waitingFor.clear();
     this.#installAfter = undefined;
     this.#acknowledgeBy = undefined;
+    this.#roundAt = undefined;
   }
 
   /** It is a member: what is known of it from before is not needed any more. */
@@ -128,6 +147,8 @@ export class Publication {
     this.#waitingFor.delete(id);
     this.#installAfter?.delete(id);
     this.#behind.delete(id);
+    this.#balancing.departed(id);
+    this.#unused.delete(id);
     if (row !== undefined) this.#lingering.set(id, row);
   }
 
@@ -153,6 +174,10 @@ export class Publication {
   }
 
   deadlineReached(now: Instant, cluster: Cluster): Effect[] {
+    return [...this.#waited(now, cluster), ...this.#round(now, cluster)];
+  }
+
+  #waited(now: Instant, cluster: Cluster): Effect[] {
     if (this.#acknowledgeBy === undefined || now < this.#acknowledgeBy) return [];
     for (const id of this.#waitingFor) this.#behind.add(id);
     this.#waitingFor.clear();
@@ -167,13 +192,43 @@ export class Publication {
     return this.publish(now, cluster, "wanted");
   }
 
+  /** A8, B4: what a member measured, and where it has no connections left. */
+  slotsReported(now: Instant, id: NodeId, report: SlotReport): void {
+    const target = this.#target;
+    if (target === undefined) return;
+    this.#balancing.reported(now, id, report, target);
+    // what it saw under other tables says nothing about these; nor while packets still go by the ones before
+    if (compareVersions(report.tables, target.version) !== 0) return;
+    if (this.#installAfter !== undefined) return;
+    this.#unused.set(
+      id,
+      new Map(report.groups.map(({ name, unused }) => [name, new Set(unused)] as const)),
+    );
+  }
+
+  /** Every two seconds: chains get shorter, and one slot of each measured group moves where that helps. */
+  #round(now: Instant, cluster: Cluster): Effect[] {
+    if (this.#roundAt === undefined || now < this.#roundAt) return [];
+    this.#roundAt = after(now, ROUND_MS);
+    const { groups } = this.#desired(cluster);
+    // while something is on its way, owners are not what they will be
+    if (this.#target !== undefined && this.#wanted !== undefined && this.#waitingFor.size === 0) {
+      for (const { group, slot, to } of this.#balancing.round(now, this.#target, groups)) {
+        this.#wanted = meanSlotFor(this.#wanted, { group, slot }, to);
+      }
+    }
+    return this.publish(now, cluster, "planned");
+  }
+
   /** Computes the tables that the present members and configuration call for, and sends out the next step to them. */
   publish(now: Instant, cluster: Cluster, urgency: Urgency): Effect[] {
     const { view } = cluster;
     const version = this.#nextVersion(view);
     const before = this.#target;
     this.#wanted = nextTables(this.#wanted ?? before, this.#desired(cluster), version);
-    const tables = this.#step(this.#wanted, cluster, urgency);
+    const from =
+      urgency === "planned" && before !== undefined ? swept(before, this.#unused) : before;
+    const tables = this.#step(from, this.#wanted, { ...cluster, urgency });
     if (this.#waitingFor.size === 0 && !this.#isNew) this.#uncertain = new Map();
     if (
       before !== undefined &&
@@ -185,6 +240,7 @@ export class Publication {
     this.#target = tables;
     this.#uncertain = lettingGo(before, tables, this.#uncertain);
     this.#isNew = false;
+    this.#unused.clear();
     this.#waitingFor = new Set(
       view.members.map(({ id }) => id).filter((id) => id !== this.#self && this.#ready.has(id)),
     );
@@ -200,10 +256,14 @@ export class Publication {
       : [...effects, ...this.publish(now, cluster, "planned")];
   }
 
-  #step(wanted: Tables, { view }: Cluster, urgency: Urgency): Tables {
+  #step(
+    from: Tables | undefined,
+    wanted: Tables,
+    { view, urgency }: Cluster & { readonly urgency: Urgency },
+  ): Tables {
     const isFiltered = (tables: Tables | undefined): boolean =>
       (tables?.delivery.method ?? "forward") !== "forward";
-    return stepTowards(this.#target, wanted, {
+    return stepTowards(from, wanted, {
       filtered: isFiltered(wanted) || isFiltered(this.#target),
       members: new Set(view.members.map(({ id }) => id)),
       uncertain: this.#uncertain,
@@ -264,7 +324,10 @@ export class Publication {
       nodes: [...rows.values()].sort((a, b) => a.id - b.id),
       groups: spec.groups.map((group) => ({
         ...group,
-        loads: NOT_MEASURED,
+        loads:
+          group.balance === "weights"
+            ? NOT_MEASURED
+            : this.#balancing.loads(group.name, group.slots),
         nodes: group.nodes.map(({ id, weight }) => ({ id, weight, serves: serves(id) })),
       })),
     };

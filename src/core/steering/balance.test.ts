@@ -174,11 +174,10 @@ function rounds(
   for (let round = 0; round < count; round++) {
     for (const { id } of serving) {
       const owned = [...owners.keys()].filter((slot) => owners[slot] === id);
-      estimate.report(
-        owned,
-        owned.map((slot) => ({ slot, rate: rate(slot, round) })),
-      );
+      const rates = owned.map((slot) => ({ slot, rate: rate(slot, round) }));
+      estimate.report((slot) => owners[slot] === id, rates);
     }
+    estimate.fold();
     const loads = weighed(estimate.loads, owners.length);
     const move = nextMove({ owners, loads, serving, mayMove: anySlot });
     if (move === undefined) continue;
@@ -226,4 +225,26 @@ test("A8: load that shifts to other slots is followed, and no slot goes to and f
     const late = moved.filter((round) => round >= 200 * phase + 150 && round < 200 * (phase + 1));
     assert.deepEqual(late, [], `phase ${phase} never came to rest`);
   }
+});
+
+test("A8: a pause of the whole group changes nothing that was known", () => {
+  const estimate = new LoadEstimate(4);
+  const all = (): boolean => true;
+  for (let round = 0; round < 40; round++) {
+    estimate.report(all, [{ slot: 1, rate: 100 }]);
+    estimate.fold();
+  }
+  const known = [...estimate.loads];
+  assert.ok(Math.abs((known[1] ?? 0) - 100) < 1);
+  estimate.report(all, []);
+  for (let round = 0; round < 40; round++) estimate.fold();
+  assert.deepEqual([...estimate.loads], known);
+});
+
+test("A8: a report counts for the slots that the reporter owns, and no others", () => {
+  const estimate = new LoadEstimate(4);
+  const rates = [0, 1, 2, 9].map((slot) => ({ slot, rate: 100 }));
+  estimate.report((slot) => slot < 2, rates);
+  estimate.fold();
+  assert.deepEqual([...estimate.loads], [30, 30, 0, 0]);
 });

@@ -1,6 +1,7 @@
-// The measured load of a group's slots, as its owners report it (A8), smoothed. Load belongs to the slot: a slot that moves takes
-// it along, so that a new owner is not taken for idle until its first report.
-import { assert } from "#base/assert.ts";
+// The measured load of a group's slots, as their owners report it (A8), smoothed. Load belongs to the slot: a slot that moves takes
+// it along, so that a new owner is not taken for idle until its first report. While the whole group is idle, what was known
+// stays: otherwise every pause would undo what the load before it had called for.
+import { IDLE_LOAD } from "./measured-ownership.ts";
 
 /** Part of a new figure that counts; the rest is what was known. Ten seconds until a step has come through by 83 %. */
 const NEWEST = 0.3;
@@ -14,20 +15,30 @@ export interface SlotRate {
 }
 
 export class LoadEstimate {
+  /** Indexed by slot. */
   readonly loads: Float64Array;
+  /** What was reported last. */
+  readonly #rates: Float64Array;
 
   constructor(slots: number) {
-    assert(slots > 0, "a group has slots");
     this.loads = new Float64Array(slots);
+    this.#rates = new Float64Array(slots);
   }
 
   /** What an owner measured of the slots that it owns; those that it does not name had no traffic. */
-  report(owned: Iterable<number>, rates: readonly SlotRate[]): void {
-    const named = new Map(rates.map(({ slot, rate }) => [slot, rate]));
-    for (const slot of owned) {
-      const before = this.loads[slot];
-      if (before === undefined) continue;
-      const load = before + NEWEST * ((named.get(slot) ?? 0) - before);
+  report(owns: (slot: number) => boolean, rates: readonly SlotRate[]): void {
+    for (const slot of this.#rates.keys()) if (owns(slot)) this.#rates[slot] = 0;
+    for (const { slot, rate } of rates) {
+      if (slot < this.#rates.length && owns(slot)) this.#rates[slot] = rate;
+    }
+  }
+
+  /** Once a round, after the reports. */
+  fold(): void {
+    if (this.#rates.reduce((sum, rate) => sum + rate, 0) < IDLE_LOAD) return;
+    for (const [slot, rate] of this.#rates.entries()) {
+      const before = this.loads[slot] ?? 0;
+      const load = before + NEWEST * (rate - before);
       this.loads[slot] = load < SILENT ? 0 : load;
     }
   }

@@ -37,6 +37,8 @@ interface Published {
   /** Members among its former owners, newest first. */
   readonly former: readonly NodeId[];
   readonly isUncertain: boolean;
+  /** There is no room in the chain for the present owner: connections would be lost. */
+  readonly isFull: boolean;
   /** Several slots with different owners fell into this one. */
   readonly isMixed: boolean;
 }
@@ -52,12 +54,14 @@ function openSlot({ former, isUncertain }: Published, wanted: NodeId, rules: Ste
 
 /** Who owns the slot after this step. */
 function nextOwner(published: Published, wanted: NodeId, rules: StepRules): NodeId {
-  const { owner, isMixed } = published;
+  const { owner, isMixed, isFull } = published;
+  const isMember = rules.members.has(owner);
+  if (!rules.filtered) return isMember && isFull ? owner : wanted;
   if (owner === NO_NODE) return openSlot(published, wanted, rules);
   if (owner === wanted && !isMixed) return owner;
-  if (!rules.members.has(owner)) return wanted;
-  const stays =
-    !rules.mayLetGo || rules.frozen || rules.behind.has(owner) || rules.behind.has(wanted);
+  if (!isMember) return wanted;
+  const isSlow = rules.frozen || rules.behind.has(owner) || rules.behind.has(wanted);
+  const stays = !rules.mayLetGo || isFull || isSlow;
   return stays ? owner : NO_NODE;
 }
 
@@ -88,7 +92,28 @@ function askHomeFirst(
   }
 }
 
-function ownersTowards(published: GroupTable, wanted: GroupTable, rules: StepRules): Uint16Array {
+/**
+ * Whether a former owner would be forgotten if the slot went to `wanted`. Where it is let go first, its new owner is still
+ * one of the former ones for a moment.
+ */
+function wouldForget(
+  chain: readonly NodeId[],
+  { wanted, isFiltered }: { readonly wanted: number; readonly isFiltered: boolean },
+): boolean {
+  const others = new Set<number>(chain);
+  others.delete(NO_NODE);
+  if (!isFiltered) others.delete(wanted);
+  return others.size > FORMER_OWNERS;
+}
+
+interface Reach {
+  readonly rules: StepRules;
+  /** Indexed by node id. */
+  readonly reachable: Uint8Array;
+}
+
+function ownersTowards(published: GroupTable, wanted: GroupTable, reach: Reach): Uint16Array {
+  const { rules, reachable } = reach;
   const slots = wanted.owners.length;
   const before = published.owners.length === slots ? published : resized(published, slots);
   const shrinks = published.owners.length > slots;
@@ -97,11 +122,13 @@ function ownersTowards(published: GroupTable, wanted: GroupTable, rules: StepRul
     const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
     if (owner === wish && owner !== NO_NODE && !shrinks) return owner;
     const chain = before.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
+    const former = ([...chain] as NodeId[]).filter((id) => reachable[id] === 1);
     const now: Published = {
       owner,
-      former: ([...chain] as NodeId[]).filter((id) => rules.members.has(id)),
+      former: former.filter((id) => rules.members.has(id)),
       isUncertain: uncertain?.has(slot) === true,
       isMixed: shrinks && mixed(published, slot, slots),
+      isFull: wouldForget([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
     };
     return nextOwner(now, wish as NodeId, rules);
   });
@@ -110,11 +137,12 @@ function ownersTowards(published: GroupTable, wanted: GroupTable, rules: StepRul
 function nextGroup(
   published: GroupTable | undefined,
   wanted: GroupTable,
-  { rules, reachable }: { readonly rules: StepRules; readonly reachable: Uint8Array },
+  reach: Reach,
 ): GroupTable {
   if (published === undefined) return wanted;
+  const { rules, reachable } = reach;
   const slots = wanted.owners.length;
-  const owners = rules.filtered ? ownersTowards(published, wanted, rules) : wanted.owners;
+  const owners = ownersTowards(published, wanted, reach);
   const before = published.owners.length === slots ? published : resized(published, slots);
   const former = chainsAfter(before, owners, reachable);
   if (rules.filtered && rules.isNew) askHomeFirst(former, owners, wanted.home, rules.members);
@@ -181,4 +209,15 @@ export function concerned(
     }
   }
   return { gain, lose };
+}
+
+/** How many slots have another owner in `wanted`. */
+export function differences(published: Tables | undefined, wanted: Tables): number {
+  let count = 0;
+  for (const group of wanted.groups) {
+    const owners = published?.groups.find(({ name }) => name === group.name)?.owners;
+    if (owners?.length !== group.owners.length) continue;
+    for (const [slot, owner] of group.owners.entries()) if (owners[slot] !== owner) count += 1;
+  }
+  return count;
 }

@@ -40,6 +40,15 @@ const message: fc.Arbitrary<ControlMessage> = fc.oneof(
   fc
     .record({ id: u32, status: fc.integer({ min: 100, max: 599 }), body })
     .map((fields) => ({ type: "response" as const, ...fields })),
+  fc
+    .record({ tables, unused: fc.uniqueArray(fc.nat({ max: 65_535 }), { maxLength: 9 }) })
+    .map(({ tables: version, unused }) => ({
+      type: "slot-report" as const,
+      report: {
+        tables: version,
+        groups: [{ name: "web", rates: [], unused: unused.sort((a, b) => a - b) }],
+      },
+    })),
   u32.map((nonce) => ({ type: "ping" as const, nonce })),
   u32.map((nonce) => ({ type: "pong" as const, nonce })),
 );

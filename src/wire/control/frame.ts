@@ -3,6 +3,7 @@
 // and has a name; nothing here throws for what a peer sends.
 import { assert } from "#base/assert.ts";
 import type { ControlMessage, ControlMessageType } from "./message.ts";
+import { MAX_SLOT_REPORT } from "./slot-report.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 
 export const CONTROL_VERSION = 1;
@@ -35,6 +36,7 @@ const KINDS: readonly Kind[] = [
   { type: "response", code: 9, maxPayload: 8 * 1024 * 1024 },
   { type: "ping", code: 10, maxPayload: 4 },
   { type: "pong", code: 11, maxPayload: 4 },
+  { type: "slot-report", code: 12, maxPayload: MAX_SLOT_REPORT },
 ];
 const KIND_BY_TYPE = new Map(KINDS.map((kind) => [kind.type, kind]));
 const KIND_BY_CODE = new Map(KINDS.map((kind) => [kind.code, kind]));

@@ -1,6 +1,7 @@
 // What a master and its members say to each other over the control channel, as values (A2, A4, B9).
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
 import type { JsonValue } from "./json.ts";
+import type { SlotReport } from "./slot-report.ts";
 
 /** One generation of the key that authenticates keepalives (A2). 32 bytes; the id is 1 … 255. */
 export interface GroupKey {
@@ -45,6 +46,8 @@ export type ControlMessage =
       readonly status: number;
       readonly body: JsonValue;
     }
+  /** Member to master, every two seconds. */
+  | { readonly type: "slot-report"; readonly report: SlotReport }
   | { readonly type: "ping"; readonly nonce: number }
   | { readonly type: "pong"; readonly nonce: number };
 

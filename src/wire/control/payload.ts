@@ -9,6 +9,7 @@ import {
   type ControlMessageType,
   type GroupKey,
 } from "./message.ts";
+import { decodeSlotReport, encodeSlotReport } from "./slot-report.ts";
 
 const MAX_UINT32 = 2 ** 32 - 1;
 const DIGEST = /^[0-9a-f]{0,16}$/;
@@ -30,6 +31,8 @@ export function encodePayload(message: ControlMessage): Uint8Array {
       return encodeGroupKeys(message);
     case "tables":
       return message.bytes;
+    case "slot-report":
+      return encodeSlotReport(message.report);
     case "ping":
     case "pong":
       return encodeNonce(message.nonce);
@@ -85,6 +88,10 @@ export function decodePayload(
       return decodeGroupKeys(payload);
     case "tables":
       return { type, bytes: payload };
+    case "slot-report": {
+      const report = decodeSlotReport(payload);
+      return report === undefined ? undefined : { type, report };
+    }
     case "ping":
     case "pong":
       return payload.byteLength === 4 ? { type, nonce: uint32(payload, 0) } : undefined;
