@@ -121,13 +121,12 @@ export class StateFolder {
     this.#write("boot", String(boot));
   }
 
-  /** The interfaces that the last agent used, the cluster interface first: --teardown needs no configuration. */
-  interfaces(): string[] {
-    const names = this.#read("interface")?.toString().split("\n") ?? [];
-    return names.filter((name) => name !== "");
+  /** The interface that the last agent used: --teardown needs no configuration. */
+  interfaceName(): string | undefined {
+    return this.#read("interface")?.toString();
   }
 
-  saveInterfaces(names: readonly string[]): void {
-    this.#write("interface", names.join("\n"));
+  saveInterface(name: string): void {
+    this.#write("interface", name);
   }
 }

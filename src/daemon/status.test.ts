@@ -23,11 +23,12 @@ const sources: StatusSources = {
   configVersion: { counter: 1, digest: "00" },
   view: undefined,
   tables: undefined,
+  delivery: { method: "forward", primary: undefined },
   traffic: new Traffic(),
   heart: undefined,
   control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
   failovers: new FailoverLog(),
-  datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
+  datapath: { hook: "tc", interface: "eth0", leaseValid: false, version: version(1) },
   uptimeMs: 5,
 };
 

@@ -3,7 +3,7 @@ import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
 import { clusterMac } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
-import type { GroupTable, Tables } from "#core/steering/tables.ts";
+import type { Delivery, GroupTable, Tables } from "#core/steering/tables.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
 import type { ControlCounts } from "./followers.ts";
@@ -17,6 +17,8 @@ export interface StatusSources {
   readonly configVersion: Status["cluster"]["config"];
   readonly view: View | undefined;
   readonly tables: Tables | undefined;
+  /** Of the tables that are in force here, which may be older. */
+  readonly delivery: Delivery;
   readonly traffic: Traffic;
   readonly heart: HeartCounters | undefined;
   readonly control: { readonly connected: number; readonly counts: ControlCounts };
@@ -24,7 +26,6 @@ export interface StatusSources {
   readonly datapath: {
     readonly hook: Hook;
     readonly interface: string;
-    readonly arms: readonly string[];
     readonly leaseValid: boolean;
     readonly version: Status["datapath"]["version"];
   };
@@ -46,16 +47,12 @@ export function buildStatus(sources: StatusSources): Status {
       epoch: view?.epoch ?? 0,
       config: sources.configVersion,
       tables: tables?.version ?? NO_TABLES,
-      delivery: deliveryStatus(tables),
+      delivery: deliveryStatus(sources.delivery),
       keepaliveIntervalMs: view?.keepaliveIntervalMs ?? 0,
     },
     members: config.nodes.map((node) => memberStatus(node, sources)),
     groups: config.groups.map((group) => groupStatus(group, sources)),
-    datapath: {
-      ...sources.datapath,
-      arms: [...sources.datapath.arms],
-      counters: reasonCounts(sources.traffic),
-    },
+    datapath: { ...sources.datapath, counters: reasonCounts(sources.traffic) },
     membership: membershipCounts(sources.heart, failovers),
     control: {
       connected: sources.control.connected,
@@ -66,8 +63,7 @@ export function buildStatus(sources: StatusSources): Status {
   };
 }
 
-function deliveryStatus(tables: Tables | undefined): Status["cluster"]["delivery"] {
-  const { method, primary } = tables?.delivery ?? { method: "forward", primary: undefined };
+function deliveryStatus({ method, primary }: Delivery): Status["cluster"]["delivery"] {
   if (method === "forward" || primary === undefined) return { method };
   return { method, mac: clusterMac(method, primary) };
 }

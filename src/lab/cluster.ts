@@ -34,8 +34,6 @@ export interface ClusterOptions {
   /** Arguments of every agent, such as "--log-level=debug". */
   readonly agentArguments?: readonly string[];
   readonly extraHosts?: readonly Host[];
-  /** Every member also has an interface in a second network, which the cluster's configuration calls an arm (A22). */
-  readonly twoArmed?: boolean;
   /** Programs of a member beside its agent and its web server. */
   readonly programs?: (member: StandardMember) => readonly Program[];
   /** Everything is removed when this process ends in any way but SIGKILL. */
@@ -201,10 +199,9 @@ async function writeIdentities(folder: string, options: ClusterOptions): Promise
   const nodes = members.map(
     ({ name, number, address4 }) => `  - { name: ${name}, id: ${number}, address: ${address4} }`,
   );
-  const arms = options.twoArmed === true ? `, arms: [${STANDARD.inside.interface}]` : "";
   writeFileSync(
     path.join(folder, "cluster.yaml"),
-    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}"${arms} }
+    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}" }
 nodes:
 ${nodes.join("\n")}
 ${options.groups ?? DEFAULT_GROUPS}${options.extraConfig ?? ""}`,
@@ -226,7 +223,6 @@ function topologyOf(folder: string, options: ClusterOptions): Parameters<typeof 
   return standardTopology({
     members: options.members,
     ...(options.extraHosts === undefined ? {} : { extraHosts: options.extraHosts }),
-    twoArmed: options.twoArmed === true,
     programs: (member) => [
       agentProgram(folder, member.name, options.agentArguments ?? []),
       ...(options.programs?.(member) ?? []),

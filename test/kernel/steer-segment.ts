@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { ip, ipBytes, mac, type MacAddress } from "#base/address.ts";
 import { check, errno, errnoName, inNetns, libc, O_CLOEXEC } from "#driver/libc.ts";
-import { TestNetns } from "./netns.ts";
+import { run, TestNetns } from "./netns.ts";
 
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
@@ -54,6 +54,11 @@ export class SteerSegment {
     netns.ip("addr", "add", `10.77.0.${number}/24`, "dev", "eth0");
     netns.ip("addr", "add", `fd77::${number}/64`, "dev", "eth0", "nodad");
     return this.#hosts.at(-1) as SteerHost;
+  }
+
+  /** Where the switch believes hosts to be: lines of `bridge fdb`. */
+  learnedMacs(): string {
+    return run("bridge", "-n", this.#switch.name, "fdb", "show", "br", "br0", "dynamic");
   }
 
   remove(): void {

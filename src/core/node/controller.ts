@@ -10,7 +10,7 @@ import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
-import type { Tables } from "#core/steering/tables.ts";
+import type { Delivery, Tables } from "#core/steering/tables.ts";
 import { Announcements } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect, Input } from "./protocol.ts";
@@ -40,6 +40,11 @@ export class Controller {
   /** Slots that are to move and cannot yet; 0 where this node is not master. */
   get waitingMoves(): number {
     return this.#publication.waitingMoves;
+  }
+
+  /** Of the tables that are in force here. */
+  get delivery(): Delivery {
+    return this.#announcements.delivery;
   }
 
   get deadline(): Instant | undefined {
