@@ -11,6 +11,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -77,11 +78,32 @@ describe("package", () => {
     assert.match(stderr, /^pan: .*missing\.yaml.* \[PAN_CONFIG_UNREADABLE\]\n$/s);
   });
 
-  test("package: it holds the packet programs and no TypeScript", () => {
+  test("A10: package: an application imports the client, and the compiler knows its types", () => {
+    const name = "panoply/applications";
+    const script = `import { joinIn } from "${name}"; console.log(typeof joinIn)`;
+    const run = ["--input-type=module", "-e", script];
+    assert.equal(
+      execFileSync(process.execPath, run, { cwd: folder, encoding: "utf8" }),
+      "function\n",
+    );
+    mkdirSync(path.join(folder, "node_modules/@types"), { recursive: true });
+    const types = path.join(root, "node_modules/@types/node");
+    symlinkSync(types, path.join(folder, "node_modules/@types/node"));
+    cpSync(path.join(installed, "examples/application.ts"), path.join(folder, "application.ts"));
+    const compilerOptions = { module: "nodenext", strict: true, noEmit: true, types: ["node"] };
+    const project = { compilerOptions, files: ["application.ts"] };
+    writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(project));
+    const tsc = [path.join(root, "node_modules/typescript/bin/tsc"), "-p", folder];
+    const { status, stdout } = spawnSync(process.execPath, tsc, { encoding: "utf8" });
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: "" });
+  });
+
+  test("package: it holds the packet programs and no TypeScript that would have to run", () => {
     for (const name of ["steer-xdp.o", "steer-tc.o"]) {
       assert.ok(existsSync(path.join(installed, "bpf/build", name)), name);
     }
     assert.ok(existsSync(path.join(installed, "src/daemon/heart-worker.js")));
-    assert.deepEqual(globSync("**/*.ts", { cwd: installed }), []);
+    const sources = globSync("**/*.ts", { cwd: installed, exclude: ["**/*.d.ts"] });
+    assert.deepEqual(sources, ["examples/application.ts"]);
   });
 });

@@ -11,12 +11,15 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { isBuiltin } from "node:module";
 import path from "node:path";
 import { type OutputChunk, type Plugin, rolldown } from "rolldown";
 import { root } from "./steps.ts";
 
 const ENTRY = "src/cli/main.ts";
+/** What applications import, as "panoply/applications" (A10). */
+const CLIENT = "src/apps/client.ts";
 const COPIED = ["LICENSE", "README.md", "packaging/panoply.service", "examples/*", "bpf/build/*.o"];
 
 interface Manifest {
@@ -48,7 +51,7 @@ const packageOf = (specifier: string): string =>
 async function bundle(folder: string): Promise<string[]> {
   const build = await rolldown({
     cwd: root,
-    input: ENTRY,
+    input: [ENTRY, CLIENT],
     platform: "node",
     external: (id) => !/^[./#]/.test(id),
     plugins: [startedModules],
@@ -83,6 +86,13 @@ function writeManifest(folder: string, imported: readonly string[]): void {
     license: source.license,
     type: "module",
     bin: { pan: ENTRY.replace(/\.ts$/, ".js") },
+    exports: {
+      "./applications": {
+        types: `./${CLIENT.replace(/\.ts$/, ".d.ts")}`,
+        default: `./${CLIENT.replace(/\.ts$/, ".js")}`,
+      },
+      "./package.json": "./package.json",
+    },
     engines: source.engines,
     os: ["linux"],
     dependencies: Object.fromEntries(dependencies),
@@ -90,16 +100,43 @@ function writeManifest(folder: string, imported: readonly string[]): void {
   writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
+/** The client's types, beside its modules. What an import names in our tree becomes relative: the package has no such names. */
+function writeTypes(folder: string): void {
+  const compiler = path.join(root, "node_modules/typescript/bin/tsc");
+  const project = path.join(root, "tsconfig.client.json");
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [compiler, "-p", project, "--outDir", folder],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`the client's types cannot be made: ${stdout}`);
+  for (const file of globSync("src/**/*.d.ts", { cwd: folder })) {
+    const text = readFileSync(path.join(folder, file), "utf8");
+    const up = path.relative(path.dirname(file), "src");
+    const named = text.replaceAll(/(from ")([^"]+)\.ts"/g, (_, from: string, name: string) => {
+      const target = name.startsWith("#") ? `./${path.posix.join(up, name.slice(1))}` : name;
+      return `${from}${target}.js"`;
+    });
+    writeFileSync(path.join(folder, file), named);
+  }
+}
+
+/** Examples import what a user of the package imports. */
+function copyInto(folder: string, file: string): void {
+  const target = path.join(folder, file);
+  mkdirSync(path.dirname(target), { recursive: true });
+  if (!file.endsWith(".ts")) return cpSync(path.join(root, file), target);
+  const text = readFileSync(path.join(root, file), "utf8");
+  writeFileSync(target, text.replaceAll(`"#apps/client.ts"`, `"panoply/applications"`));
+}
+
 /** Makes the package in `folder`, which is emptied first. */
 export async function buildPackage(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   const imported = await bundle(folder);
   chmodSync(path.join(folder, ENTRY.replace(/\.ts$/, ".js")), 0o755);
-  for (const file of globSync(COPIED, { cwd: root })) {
-    const target = path.join(folder, file);
-    mkdirSync(path.dirname(target), { recursive: true });
-    cpSync(path.join(root, file), target);
-  }
+  writeTypes(folder);
+  for (const file of globSync(COPIED, { cwd: root })) copyInto(folder, file);
   writeManifest(folder, imported);
 }
 

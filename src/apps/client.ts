@@ -128,6 +128,7 @@ class Connection {
       case "member-left":
       case "work-sets-gained":
       case "work-sets-lost":
+      case "work-sets-passed-on":
         return onEvent?.(message);
     }
   }

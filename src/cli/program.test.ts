@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { notFound, STATUS } from "#api/testing/fake-agent.ts";
+import { APPLICATIONS, notFound, STATUS } from "#api/testing/fake-agent.ts";
 import { run } from "./program.ts";
 import { recordingTerminal } from "./recording-terminal.ts";
 import { commandLine } from "./testing/command-line.ts";
@@ -87,6 +87,22 @@ test("A13: pan delivery show tells the method and the MAC that clients send to",
   assert.deepEqual(await cli.run("delivery", "show"), shown);
   const { out } = await cli.run("delivery", "show", "--json");
   assert.deepEqual(JSON.parse(out), STATUS.cluster.delivery);
+});
+
+test("A10: pan apps shows who is connected, which hooks are run, and what was counted", async (t) => {
+  const cli = await commandLine(t);
+  const page = await cli.run("apps");
+  assert.equal(page.status, 0);
+  assert.match(page.out, /^Applications on \/run\/panoply\/applications\.sock\n/);
+  assert.match(page.out, /^ {2}ipsec +yes +1m 05s +12 +2 +1 +0 B$/m);
+  assert.match(page.out, /^Hooks in \/etc\/panoply\/hooks\.d, 3 events wait$/m);
+  assert.match(page.out, /20-open +refused +chmod go-w it$/m);
+  assert.match(page.out, /^ {2}votes-unanswered +1$/m);
+  const json = await cli.run("apps", "--json");
+  assert.deepEqual(JSON.parse(json.out), APPLICATIONS);
+  const metrics = await cli.run("metrics");
+  assert.match(metrics.out, /^panoply_applications 1$/m);
+  assert.match(metrics.out, /^panoply_application_events_total\{reason="votes-unanswered"\} 1$/m);
 });
 
 test("CLI: status --json is the agent's status, as one object", async (t) => {

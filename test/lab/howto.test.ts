@@ -12,7 +12,7 @@ const skip = process.getuid?.() === 0 ? false : "namespaces need root";
 /** Blocks after which the cluster of the first page is what the troubleshooting page looks at. */
 const RUNNING_UNTIL = "## Replace a machine";
 
-describe("how-to: first cluster, and troubleshooting in it", { skip }, () => {
+describe("how-to: first cluster, troubleshooting and applications in it", { skip }, () => {
   let machines: Machines;
   let lab: Lab;
   before(async () => {
@@ -28,7 +28,10 @@ describe("how-to: first cluster, and troubleshooting in it", { skip }, () => {
     await lab.down();
   });
   const [built, rest] = splitBlocks("docs/howto/first-cluster.md", RUNNING_UNTIL);
-  const inBetween = blocksOf("docs/howto/troubleshooting.md");
+  const inBetween = [
+    ...blocksOf("docs/howto/troubleshooting.md"),
+    ...blocksOf("docs/howto/applications.md"),
+  ];
   declareBlocks([...built, ...inBetween, ...rest], () => machines);
 });
 

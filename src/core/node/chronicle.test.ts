@@ -59,6 +59,8 @@ function shown(news: News): string {
       return `left ${news.member.id}: ${news.reason}`;
     case "work-sets-gained":
       return `gained ${news.group} ${formatSlots(news.slots)} from ${news.from}`;
+    case "work-sets-passed-on":
+      return `passed on ${news.group} ${formatSlots(news.slots)} to ${news.to}`;
     case "work-sets-lost":
       return `lost ${news.group} ${formatSlots(news.slots)} to ${news.to}`;
   }
@@ -104,6 +106,14 @@ test("A10: work sets that move: from whom, to whom, or to nobody yet", () => {
   const given = chronicle.tablesInForce(tables(version(5, 4), [1, 2, 2, 1], [0, 1]));
   assert.deepEqual(list(given), ["gained web 1 from 1"]);
   assert.deepEqual(chronicle.tablesInForce(tables(version(5, 5), [1, 2, 2, 1])), []);
+});
+
+test("A10: what was let go is told again when somebody has it, and only to who let it go", () => {
+  const chronicle = member();
+  const letGo = chronicle.tablesInForce(tables(version(5, 2), [0, 0, 0, 1], [2, 2, 1]));
+  assert.deepEqual(list(letGo), ["lost web 0-1 to 0"]);
+  const given = chronicle.tablesInForce(tables(version(5, 3), [3, 2, 3, 1], [2, 2, 1]));
+  assert.deepEqual(list(given), ["passed on web 0 to 3", "gained web 1 from 0"]);
 });
 
 test("A10: a group that goes, comes, or changes its size: every slot of it", () => {

@@ -25,7 +25,9 @@ export type News =
   /** `from`: who served them before, 0 where that is not known or was nobody. */
   | ({ readonly type: "work-sets-gained"; readonly from: NodeId } & Slots)
   /** `to`: who serves them now, 0 where that is not known or is nobody yet. */
-  | ({ readonly type: "work-sets-lost"; readonly to: NodeId } & Slots);
+  | ({ readonly type: "work-sets-lost"; readonly to: NodeId } & Slots)
+  /** What this node has let go before (docs/adr/0009) has an owner now. */
+  | ({ readonly type: "work-sets-passed-on"; readonly to: NodeId } & Slots);
 
 interface Slots {
   readonly group: string;
@@ -155,29 +157,36 @@ function differences(
 ): News[] {
   const group = (after ?? before)?.name ?? "";
   const isSameSize = before?.owners.length === after?.owners.length;
-  const [gained, lost] = [new ByPeer(), new ByPeer()];
+  const [gained, lost, passedOn] = [new ByPeer(), new ByPeer(), new ByPeer()];
   before?.owners.forEach((owner, slot) => {
     const now = isSameSize ? (after?.owners[slot] ?? NO_NODE) : NO_NODE;
     if (owner === self && now !== self) lost.add(now, slot);
   });
   after?.owners.forEach((owner, slot) => {
     const former = isSameSize ? (before?.owners[slot] ?? NO_NODE) : NO_NODE;
-    if (owner !== self || former === self) return;
-    gained.add(former === NO_NODE ? lastFormer(self, after, slot) : former, slot);
+    if (former === self) return;
+    if (owner === self) {
+      gained.add(former === NO_NODE ? otherThan(self, lastFormer(after, slot)) : former, slot);
+    } else if (isSameSize && owner !== NO_NODE && former === NO_NODE) {
+      if (lastFormer(after, slot) === self) passedOn.add(owner, slot);
+    }
   });
+  const told = <T extends News>(
+    peers: ByPeer,
+    news: (peer: NodeId, slots: SlotRange[]) => T,
+  ): T[] => peers.sorted().map(([peer, slots]) => news(peer, slots));
   return [
-    ...lost.sorted().map(([to, slots]): News => ({ type: "work-sets-lost", group, slots, to })),
-    ...gained
-      .sorted()
-      .map(([from, slots]): News => ({ type: "work-sets-gained", group, slots, from })),
+    ...told(lost, (to, slots) => ({ type: "work-sets-lost", group, slots, to })),
+    ...told(passedOn, (to, slots) => ({ type: "work-sets-passed-on", group, slots, to })),
+    ...told(gained, (from, slots) => ({ type: "work-sets-gained", group, slots, from })),
   ];
 }
 
 /** Who served the slot before, by the table itself. */
-function lastFormer(self: NodeId, { former }: GroupTable, slot: number): number {
-  const [first] = former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-  return first === undefined || first === self ? NO_NODE : first;
-}
+const lastFormer = ({ former }: GroupTable, slot: number): number =>
+  former[slot * FORMER_OWNERS] ?? NO_NODE;
+
+const otherThan = (self: NodeId, id: number): number => (id === self ? NO_NODE : id);
 
 class ByPeer {
   readonly #slots = new Map<number, { first: number; last: number }[]>();

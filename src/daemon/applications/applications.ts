@@ -137,6 +137,7 @@ export class Applications {
       case "work-sets-gained":
         return { type: news.type, ...slotsOf(news), ...named("from", news.from) };
       case "work-sets-lost":
+      case "work-sets-passed-on":
         return { type: news.type, ...slotsOf(news), ...named("to", news.to) };
     }
   }

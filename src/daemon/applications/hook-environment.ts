@@ -65,6 +65,7 @@ function about(subject: HookSubject): Record<string, string | number | undefined
       };
     case "work-sets-gained":
     case "work-sets-lost":
+    case "work-sets-passed-on":
       return {
         SEQUENCE: subject.sequence,
         GROUP: subject.group,

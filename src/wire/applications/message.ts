@@ -50,7 +50,9 @@ export type Happening =
       readonly type: "work-sets-lost";
       /** Name of the node that serves them now; absent: nobody yet, or it is not known. */
       readonly to?: string;
-    } & SlotsOfGroup);
+    } & SlotsOfGroup)
+  /** What was lost to nobody yet has a new owner. */
+  | ({ readonly type: "work-sets-passed-on"; readonly to?: string } & SlotsOfGroup);
 
 interface SlotsOfGroup {
   readonly group: string;
