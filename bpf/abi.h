@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 4,
+	ABI_REVISION = 5,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -23,6 +23,7 @@ enum abi {
 	ABI_SERVICE_HOLDS = 2, /* packets of slots without an owner are held */
 	ABI_SERVICE_ROUTED = 4, /* slots by source and destination address */
 	ABI_SERVICE_SYMMETRIC = 8, /* equal in both directions */
+	ABI_LINKS = 8, /* interfaces of one node that carry client traffic */
 	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
 	ABI_HASH_KEYED = 0,
@@ -143,13 +144,12 @@ struct state {
 	__u32 master;
 	enum abi revision; /* ABI_REVISION; 0 = new */
 	__u32 table_any_used; /* table 2 is asked only when it has entries */
-	__u32 owns_clsact; /* the agent made the interface's clsact qdisc */
 	__u32 buckets_overflow; /* map services4 is asked only when it has entries */
 	__u32 table_vip_used; /* table 3 is asked only when it has entries */
 	__u32 method; /* ABI_METHOD_FORWARD, or 1 + index of the cluster MAC that clients are told */
 	__u32 hash_kind; /* ABI_HASH_… */
 	__u32 slots_measured; /* map slot_counters is kept up to date */
-	__u32 padding;
+	__u32 clsact_links[ABI_LINKS]; /* interfaces whose clsact qdisc the agent made, by index; 0: no entry */
 };
 
 /* Set before loading, constant afterwards. */
@@ -159,6 +159,8 @@ struct config {
 	__u32 multi_buffer; /* frames may be spread over several buffers (XDP) */
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
+	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
+	__u32 padding;
 };
 
 #endif

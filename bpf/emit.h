@@ -1,5 +1,6 @@
 /*
- * Stage emit: count, and send a forwarded frame back out of the interface it came in on. Nothing but the two MAC
+ * Stage emit: count, and send a forwarded frame back out of the interface it came in on (from an arm: out of the
+ * interface on which the other nodes are). Nothing but the two MAC
  * addresses changes (B5); the new source says who forwarded it and how far it has come.
  */
 #ifndef PANOPLY_EMIT_H

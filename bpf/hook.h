@@ -67,6 +67,8 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 	}
 	*(__u64 *)data = destination_and_source;
 	*(__u32 *)(data + 8) = source_rest;
+	if (config.peer_link)
+		return bpf_redirect(config.peer_link, 0);
 	return XDP_TX;
 }
 
@@ -117,7 +119,7 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 
 	if (bpf_skb_store_bytes(frame, 0, &macs, sizeof(macs), 0))
 		return TC_ACT_SHOT;
-	return bpf_redirect(frame->ifindex, 0);
+	return bpf_redirect(config.peer_link ? config.peer_link : frame->ifindex, 0);
 }
 
 #endif

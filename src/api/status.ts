@@ -99,6 +99,7 @@ export const Status = Type.Object(
     datapath: Type.Object({
       hook: Type.Union([Type.Literal("xdp"), Type.Literal("tc"), Type.Literal("none")]),
       interface: Type.String(),
+      arms: Type.Array(Type.String(), { description: "More interfaces with client traffic (A22)" }),
       counters: Type.Array(Count, { description: "Packets by verdict and reason" }),
       leaseValid: Type.Boolean({ description: "This node may answer for the VIPs" }),
       version: TableVersion,

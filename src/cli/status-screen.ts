@@ -43,7 +43,9 @@ const section = (
 function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): string[] {
   const { config, tables } = cluster;
   const path =
-    datapath.hook === "none" ? "no packet program" : `${datapath.hook} on ${datapath.interface}`;
+    datapath.hook === "none"
+      ? "no packet program"
+      : `${datapath.hook} on ${[datapath.interface, ...datapath.arms].join(", ")}`;
   const lease = datapath.leaseValid ? "may answer for VIPs" : "may not answer for VIPs";
   return [
     `${paint("bold", `Cluster ${cluster.name}`)}  master ${cluster.master ?? NONE}, secondary ${cluster.secondary ?? NONE}`,

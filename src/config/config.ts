@@ -4,7 +4,7 @@ import { type IpAddress, compareIp, ip } from "#base/address.ts";
 import { canonicalJson } from "#base/canonical-json.ts";
 import { type ConfigVersion, nodeId } from "#base/ids.ts";
 import { serialText } from "#base/serial-number.ts";
-import type { ClusterConfig, GroupConfig, RawConfig, Service } from "./schema.ts";
+import type { ClusterConfig, GroupConfig, NodeConfig, RawConfig, Service } from "./schema.ts";
 import { formatService, parseService } from "./service.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -37,16 +37,22 @@ const rawGroup = (group: GroupConfig): RawConfig["groups"][number] => ({
   services: group.services.map(formatService),
 });
 
+/** A copy whose list of arms is one of its own. */
+const withArms = <T extends { readonly arms?: readonly string[] }>({ arms, ...rest }: T) => ({
+  ...rest,
+  ...(arms === undefined ? {} : { arms: [...arms] }),
+});
+
 /** The text form with every default written out. */
 export function toRaw(config: ClusterConfig): RawConfig {
   return {
-    cluster: { ...config.cluster },
+    cluster: withArms(config.cluster),
     detection: { ...config.detection },
     applications: { ...config.applications },
     datapath: { ...config.datapath },
     delivery: { ...config.delivery },
     hash: config.hash,
-    nodes: config.nodes.map((node) => ({ ...node })),
+    nodes: config.nodes.map(withArms),
     groups: config.groups.map(rawGroup),
     vips: [...config.vips],
     revoked: [...config.revoked],
@@ -73,6 +79,10 @@ export function canonicalConfig(config: ClusterConfig): string {
   raw.revoked = raw.revoked.sort();
   return canonicalJson(raw);
 }
+
+/** Interfaces of a node that carry client traffic beside the one that also carries the cluster's (A22). */
+export const armsOf = (config: ClusterConfig, node: NodeConfig): readonly string[] =>
+  node.arms ?? config.cluster.arms ?? [];
 
 /** A4: a node whose version differs from the cluster's fetches the configuration and joins again. */
 export function configVersion(counter: number, config: ClusterConfig): ConfigVersion {

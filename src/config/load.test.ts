@@ -131,6 +131,14 @@ test("B8: what single keys refuse", () => {
     ["cluster: { name: demo, interface: eth0, port: 1.5 }", /1\.5 is not an integer/],
     ["cluster: { name: demo, interface: eth0, ca: abc }", /pan ca init/],
     ["cluster: { name: demo, interface: 0123456789abcdef }", /at most 15/],
+    [
+      "cluster: { name: demo, interface: eth0, arms: [eth1, eth0] }",
+      /cluster\.arms\[1\]: eth0 is used twice; interface and arms are different interfaces/,
+    ],
+    [
+      "cluster: { name: demo, interface: eth0 }\nnodes: [{ name: m1, id: 1, address: 10.0.0.1, arms: [ens4, ens4] }]",
+      /nodes\[0\]\.arms\[1\]: ens4 is used twice/,
+    ],
     [`${HEAD}detection: { intervalMs: 0 }`, /20 to 60000/],
     [`${HEAD}datapath: { hook: xpd }`, /Did you mean "xdp"/],
     [`${HEAD}nodes: m1`, /where a list is expected/],

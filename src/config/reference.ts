@@ -26,6 +26,7 @@ const TAIL = `## Limits
 | service groups | ${count(LIMITS.groups)} |
 | services in all groups | ${count(LIMITS.services)} |
 | virtual addresses | ${count(LIMITS.vips)} |
+| arms of one node | ${count(LIMITS.arms)} |
 | slots of one group | ${count(LIMITS.slotsPerGroup)} |
 | slots of all groups | \`datapath.slotCapacity\`, ${count(LIMITS.slots)} |
 | revoked certificates | ${count(LIMITS.revoked)} |

@@ -236,6 +236,24 @@ function uniqueSerials(config: DraftConfig, report: Report): void {
   reportRepeats(serials, "the serial number", report);
 }
 
+/** The interface that carries the cluster's traffic carries clients' as well; it is no arm, and no arm is there twice. */
+function distinctArms(config: DraftConfig, report: Report): void {
+  const { cluster } = config;
+  const check = (arms: readonly (string | undefined)[], first: string | undefined, base: Path) => {
+    const before = new Set(first === undefined ? [] : [first]);
+    for (const [index, arm] of arms.entries()) {
+      if (arm === undefined) continue;
+      const message = `${arm} is used twice; interface and arms are different interfaces`;
+      if (before.has(arm)) report({ path: [...base, "arms", index], message });
+      before.add(arm);
+    }
+  };
+  check(cluster?.arms ?? [], cluster?.interface, ["cluster"]);
+  for (const [n, node] of (config.nodes ?? []).entries()) {
+    check(node?.arms ?? [], node?.interface ?? cluster?.interface, ["nodes", n]);
+  }
+}
+
 const RULES: readonly Rule[] = [
   uniqueNodes,
   uniqueGroups,
@@ -248,5 +266,6 @@ const RULES: readonly Rule[] = [
   ipv4Nodes,
   virtualAddresses,
   slotsFit,
+  distinctArms,
   uniqueSerials,
 ];

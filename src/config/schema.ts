@@ -18,6 +18,8 @@ export const LIMITS = {
   services: 16_384,
   vips: 4096,
   revoked: 4096,
+  /** More interfaces than these one node does not have; the packet program keeps a list of them. */
+  arms: 7,
   weight: 1000,
   slotsPerGroup: 65_536,
   /** All groups together: what the control channel carries (core/steering). */
@@ -39,6 +41,10 @@ const Interface = (description: string) =>
     hint: "the name of a network interface, at most 15 characters, as `ip link` shows it",
     description,
   });
+const Arms = (description: string) =>
+  Type.Optional(
+    Type.Array(Interface("Name of an interface."), { maxItems: LIMITS.arms, description }),
+  );
 const Address = (description: string) => Type.String({ format: "ip", description });
 
 const Cluster = Type.Object(
@@ -52,6 +58,10 @@ const Cluster = Type.Object(
     }),
     interface: Interface(
       "Interface that carries client and cluster traffic, on every node that names none itself.",
+    ),
+    arms: Arms(
+      "More interfaces that carry client traffic, such as the other side of a gateway (A22), on every node that names none itself. " +
+        "Each answers for the virtual addresses of its own network.",
     ),
     ca: Type.Optional(
       Type.String({
@@ -144,6 +154,7 @@ const Node = Type.Object(
     interface: Type.Optional(
       Interface("Interface of this node where it is not `cluster.interface`."),
     ),
+    arms: Arms("Arms of this node where they are not `cluster.arms`."),
     drained: Type.Boolean({
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
@@ -282,6 +293,7 @@ export interface NodeConfig {
   readonly id: NodeId;
   readonly address: IpAddress;
   readonly interface?: string;
+  readonly arms?: readonly string[];
   readonly drained: boolean;
 }
 
@@ -308,6 +320,7 @@ export interface ClusterConfig {
     readonly name: string;
     readonly port: number;
     readonly interface: string;
+    readonly arms?: readonly string[];
     /** "sha256:<64 hex digits>". */
     readonly ca?: string;
   };

@@ -8,7 +8,7 @@ import { prepareSocket, socketAnswers } from "#api/socket-file.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
-import { virtualAddresses } from "#config/config.ts";
+import { armsOf, virtualAddresses } from "#config/config.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
@@ -64,8 +64,11 @@ function prepare(options: AgentOptions): Prepared {
     ...(config.cluster.ca === undefined ? {} : { expectedCa: config.cluster.ca }),
   });
   const self = selfIn(store, identity, state);
-  const interfaceName = options.interface ?? self.interface ?? config.cluster.interface;
-  const facts = inspectHost(interfaceName, identity.address, virtualAddresses(config));
+  const interfaces = {
+    interface: options.interface ?? self.interface ?? config.cluster.interface,
+    arms: armsOf(config, self),
+  };
+  const facts = inspectHost(interfaces, identity.address, virtualAddresses(config));
   return { state, store, identity, self, facts };
 }
 
@@ -154,21 +157,22 @@ export async function teardownAgent(options: TeardownOptions): Promise<readonly 
 
 async function removeAll(options: TeardownOptions): Promise<string[]> {
   const state = new StateFolder(options.stateFolder);
-  const interfaceName = options.interface ?? state.interfaceName();
-  if (interfaceName === undefined) {
+  const interfaces = options.interface === undefined ? state.interfaces() : [options.interface];
+  const [first] = interfaces;
+  if (first === undefined) {
     throw new PanError(
       "PAN_NOT_FOUND",
       `No agent has run with the state folder ${options.stateFolder}; name it with --state-folder, or the interface with --interface`,
     );
   }
-  const host = HostState.open({ interface: interfaceName, stateFolder: options.stateFolder });
+  const host = HostState.open({ interface: first, stateFolder: options.stateFolder });
   try {
     // Addresses first: while the program is there, no VIP that is still on the host is answered for.
     const lines = host.revert().map(inWords);
-    Datapath.teardown(interfaceName);
+    for (const name of interfaces) Datapath.teardown(name);
     return [
       ...lines,
-      `removed the packet program from ${interfaceName}`,
+      ...interfaces.map((name) => `removed the packet program from ${name}`),
       ...(await removeSocket(options.socket)),
       ...(await removeSocket(applicationsSocketOf(options))),
     ];

@@ -8,6 +8,7 @@ export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): s
   const settings: readonly (readonly [string, unknown, unknown])[] = [
     ["cluster.port", started.cluster.port, now.cluster.port],
     ["cluster.interface", started.cluster.interface, now.cluster.interface],
+    ["cluster.arms", started.cluster.arms?.join(), now.cluster.arms?.join()],
     ["datapath.hook", started.datapath.hook, now.datapath.hook],
     ["datapath.slotCapacity", started.datapath.slotCapacity, now.datapath.slotCapacity],
   ];

@@ -1,8 +1,8 @@
 // What can end while an agent runs: its certificate, and the interface under its packet program.
 import { PanError } from "#base/error-codes.ts";
-import { findNetdev } from "#driver/bpf/netdev.ts";
+import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
-import type { HostFacts } from "./host-facts.ts";
+import type { PortFacts } from "./host-facts.ts";
 
 const DAY_MS = 86_400_000;
 const WARNING_DAYS = 30;
@@ -25,11 +25,26 @@ export function certificateWarning({ notAfter }: NodeIdentity, now: Date): strin
 }
 
 /** PAN_INTERFACE_MISSING when the interface is gone or another one has its name: the program and the sockets went with it. */
-export function requireInterface({ interface: name, mac }: HostFacts, ifindex: number): void {
+export function requireInterface(port: PortFacts, ifindex: number | undefined): void {
+  const { interface: name, mac } = port;
   const found = findNetdev(name);
-  if (found?.ifindex === ifindex && found.mac === mac) return;
+  if (found !== undefined && found.ifindex === ifindex && found.mac === mac) return;
   throw new PanError(
     "PAN_INTERFACE_MISSING",
     `The network interface ${name} ${found === undefined ? "is gone" : "is another one now"}; start the agent again when it is there`,
   );
+}
+
+/**
+ * PAN_INTERFACE_DOWN when an arm has lost its link: what this node took in on its other interfaces would end here (A22). It leaves,
+ * and somebody else takes its slots; started again, it waits for the link.
+ */
+export function requireCarrier(arms: readonly PortFacts[]): void {
+  for (const { interface: name } of arms) {
+    if (hasCarrier(name)) continue;
+    throw new PanError(
+      "PAN_INTERFACE_DOWN",
+      `The arm ${name} has no link; start the agent again when it has`,
+    );
+  }
 }

@@ -4,12 +4,17 @@ import type { IpAddress, MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { findConflict } from "#driver/host/conflict.ts";
 import { unmetCapabilities, unmetRequirements } from "#driver/host/requirements.ts";
-import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
+import { type Link, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 
-export interface HostFacts {
-  /** The cluster interface. */
+/** An interface that carries client traffic. */
+export interface PortFacts {
   readonly interface: string;
   readonly mac: MacAddress;
+}
+
+/** Of the cluster interface, and of the arms. */
+export interface HostFacts extends PortFacts {
+  readonly arms: readonly PortFacts[];
 }
 
 /** Before all else: without them, every other refusal would be misleading. PAN_NOT_ROOT. */
@@ -18,13 +23,28 @@ export function requireCapabilities(): void {
   if (unmet !== undefined) throw new PanError(unmet.code, `${unmet.missing}: ${unmet.remedy}`);
 }
 
+export interface Interfaces {
+  /** The cluster interface. */
+  readonly interface: string;
+  readonly arms: readonly string[];
+}
+
+function portFacts(links: readonly Link[], name: string): PortFacts & { readonly link: number } {
+  const link = links.find((each) => each.name === name);
+  if (link?.mac !== undefined) return { interface: name, mac: link.mac, link: link.index };
+  throw new PanError(
+    "PAN_INTERFACE_MISSING",
+    `${name} has no Ethernet address; the cluster needs an Ethernet interface`,
+  );
+}
+
 /** Looks only. Throws the first thing that is missing, with the others named, or PAN_ADDRESS_IN_USE. */
 export function inspectHost(
-  interfaceName: string,
+  { interface: interfaceName, arms }: Interfaces,
   address: IpAddress,
   vips: readonly IpAddress[],
 ): HostFacts {
-  const unmet = unmetRequirements({ interface: interfaceName, address, vips });
+  const unmet = unmetRequirements({ interface: interfaceName, arms, address, vips });
   const [first] = unmet;
   if (first !== undefined) {
     const lines = unmet.map(({ missing, remedy }) => `${missing}: ${remedy}`);
@@ -32,21 +52,16 @@ export function inspectHost(
   }
   const netlink = Rtnetlink.open();
   try {
-    const link = netlink.links().find(({ name }) => name === interfaceName);
-    if (link?.mac === undefined) {
-      throw new PanError(
-        "PAN_INTERFACE_MISSING",
-        `${interfaceName} has no Ethernet address; the cluster needs an Ethernet interface`,
-      );
-    }
-    const other = findConflict({ link: link.index, mac: link.mac, address });
+    const links = netlink.links();
+    const port = portFacts(links, interfaceName);
+    const other = findConflict({ ...port, address });
     if (other !== undefined) {
       throw new PanError(
         "PAN_ADDRESS_IN_USE",
         `${other} on this network already uses ${address}; give one of the two machines another address`,
       );
     }
-    return { interface: interfaceName, mac: link.mac };
+    return { ...port, arms: arms.map((arm) => portFacts(links, arm)) };
   } finally {
     netlink.close();
   }

@@ -18,7 +18,7 @@ import { clusterSpec } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { essence } from "./event-log.ts";
-import { certificateWarning, requireInterface } from "./fitness.ts";
+import { certificateWarning, requireCarrier, requireInterface } from "./fitness.ts";
 import { type HeartListener, takeFromHeart } from "./from-heart.ts";
 import { takeFromMaster } from "./from-master.ts";
 import { GroupKeys } from "./group-keys.ts";
@@ -50,6 +50,8 @@ export interface RuntimeOptions {
 
 const SAMPLE_EVERY_MS = 1000;
 const REPAIR_EVERY_MS = 2000;
+/** Silence tells the others when the cluster interface is dead; a dead arm has to be looked for. */
+const ARMS_EVERY_MS = 100;
 const DAY_MS = 86_400_000;
 const GOODBYE_MS = 300;
 /** setTimeout takes no longer delays. */
@@ -99,7 +101,10 @@ export class NodeRuntime {
   #undo(): void {
     if (!this.#isFirst) return;
     this.#trouble.guard("undo", () => this.#world.host.revert());
-    this.#trouble.guard("undo", () => Datapath.teardown(this.#options.facts.interface));
+    const { facts } = this.#options;
+    for (const { interface: name } of [facts, ...facts.arms]) {
+      this.#trouble.guard("undo", () => Datapath.teardown(name));
+    }
   }
 
   private constructor(options: RuntimeOptions) {
@@ -114,7 +119,11 @@ export class NodeRuntime {
     this.#rollout = this.#makeRollout();
     this.#applications = this.#makeApplications();
     this.operator = this.#makeOperator();
-    state.saveInterface(facts.interface); // --teardown goes by it
+    const names = [facts, ...facts.arms].map((port) => port.interface);
+    const former = state.interfaces().filter((name) => !names.includes(name));
+    state.saveInterfaces([...names, ...former]); // --teardown goes by it
+    for (const name of former) Datapath.teardown(name);
+    state.saveInterfaces(names);
     this.#world = this.#openWorld();
     const traces = Object.values(this.#world.host.journal).flat();
     this.#isFirst = traces.length === 0 && !this.#world.datapath.reused;
@@ -250,6 +259,11 @@ export class NodeRuntime {
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
+    if (this.#options.facts.arms.length > 0) {
+      this.#every(ARMS_EVERY_MS, "watch the arms", () =>
+        this.#orFail(() => requireCarrier(this.#options.facts.arms)),
+      );
+    }
     this.#every(ROTATE_EVERY_MS, "rotate the group key", () => this.#rotation.rotate());
     this.#every(DAY_MS, "watch the certificate", () => this.#watchCertificate());
     this.#watchCertificate();
@@ -331,7 +345,10 @@ export class NodeRuntime {
 
   #repair(): void {
     const { facts } = this.#options;
-    this.#orFail(() => requireInterface(facts, this.#world.datapath.ifindex));
+    const { ports } = this.#world.datapath;
+    for (const port of [facts, ...facts.arms]) {
+      this.#orFail(() => requireInterface(port, ports.get(port.interface)));
+    }
     this.#performer.repair();
     this.#applications.refreshVoters();
   }
@@ -355,6 +372,7 @@ export class NodeRuntime {
       datapath: {
         hook: datapath.hook,
         interface: facts.interface,
+        arms: facts.arms.map((arm) => arm.interface),
         leaseValid: this.#lease.untilNs > process.hrtime.bigint(),
         version: datapath.version(),
       },
@@ -381,8 +399,7 @@ export class NodeRuntime {
     this.#rotation.close();
     this.#world.following.stop();
     await this.#world.followers.close();
-    this.#world.announcer.close();
-    this.#world.group.close();
+    this.#world.segments.close();
     this.#world.host.close();
     this.#lease.close();
     this.#world.datapath.close();

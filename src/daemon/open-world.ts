@@ -6,9 +6,8 @@ import { instant } from "#base/time.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
-import { Announcer } from "#driver/host/announcer.ts";
-import { GroupMembership } from "#driver/host/group-membership.ts";
 import { HostState } from "#driver/host/host-state.ts";
+import { Segments } from "#driver/host/segments.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
@@ -49,15 +48,19 @@ export interface WorldNode {
 export function openWorld(node: WorldNode): World {
   const { facts, self, state } = node;
   const { datapath } = node.config().config;
+  const host = HostState.open({
+    interface: facts.interface,
+    arms: facts.arms.map((arm) => arm.interface),
+    stateFolder: state.path,
+  });
   return {
-    mac: facts.mac,
     address: self.address,
     state,
-    host: HostState.open({ interface: facts.interface, stateFolder: state.path }),
-    announcer: Announcer.open({ interface: facts.interface, mac: facts.mac }),
-    group: new GroupMembership(facts.interface),
+    host,
+    segments: Segments.open([facts, ...facts.arms], (vip) => host.portOf(vip)),
     datapath: Datapath.open({
       interface: facts.interface,
+      arms: facts.arms,
       hook: datapath.hook,
       self: self.id,
       mac: facts.mac,

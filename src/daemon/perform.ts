@@ -8,10 +8,9 @@ import type { TableVersion } from "#base/ids.ts";
 import type { Effect } from "#core/node/protocol.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
-import type { Announcer } from "#driver/host/announcer.ts";
-import type { GroupMembership } from "#driver/host/group-membership.ts";
 import type { Change, DesiredHost, HostState } from "#driver/host/host-state.ts";
 import { NO_MACS, type DesiredMacs } from "#driver/host/receive-filter.ts";
+import type { Segments } from "#driver/host/segments.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
@@ -19,13 +18,11 @@ import type { StateFolder } from "./state-folder.ts";
 import type { Trouble } from "./trouble.ts";
 
 export interface World {
-  readonly mac: MacAddress;
   /** The node's dedicated address. */
   readonly address: IpAddress;
   readonly datapath: Datapath;
   readonly host: HostState;
-  readonly announcer: Announcer;
-  readonly group: GroupMembership;
+  readonly segments: Segments;
   readonly followers: Followers;
   readonly following: Following;
   readonly state: StateFolder;
@@ -36,12 +33,10 @@ export interface World {
 
 /** What of the world effects reach. */
 export interface Surroundings {
-  readonly mac: MacAddress;
   readonly address: IpAddress;
   readonly datapath: Pick<Datapath, "publish">;
   readonly host: Pick<HostState, "apply">;
-  readonly announcer: Pick<Announcer, "announce" | "report">;
-  readonly group: Pick<GroupMembership, "join">;
+  readonly segments: Pick<Segments, "announce" | "report" | "join">;
   readonly followers: Pick<Followers, "sendTablesToAll">;
   readonly following: Pick<Following, "send" | "follow" | "stop">;
   readonly state: Pick<StateFolder, "saveTables">;
@@ -123,7 +118,7 @@ export class Performer {
     this.#misplaced = true;
     const { method, primary } = placement.delivery;
     const changes = this.#world.host.apply(desiredHost(placement));
-    if (method === "igmp" && primary !== undefined) this.#world.group.join(igmpGroup(primary));
+    if (method === "igmp" && primary !== undefined) this.#world.segments.join(igmpGroup(primary));
     this.#misplaced = false;
     return changes;
   }
@@ -145,10 +140,10 @@ export class Performer {
         this.#place(effect);
         return;
       case "announce-vips":
-        world.announcer.announce(effect.vips, macOf(effect.delivery) ?? world.mac);
+        world.segments.announce(effect.vips, macOf(effect.delivery));
         return;
       case "report-group":
-        world.announcer.report(effect.group, world.address);
+        world.segments.report(effect.group, world.address);
         return;
       case "install-tables":
         this.#publish(effect.tables);
@@ -180,7 +175,7 @@ export class Performer {
   }
 }
 
-/** The MAC that clients are told, unless it is the interface node's own. */
+/** The MAC that clients are told, unless it is the interface node's own (undefined). */
 function macOf({ method, primary }: Delivery): MacAddress | undefined {
   return method === "forward" || primary === undefined ? undefined : clusterMac(method, primary);
 }

@@ -121,12 +121,13 @@ export class StateFolder {
     this.#write("boot", String(boot));
   }
 
-  /** The interface that the last agent used: --teardown needs no configuration. */
-  interfaceName(): string | undefined {
-    return this.#read("interface")?.toString();
+  /** The interfaces that the last agent used, the cluster interface first: --teardown needs no configuration. */
+  interfaces(): string[] {
+    const names = this.#read("interface")?.toString().split("\n") ?? [];
+    return names.filter((name) => name !== "");
   }
 
-  saveInterface(name: string): void {
-    this.#write("interface", name);
+  saveInterfaces(names: readonly string[]): void {
+    this.#write("interface", names.join("\n"));
   }
 }

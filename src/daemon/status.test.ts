@@ -28,7 +28,7 @@ const sources: StatusSources = {
   heart: undefined,
   control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
   failovers: new FailoverLog(),
-  datapath: { hook: "tc", interface: "eth0", leaseValid: false, version: version(1) },
+  datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
   uptimeMs: 5,
 };
 

@@ -26,6 +26,7 @@ export interface StatusSources {
   readonly datapath: {
     readonly hook: Hook;
     readonly interface: string;
+    readonly arms: readonly string[];
     readonly leaseValid: boolean;
     readonly version: Status["datapath"]["version"];
   };
@@ -52,7 +53,11 @@ export function buildStatus(sources: StatusSources): Status {
     },
     members: config.nodes.map((node) => memberStatus(node, sources)),
     groups: config.groups.map((group) => groupStatus(group, sources)),
-    datapath: { ...sources.datapath, counters: reasonCounts(sources.traffic) },
+    datapath: {
+      ...sources.datapath,
+      arms: [...sources.datapath.arms],
+      counters: reasonCounts(sources.traffic),
+    },
     membership: membershipCounts(sources.heart, failovers),
     control: {
       connected: sources.control.connected,

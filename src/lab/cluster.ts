@@ -34,6 +34,8 @@ export interface ClusterOptions {
   /** Arguments of every agent, such as "--log-level=debug". */
   readonly agentArguments?: readonly string[];
   readonly extraHosts?: readonly Host[];
+  /** Every member also has an interface in a second network, which the cluster's configuration calls an arm (A22). */
+  readonly twoArmed?: boolean;
   /** Programs of a member beside its agent and its web server. */
   readonly programs?: (member: StandardMember) => readonly Program[];
   /** Everything is removed when this process ends in any way but SIGKILL. */
@@ -199,9 +201,10 @@ async function writeIdentities(folder: string, options: ClusterOptions): Promise
   const nodes = members.map(
     ({ name, number, address4 }) => `  - { name: ${name}, id: ${number}, address: ${address4} }`,
   );
+  const arms = options.twoArmed === true ? `, arms: [${STANDARD.inside.interface}]` : "";
   writeFileSync(
     path.join(folder, "cluster.yaml"),
-    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}" }
+    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}"${arms} }
 nodes:
 ${nodes.join("\n")}
 ${options.groups ?? DEFAULT_GROUPS}${options.extraConfig ?? ""}`,
@@ -223,6 +226,7 @@ function topologyOf(folder: string, options: ClusterOptions): Parameters<typeof 
   return standardTopology({
     members: options.members,
     ...(options.extraHosts === undefined ? {} : { extraHosts: options.extraHosts }),
+    twoArmed: options.twoArmed === true,
     programs: (member) => [
       agentProgram(folder, member.name, options.agentArguments ?? []),
       ...(options.programs?.(member) ?? []),

@@ -14,6 +14,8 @@ export interface StandardOptions {
   readonly members: number;
   /** Programs that a member runs besides nginx, started before it: its agent. */
   readonly programs?: (member: StandardMember) => readonly Program[];
+  /** Members have a second interface, on a second switch (STANDARD.inside): a gateway between two networks. */
+  readonly twoArmed?: boolean;
   /** Hosts on the same switch besides the members and the client c1. */
   readonly extraHosts?: readonly Host[];
   readonly mtu?: number;
@@ -28,6 +30,8 @@ export const STANDARD = {
   vip6: "fd77::100",
   client4: "10.77.0.2",
   client6: "fd77::2",
+  /** The second network of two-armed members: m1 has 10.88.0.11 and fd88::11 there. */
+  inside: { switch: "in", interface: "eth1", vip4: "10.88.0.100", vip6: "fd88::100" },
   prefix4: 24,
   prefix6: 64,
 } as const;
@@ -47,6 +51,10 @@ export function standardMembers(count: number): StandardMember[] {
   }));
 }
 
+/** The same host's address in the second network. */
+export const insideAddress = (address: string): string =>
+  address.replace(/^10\.77\./, "10.88.").replace(/^fd77:/, "fd88:");
+
 /** Members with nginx (and what `programs` adds), the client c1 and the switch sw. */
 export function standardTopology(options: StandardOptions): Topology {
   const mtu = options.mtu === undefined ? {} : { mtu: options.mtu };
@@ -56,14 +64,21 @@ export function standardTopology(options: StandardOptions): Topology {
     addresses: [`${address4}/${STANDARD.prefix4}`, `${address6}/${STANDARD.prefix6}`],
     ...mtu,
   });
+  const { inside } = STANDARD;
+  const arm = ({ address4, address6 }: StandardMember) => ({
+    ...link(insideAddress(address4), insideAddress(address6)),
+    switch: inside.switch,
+    interface: inside.interface,
+  });
+  const twoArmed = options.twoArmed === true;
   const members = standardMembers(options.members).map((member) => ({
     name: member.name,
-    links: [link(member.address4, member.address6)],
+    links: [link(member.address4, member.address6), ...(twoArmed ? [arm(member)] : [])],
     run: [...(options.programs?.(member) ?? []), webServer()],
   }));
   const client = { name: STANDARD.client, links: [link(STANDARD.client4, STANDARD.client6)] };
   return {
-    switches: [{ name: STANDARD.switch }],
+    switches: [{ name: STANDARD.switch }, ...(twoArmed ? [{ name: inside.switch }] : [])],
     hosts: [...members, client, ...(options.extraHosts ?? [])],
   };
 }

@@ -101,6 +101,7 @@ export const STATUS: Status = {
   datapath: {
     hook: "tc",
     interface: "eth0",
+    arms: [],
     counters: [
       { reason: "forward-owner", count: 1_500_012 },
       { reason: "drop-announce", count: 0 },

@@ -32,13 +32,15 @@ import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from 
 /** Frames above this do not fit into one buffer of native XDP. */
 const LARGEST_SINGLE_BUFFER_MTU = 3498;
 
-function loadOptions(device: Netdev, hook: Hook, options: DatapathOptions) {
+/** @param peerLink of an arm: index of the cluster interface */
+function loadOptions(device: Netdev, hook: Hook, options: DatapathOptions, peerLink = 0) {
   const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
   const sizes = sizesOf(options);
-  const node = { self: options.self, mac: options.mac ?? device.mac };
+  const port = [options, ...(options.arms ?? [])].find((each) => each.interface === device.name);
+  const place = { self: options.self, mac: port?.mac ?? device.mac, peerLink };
   return {
     capacities: mapCapacities(sizes),
-    constants: constants(node, sizes, multiBuffer),
+    constants: constants(place, sizes, multiBuffer),
     multiBuffer,
   };
 }
@@ -64,9 +66,70 @@ function load(
   return { object: LoadedObject.load(`steer-${hook}.o`, anew), reused: false };
 }
 
+/** With the hook that suits the interface best; otherwise with the next one. */
+function withHook<T>(device: Netdev, options: DatapathOptions, open: (hook: Hook) => T): T {
+  const [first, otherwise] = preferredHooks(device, options.hook ?? "auto");
+  try {
+    return open(first);
+  } catch (error) {
+    if (otherwise === undefined) throw error;
+    return open(otherwise);
+  }
+}
+
+interface OwnLink {
+  readonly ifindex: number;
+  readonly ownsClsact: boolean;
+}
+
+/** Puts a loaded program on an interface, in the place of what an earlier agent left there, and the egress program beside it. */
+function put(
+  device: Netdev,
+  hook: Hook,
+  object: LoadedObject,
+  { constants: bytes }: { readonly constants: Uint8Array },
+  predecessor: Predecessor | undefined,
+): OwnLink {
+  const { ifindex } = device;
+  const made = [
+    attach(device, hook, object.programFd(PROGRAM_NAMES[hook])),
+    putMask(device, object, bytes),
+  ];
+  if (predecessor !== undefined && predecessor.hook !== hook) detach(ifindex, predecessor.hook);
+  return { ifindex, ownsClsact: made.includes(true) || predecessor?.ownsClsact === true };
+}
+
+/**
+ * The same program on an arm (A22): every map is the cluster interface's, so there is one set of tables, leases and counters. The
+ * interface keeps it, as the cluster interface does. Frames to other nodes leave by the cluster interface.
+ */
+function putArm(
+  device: Netdev,
+  steer: LoadedObject,
+  options: DatapathOptions,
+  peerLink: number,
+): OwnLink {
+  const predecessor = Predecessor.find(device.ifindex);
+  try {
+    return withHook(device, options, (hook) => {
+      const anew = loadOptions(device, hook, options, peerLink);
+      const existing = (name: string): number => steer.mapFd(name);
+      const object = LoadedObject.load(`steer-${hook}.o`, { ...anew, existing });
+      try {
+        return put(device, hook, object, anew, predecessor);
+      } finally {
+        object.close();
+      }
+    });
+  } finally {
+    predecessor?.close();
+  }
+}
+
 export class Datapath {
   readonly hook: Hook;
-  readonly ifindex: number;
+  /** Index of each interface that has the program, by name. */
+  readonly ports: ReadonlyMap<string, number>;
   /** False: the maps were new (or of another layout), so nothing is forwarded until publish(). */
   readonly reused: boolean;
   readonly #object: LoadedObject;
@@ -75,11 +138,12 @@ export class Datapath {
 
   private constructor(
     object: LoadedObject,
-    found: { readonly hook: Hook; readonly ifindex: number; readonly reused: boolean },
+    found: { readonly hook: Hook; readonly reused: boolean },
+    ports: ReadonlyMap<string, number>,
     sizes: Sizes,
   ) {
     this.hook = found.hook;
-    this.ifindex = found.ifindex;
+    this.ports = ports;
     this.reused = found.reused;
     this.#object = object;
     this.#tables = new TableWriter(tableMapFds(object), sizes);
@@ -94,13 +158,9 @@ export class Datapath {
     const device = netdev(options.interface);
     const predecessor = Predecessor.find(device.ifindex);
     try {
-      const [first, otherwise] = preferredHooks(device, options.hook ?? "auto");
-      try {
-        return Datapath.#openAt(device, first, options, predecessor);
-      } catch (error) {
-        if (otherwise === undefined) throw error;
-        return Datapath.#openAt(device, otherwise, options, predecessor);
-      }
+      return withHook(device, options, (hook) =>
+        Datapath.#openAt(device, hook, options, predecessor),
+      );
     } finally {
       predecessor?.close();
     }
@@ -115,15 +175,15 @@ export class Datapath {
     const sizes = sizesOf(options);
     const { object, reused } = load(device, hook, options, predecessor);
     try {
-      const datapath = new Datapath(object, { hook, ifindex: device.ifindex, reused }, sizes);
-      const made = [
-        attach(device, hook, object.programFd(PROGRAM_NAMES[hook])),
-        putMask(device, object, loadOptions(device, hook, options).constants),
-      ];
-      datapath.#tables.state.markRevision(made.includes(true) || predecessor?.ownsClsact === true);
-      if (predecessor !== undefined && predecessor.hook !== hook) {
-        detach(device.ifindex, predecessor.hook);
-      }
+      const arms = (options.arms ?? []).map((arm) => netdev(arm.interface));
+      const ports = new Map([device, ...arms].map(({ name, ifindex }) => [name, ifindex]));
+      const datapath = new Datapath(object, { hook, reused }, ports, sizes);
+      const links = [put(device, hook, object, loadOptions(device, hook, options), predecessor)];
+      datapath.#tables.state.markRevision();
+      for (const arm of arms) links.push(putArm(arm, object, options, device.ifindex));
+      datapath.#tables.state.clsactLinks = links.flatMap(({ ifindex, ownsClsact }) =>
+        ownsClsact ? [ifindex] : [],
+      );
       return datapath;
     } catch (error) {
       object.close();

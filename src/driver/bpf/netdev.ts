@@ -5,9 +5,12 @@ import { PanError } from "#base/error-codes.ts";
 import { addressOf, check, libc, O_CLOEXEC } from "../libc.ts";
 
 const IFREQ_SIZE = 40;
+const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCETHTOOL = 0x8946;
+const IFF_UP = 0x1;
+const IFF_RUNNING = 0x40;
 const ETHTOOL_GDRVINFO = 3;
 const DRVINFO_SIZE = 196;
 
@@ -55,6 +58,19 @@ export function findNetdev(name: string): Netdev | undefined {
       mtu: request(fd, SIOCGIFMTU, name).readInt32LE(16),
       driver: driverOf(fd, name),
     };
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/** The interface is up, and so is its link; false when there is no such interface. */
+export function hasCarrier(name: string): boolean {
+  if (libc.ifNameToIndex(name) === 0) return false;
+  const [AF_INET, SOCK_DGRAM] = [2, 2];
+  const fd = check(libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), "open a socket");
+  try {
+    const flags = request(fd, SIOCGIFFLAGS, name).readUInt16LE(16);
+    return (flags & (IFF_UP | IFF_RUNNING)) === (IFF_UP | IFF_RUNNING);
   } finally {
     libc.close(fd);
   }

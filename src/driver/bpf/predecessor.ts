@@ -27,13 +27,13 @@ export class Predecessor {
   readonly #program: LiveProgram;
   #compatible: boolean;
 
-  private constructor(hook: Hook, program: LiveProgram) {
+  private constructor(ifindex: number, hook: Hook, program: LiveProgram) {
     this.hook = hook;
     this.#program = program;
     const map = this.#map(".data.state");
     const state = map === undefined ? undefined : new StateMap(map.fd);
     this.#compatible = state?.revision === REVISION;
-    this.ownsClsact = state?.ownsClsact === true;
+    this.ownsClsact = state !== undefined && state.clsactLinks.includes(ifindex);
     state?.close();
   }
 
@@ -41,7 +41,7 @@ export class Predecessor {
   static find(ifindex: number): Predecessor | undefined {
     for (const hook of HOOKS) {
       const id = attachedProgram(ifindex, hook);
-      if (id !== undefined) return new Predecessor(hook, openProgram(id));
+      if (id !== undefined) return new Predecessor(ifindex, hook, openProgram(id));
     }
     return undefined;
   }

@@ -35,16 +35,22 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   group_counters: sizes.groups,
 });
 
-export function constants(
-  { self, mac }: { readonly self: NodeId; readonly mac: MacAddress },
-  sizes: Sizes,
-  multiBuffer: boolean,
-): Uint8Array {
+/** Who a program works for, and where. */
+export interface Place {
+  readonly self: NodeId;
+  readonly mac: MacAddress;
+  /** Of an arm: index of the interface by which frames go to other nodes. Otherwise they leave by the one they came in on. */
+  readonly peerLink?: number;
+}
+
+export function constants(place: Place, sizes: Sizes, multiBuffer: boolean): Uint8Array {
+  const { self, mac, peerLink = 0 } = place;
   const bytes = Buffer.alloc(CONFIG.size);
   bytes.set(macBytes(mac), CONFIG.mac);
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
   bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
+  bytes.writeUInt32LE(peerLink, CONFIG.peerLink);
   return bytes;
 }
 

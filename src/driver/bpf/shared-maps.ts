@@ -5,13 +5,13 @@ import { clusterMac, DELIVERY_METHODS, FLOODED_METHODS, type HashKind } from "#b
 import { MAX_NODE_ID, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Mapping } from "../libc.ts";
-import { FORMER, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
+import { FORMER, LINKS, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
 
 /** A MAC as the packet program keeps it: its six bytes as a little-endian number. */
 const macNumber = (mac: Uint8Array): bigint =>
   mac.reduce((value, byte, index) => value | (BigInt(byte) << BigInt(8 * index)), 0n);
 
-/** Map .data.state: hash key, version of the tables, and what must outlive the agent. */
+/** Map .data.state: hash key, version of the tables, leases, and what must outlive the agent. */
 export class StateMap {
   readonly #mapping: Mapping;
   readonly #u32: Uint32Array;
@@ -28,13 +28,21 @@ export class StateMap {
     return this.#u32[STATE.revision / 4] ?? 0;
   }
 
-  get ownsClsact(): boolean {
-    return this.#u32[STATE.ownsClsact / 4] === 1;
+  markRevision(): void {
+    this.#u32[STATE.revision / 4] = REVISION;
   }
 
-  markRevision(ownsClsact: boolean): void {
-    this.#u32[STATE.ownsClsact / 4] = ownsClsact ? 1 : 0;
-    this.#u32[STATE.revision / 4] = REVISION;
+  /** Interfaces whose clsact qdisc an agent made. */
+  get clsactLinks(): number[] {
+    const first = STATE.clsactLinks / 4;
+    return [...this.#u32.subarray(first, first + LINKS)].filter((link) => link !== 0);
+  }
+
+  /** Beyond LINKS they are not remembered: then an empty qdisc stays behind. */
+  set clsactLinks(links: readonly number[]) {
+    for (let index = 0; index < LINKS; index++) {
+      this.#u32[STATE.clsactLinks / 4 + index] = links[index] ?? 0;
+    }
   }
 
   get version(): TableVersion {

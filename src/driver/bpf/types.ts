@@ -6,14 +6,20 @@ import type { Reason } from "#core/steering/reasons.ts";
 /** Where in the kernel the program runs. */
 export type Hook = "xdp" | "tc";
 
-export interface DatapathOptions {
-  /** Name of the interface in the calling thread's network namespace, such as "eth0". */
+/** An interface with the packet program. */
+export interface Port {
+  /** Name in the calling thread's network namespace, such as "eth0". */
   readonly interface: string;
+  /** This node's MAC on that interface. Default: the interface's own. */
+  readonly mac?: MacAddress;
+}
+
+export interface DatapathOptions extends Port {
+  /** More interfaces with the same program, tables and counters (A22). At most 7. */
+  readonly arms?: readonly Port[];
   /** auto: native XDP where the driver has it, tc on veth and wherever XDP would only be generic. Default auto. */
   readonly hook?: Hook | "auto";
   readonly self: NodeId;
-  /** This node's MAC on that interface. Default: the interface's own. */
-  readonly mac?: MacAddress;
   /** Slots of all groups together; a multiple of 4. Default 262 144 (2.5 MB of kernel memory). */
   readonly slotCapacity?: number;
   /** Entries in tables 1 and 2 together. Default 16 384. */

@@ -9,7 +9,9 @@
 // "host", IPv6 ones a preferred lifetime of 0 (as /128 they would otherwise win by longest match), and
 // no duplicate address detection, which all members but one would fail.
 //
-// The MAC addresses that the cluster interface listens to beside its own are in receive-filter.ts.
+// With arms (A22), an interface has only the VIPs of its own network (ports.ts).
+//
+// The MAC addresses that an interface listens to beside its own are in receive-filter.ts.
 //
 // Repeatable: apply() compares what is there with what should be. What is ours is known by a mark on the
 // address (IFA_PROTO, since Linux 5.18) or, on older kernels, by the journal alone; an address that was
@@ -29,6 +31,7 @@ import {
   type SysctlName,
 } from "./host-journal.ts";
 import { isAtLeast, runningKernel } from "./kernel-release.ts";
+import { type Network, nowhere, portOf } from "./ports.ts";
 import { planMacs, type DesiredMacs } from "./receive-filter.ts";
 
 /** Our mark in IFA_PROTO ("ip -d address" shows it as a number). 0–3 are the kernel's own. */
@@ -39,7 +42,7 @@ export interface DesiredHost {
   readonly vips: readonly IpAddress[];
   /** Whether this node's kernel answers for the VIPs. */
   readonly interfaceNode: boolean;
-  /** MAC addresses that the cluster interface listens to beside its own. */
+  /** MAC addresses that the interfaces listen to beside their own. */
   readonly macs: DesiredMacs;
 }
 
@@ -59,6 +62,8 @@ export type Change =
 export interface HostStateOptions {
   /** The cluster interface, such as "eth0". */
   readonly interface: string;
+  /** More interfaces that carry client traffic; each has the VIPs of its own network (A22). */
+  readonly arms?: readonly string[];
   /** Holds host-changes.json; made when missing. */
   readonly stateFolder: string;
 }
@@ -72,16 +77,19 @@ const keyOf = ({ device, address }: JournalAddress): string => `${device} ${addr
 const fullLength = (address: IpAddress): number => (familyOf(address) === 4 ? 32 : 128);
 
 export class HostState {
-  readonly #interface: string;
+  /** The cluster interface first. */
+  readonly #interfaces: readonly string[];
   readonly #file: JournalFile;
   readonly #netlink: Rtnetlink;
   readonly #marksAreKept = isAtLeast(runningKernel(), 5, 18);
   #journal: Journal;
   /** By name; refreshed by each #observe(), since an interface may have been made anew. */
   #links = new Map<string, number>();
+  /** Of the interfaces; refreshed likewise. */
+  #networks: Network[] = [];
 
   private constructor(options: HostStateOptions) {
-    this.#interface = options.interface;
+    this.#interfaces = [options.interface, ...(options.arms ?? [])];
     this.#file = new JournalFile(options.stateFolder, hostIdentity());
     this.#journal = this.#file.read();
     this.#netlink = Rtnetlink.open();
@@ -104,35 +112,27 @@ export class HostState {
    */
   apply(desired: DesiredHost): Change[] {
     const found = this.#observe();
-    if (!this.#links.has(this.#interface)) {
-      throw new PanError(
-        "PAN_INTERFACE_MISSING",
-        `There is no network interface ${this.#interface}: create it or correct the node's configuration`,
-      );
-    }
-    const devices = desired.interfaceNode ? [LOOPBACK, this.#interface] : [LOOPBACK];
-    const wanted = devices.flatMap((device) =>
-      [...new Set(desired.vips)].map((address) => ({ device, address })),
-    );
+    for (const name of this.#interfaces) requireLink(name, this.#links);
+    const attempt = new Attempt();
+    const wanted = this.#wanted(desired, attempt);
     const wantedKeys = new Set(wanted.map(keyOf));
     const ours = [...found.values()].filter((entry) => entry.ours);
     const surplus = ours.filter((entry) => !wantedKeys.has(keyOf(entry)));
     const missing = wanted.filter((entry) => !found.has(keyOf(entry)));
     const sysctls = this.#missingSysctls();
     const recorded = this.#journal.macs;
-    const macs = planMacs(this.#netlink, this.#interface, desired.macs, {
+    const macs = planMacs(this.#netlink, this.#interfaces, desired.macs, {
       recorded,
       links: this.#links,
     });
     this.#record([...ours, ...missing], sysctls, [...recorded, ...macs.missing]);
     // Silence about the VIPs comes before the VIPs.
-    const attempt = new Attempt();
     for (const entry of sysctls) attempt.change(() => setSysctl(entry));
     for (const entry of macs.missing) attempt.change(() => this.#listen(entry));
     for (const entry of macs.surplus) attempt.change(() => this.#stopListening(entry));
     for (const entry of missing) attempt.change(() => this.#add(entry));
     for (const entry of surplus.toReversed()) attempt.change(() => this.#remove(entry));
-    this.#restoreSysctls(attempt, ({ device }) => device !== this.#interface);
+    this.#restoreSysctls(attempt, ({ device }) => !this.#interfaces.includes(device));
     const changes = attempt.finish();
     this.#record(
       [...ours, ...missing].filter((entry) => wantedKeys.has(keyOf(entry))),
@@ -167,9 +167,11 @@ export class HostState {
     const names = new Map(links.map(({ name, index }) => [index, name]));
     const recorded = new Set(this.#journal.addresses.map(keyOf));
     const found = new Map<string, Found>();
+    this.#networks = [];
     for (const { link, address, prefixLength, protocol } of this.#netlink.addresses()) {
       const device = names.get(link);
       if (device === undefined) continue;
+      if (this.#interfaces.includes(device)) this.#networks.push({ device, address, prefixLength });
       const key = keyOf({ device, address });
       const marked = this.#marksAreKept ? protocol === OUR_ADDRESS_PROTOCOL : recorded.has(key);
       const ours = marked && prefixLength === fullLength(address);
@@ -179,12 +181,36 @@ export class HostState {
     return found;
   }
 
-  #missingSysctls(): JournalSysctl[] {
-    return ARP_SETTINGS.flatMap(({ name, value }) => {
-      const before = readSysctl(this.#interface, name);
-      if (before === undefined || before === value) return [];
-      return [{ device: this.#interface, name, before, after: value }];
+  /** Every VIP on lo; where this node answers for them, also on the interface in whose network it is. */
+  #wanted({ vips, interfaceNode }: DesiredHost, attempt: Attempt): JournalAddress[] {
+    const addresses = [...new Set(vips)];
+    const onLoopback = addresses.map((address) => ({ device: LOOPBACK, address }));
+    if (!interfaceNode) return onLoopback;
+    const onInterfaces = addresses.flatMap((address) => {
+      const device = this.portOf(address);
+      if (device === undefined) attempt.fail(nowhere(address, this.#interfaces));
+      return device === undefined ? [] : [{ device, address }];
     });
+    return [...onLoopback, ...onInterfaces];
+  }
+
+  /**
+   * The interface that answers for a VIP, by the addresses that apply() has found. Without arms that is the cluster interface,
+   * whatever its network is.
+   */
+  portOf(vip: IpAddress): string | undefined {
+    const [only] = this.#interfaces;
+    return this.#interfaces.length === 1 ? only : portOf(vip, this.#networks);
+  }
+
+  #missingSysctls(): JournalSysctl[] {
+    return this.#interfaces.flatMap((device) =>
+      ARP_SETTINGS.flatMap(({ name, value }) => {
+        const before = readSysctl(device, name);
+        if (before === undefined || before === value) return [];
+        return [{ device, name, before, after: value }];
+      }),
+    );
   }
 
   /** Writes the journal when it differs: these addresses and MACs, and these sysctls over those known. */
@@ -261,6 +287,14 @@ export class HostState {
   }
 }
 
+function requireLink(name: string, links: ReadonlyMap<string, number>): void {
+  if (links.has(name)) return;
+  throw new PanError(
+    "PAN_INTERFACE_MISSING",
+    `There is no network interface ${name}: create it or correct the node's configuration`,
+  );
+}
+
 function setSysctl(entry: JournalSysctl): Change {
   writeSysctl(entry.device, entry.name, entry.after);
   return { type: "sysctl-changed", ...entry };
@@ -282,6 +316,10 @@ class Attempt {
     } catch (error) {
       this.#failures.push(error);
     }
+  }
+
+  fail(error: unknown): void {
+    this.#failures.push(error);
   }
 
   /** The changes made, or the first failure. */

@@ -29,11 +29,13 @@ export const macKeyOf = ({ device, mac }: JournalMac): string => `${device} ${ma
 /** @param recorded ours, of this and earlier agents; @param links indices of the interfaces there are, by name */
 export function planMacs(
   netlink: Rtnetlink,
-  device: string,
+  interfaces: readonly string[],
   desired: DesiredMacs,
   { recorded, links }: { recorded: readonly JournalMac[]; links: ReadonlyMap<string, number> },
 ): MacPlan {
-  const devices = new Set([device, ...recorded.map((entry) => entry.device)]);
+  const onAll = (macs: readonly MacAddress[]): JournalMac[] =>
+    interfaces.flatMap((device) => macs.map((mac) => ({ device, mac })));
+  const devices = new Set([...interfaces, ...recorded.map((entry) => entry.device)]);
   const found = new Set(
     [...devices].flatMap((name) => {
       const link = links.get(name);
@@ -41,14 +43,10 @@ export function planMacs(
       return macs.map((mac) => macKeyOf({ device: name, mac }));
     }),
   );
-  const wanted = new Set(
-    [...desired.listen, ...desired.keep].map((mac) => macKeyOf({ device, mac })),
-  );
+  const wanted = new Set(onAll([...desired.listen, ...desired.keep]).map(macKeyOf));
   const ours = recorded.filter((entry) => found.has(macKeyOf(entry)));
   return {
-    missing: desired.listen
-      .map((mac) => ({ device, mac }))
-      .filter((entry) => !found.has(macKeyOf(entry))),
+    missing: onAll(desired.listen).filter((entry) => !found.has(macKeyOf(entry))),
     surplus: ours.filter((entry) => !wanted.has(macKeyOf(entry))),
     kept: ours.filter((entry) => wanted.has(macKeyOf(entry))),
   };

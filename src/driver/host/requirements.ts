@@ -8,6 +8,7 @@ import type { ErrorCode } from "#base/error-codes.ts";
 import { errno, errnoName, libc } from "../libc.ts";
 import { ADDRESS_FLAGS, Rtnetlink, type Link } from "../netlink/rtnetlink.ts";
 import { isAtLeast, parseRelease, runningKernel } from "./kernel-release.ts";
+import { missingNetwork, portOf, REMEDY } from "./ports.ts";
 
 const OLDEST_KERNEL = "5.15";
 const LIBBPF = "libbpf.so.1";
@@ -25,6 +26,8 @@ export interface Unmet {
 export interface RequirementsQuestion {
   /** The cluster interface, such as "eth0". */
   readonly interface: string;
+  /** More interfaces that carry client traffic; each needs an address in the network of its VIPs (A22). */
+  readonly arms?: readonly string[];
   /** The node's dedicated address. */
   readonly address: IpAddress;
   readonly vips: readonly IpAddress[];
@@ -116,10 +119,11 @@ function bpfRefusal(): string | undefined {
   return undefined;
 }
 
-function unmetSysctls({ interface: device, vips }: RequirementsQuestion): Unmet[] {
+function unmetSysctls({ interface: device, arms = [], vips }: RequirementsQuestion): Unmet[] {
   const unmet: Unmet[] = [];
-  const own = `/proc/sys/net/ipv4/conf/${device}/arp_ignore`;
-  if (isPresent(own) && !isWritable(own)) {
+  const devices = [device, ...arms];
+  const settings = devices.map((name) => `/proc/sys/net/ipv4/conf/${name}/arp_ignore`);
+  if (settings.some((own) => isPresent(own) && !isWritable(own))) {
     unmet.push({
       code: "PAN_HOST_SETTING",
       missing: "Write access to /proc/sys/net",
@@ -137,7 +141,7 @@ function unmetSysctls({ interface: device, vips }: RequirementsQuestion): Unmet[
       remedy: "sysctl -w net.ipv4.conf.all.arp_ignore=1",
     });
   }
-  if (vips.some((vip) => familyOf(vip) === 6)) unmet.push(...unmetIpv6(["lo", device]));
+  if (vips.some((vip) => familyOf(vip) === 6)) unmet.push(...unmetIpv6(["lo", ...devices]));
   return unmet;
 }
 
@@ -176,10 +180,19 @@ function unmetLinks(question: RequirementsQuestion): Unmet[] {
   const netlink = Rtnetlink.open();
   try {
     const links = netlink.links();
+    const { arms = [] } = question;
+    const devices = [question.interface, ...arms];
+    const missing = devices
+      .filter((device) => !links.some(({ name }) => name === device))
+      .map((device) => missingLink(device, links));
+    const down = ["lo", ...devices].flatMap((name) => unmetUp(links, name));
     const link = links.find(({ name }) => name === question.interface);
-    const down = ["lo", question.interface].flatMap((name) => unmetUp(links, name));
-    if (link === undefined) return [missingLink(question.interface, links), ...down];
-    return [...down, ...unmetAddress(netlink, link, question.address)];
+    if (link === undefined || missing.length > 0) return [...missing, ...down];
+    return [
+      ...down,
+      ...unmetAddress(netlink, link, question.address),
+      ...(arms.length === 0 ? [] : unmetNetworks(netlink, devices, links, question.vips)),
+    ];
   } finally {
     netlink.close();
   }
@@ -201,6 +214,27 @@ function unmetUp(links: readonly Link[], name: string): Unmet[] {
       remedy: `ip link set ${name} up`,
     },
   ];
+}
+
+/** With arms, every VIP has to be of some interface's network. */
+function unmetNetworks(
+  netlink: Rtnetlink,
+  devices: readonly string[],
+  links: readonly Link[],
+  vips: readonly IpAddress[],
+): Unmet[] {
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const networks = netlink.addresses().flatMap(({ link, ...rest }) => {
+    const device = names.get(link) ?? "";
+    return devices.includes(device) ? [{ ...rest, device }] : [];
+  });
+  return vips
+    .filter((vip) => portOf(vip, networks) === undefined)
+    .map((vip) => ({
+      code: "PAN_ADDRESS_MISSING",
+      missing: missingNetwork(vip, devices),
+      remedy: REMEDY,
+    }));
 }
 
 function unmetAddress(netlink: Rtnetlink, link: Link, address: IpAddress): Unmet[] {
