@@ -12,14 +12,14 @@ test("A15: frames are released by key, in the order in which they came, each onc
   queue.hold(instant(0), "a", frame(10, 1));
   queue.hold(instant(1), "b", frame(10, 2));
   queue.hold(instant(2), "a", frame(10, 3));
-  const taken = queue.release(instant(3), (key) => key === "a");
+  const taken = queue.release(instant(3), ({ key }) => key === "a");
   assert.deepEqual(
     taken.map((held) => held.frame[0]),
     [1, 3],
   );
   assert.deepEqual([...queue.keys], ["b"]);
   assert.deepEqual(
-    queue.release(instant(4), (key) => key === "a"),
+    queue.release(instant(4), ({ key }) => key === "a"),
     [],
   );
   assert.deepEqual(queue.counts, { held: 3, released: 2, refused: 0, expired: 0 });

@@ -22,9 +22,12 @@ export interface HoldCounts {
   readonly expired: number;
 }
 
-interface Held {
+export interface HeldUnder {
   readonly key: string;
   readonly frame: Uint8Array;
+}
+
+interface Held extends HeldUnder {
   readonly until: Instant;
 }
 
@@ -83,12 +86,12 @@ export class HoldQueue {
     return true;
   }
 
-  /** The frames under these keys, in the order in which they came. They are forgotten here. */
-  release(now: Instant, decided: (key: string) => boolean): { key: string; frame: Uint8Array }[] {
+  /** The frames about which something is decided, in the order in which they came; each is asked about once. */
+  release(now: Instant, isDecided: (held: HeldUnder) => boolean): HeldUnder[] {
     this.expire(now);
-    const taken = this.#waiting.filter(({ key }) => decided(key));
-    if (taken.length === 0) return [];
-    this.#waiting = this.#waiting.filter(({ key }) => !decided(key));
+    const [taken, kept] = [[] as Held[], [] as Held[]];
+    for (const held of this.#waiting) (isDecided(held) ? taken : kept).push(held);
+    this.#waiting = kept;
     for (const { frame } of taken) this.#bytes -= frame.byteLength;
     this.#released += taken.length;
     return taken;

@@ -47,9 +47,9 @@ export class NetlinkSocket {
   }
 
   /** Belongs to the network namespace the thread is in now, for good. Throws PAN_SYSCALL. */
-  static open(): NetlinkSocket {
+  static open(protocol = NETLINK_ROUTE): NetlinkSocket {
     const fd = check(
-      libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+      libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol),
       "open a netlink socket",
     );
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
