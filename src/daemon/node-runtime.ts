@@ -32,6 +32,7 @@ import { Operator } from "./operator.ts";
 import { Performer, type World } from "./perform.ts";
 import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
+import { REPORT_EVERY_MS, SlotWork } from "./slot-work.ts";
 import { buildStatus } from "./status.ts";
 import { Traffic } from "./traffic.ts";
 import { Trouble } from "./trouble.ts";
@@ -75,6 +76,7 @@ export class NodeRuntime {
   readonly #performer: Performer;
   readonly #lease: AnswerLease;
   readonly #controller: Controller;
+  readonly #slots: SlotWork;
   readonly #intervals: NodeJS.Timeout[] = [];
   #fail: (cause: unknown) => void = () => {};
   #heart: Heart | undefined;
@@ -134,6 +136,14 @@ export class NodeRuntime {
       spec: clusterSpec(store.current.config),
       tables: state.tables(),
       hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
+    });
+    this.#slots = SlotWork.open({
+      self: self.id,
+      isMaster: () => this.#isMaster,
+      tables: () => this.#controller.tables,
+      datapath: this.#world.datapath,
+      following: this.#world.following,
+      step: (input) => this.#step(input),
     });
   }
 
@@ -258,6 +268,7 @@ export class NodeRuntime {
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
+    this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report(clock()));
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
     if (this.#options.facts.arms.length > 0) {
       this.#every(ARMS_EVERY_MS, "watch the arms", () =>
@@ -401,6 +412,7 @@ export class NodeRuntime {
     await this.#world.followers.close();
     this.#world.segments.close();
     this.#world.host.close();
+    this.#slots.close();
     this.#lease.close();
     this.#world.datapath.close();
   }

@@ -116,7 +116,7 @@ export function boundedReport({ tables, groups }: SlotReport): SlotReport {
   let [rates, unused] = [MAX_REPORTED_RATES, MAX_REPORTED_UNUSED];
   const kept = groups.slice(0, MAX_GROUPS).map((group): GroupReport => {
     const measured = group.rates
-      .filter(({ rate }) => rate >= floor && rate >= 1)
+      .filter(({ rate }) => rate >= floor && rate >= 0.5)
       .slice(0, rates)
       .map(({ slot, rate }) => ({ slot, rate: Math.min(Math.round(rate), MAX_RATE) }));
     const free = group.unused.slice(0, unused);
