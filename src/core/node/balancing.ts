@@ -8,6 +8,7 @@ import { weighed } from "#core/steering/measured-ownership.ts";
 import type { DesiredGroup } from "#core/steering/next-tables.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
+import { PLANNED_FORMER_OWNERS } from "#core/steering/transition.ts";
 
 export const ROUND_MS = 2000;
 /** A report counts for three rounds. */
@@ -75,7 +76,7 @@ export class Balancing {
     if (!serving.every(({ id }) => this.#isKnown(now, id))) return undefined;
     const loads = weighed(estimate.loads, table.owners.length);
     const mayMove = (slot: number): boolean =>
-      table.former[(slot + 1) * FORMER_OWNERS - 1] === NO_NODE &&
+      table.former[slot * FORMER_OWNERS + PLANNED_FORMER_OWNERS - 1] === NO_NODE &&
       this.#round - (moved.get(slot) ?? -REST_ROUNDS) >= REST_ROUNDS;
     const move = nextMove({ owners: table.owners, loads, serving, mayMove });
     if (move !== undefined) moved.set(move.slot, this.#round);

@@ -222,6 +222,8 @@ export class Publication {
 
   /** Computes the tables that the present members and configuration call for, and sends out the next step to them. */
   publish(now: Instant, cluster: Cluster, urgency: Urgency): Effect[] {
+    // one planned change at a time: who holds neither of two versions would be two moves behind. It comes after this one.
+    if (urgency === "planned" && this.#installAfter !== undefined) return [];
     const { view } = cluster;
     const version = this.#nextVersion(view);
     const before = this.#target;

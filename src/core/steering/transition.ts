@@ -10,6 +10,12 @@ import { chainsAfter, resized } from "./former-owners.ts";
 import { flags } from "./ownership.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 
+/**
+ * A planned move leaves a slot no more former owners than this. While nodes hold different versions, a segment may be passed
+ * on once more than the chain is long, and a frame is only passed on four times (docs/adr/0004). The third place is for deaths.
+ */
+export const PLANNED_FORMER_OWNERS = FORMER_OWNERS - 1;
+
 export interface StepRules {
   /** Every member filters. False: slots move in one step. */
   readonly filtered: boolean;
@@ -37,7 +43,7 @@ interface Published {
   /** Members among its former owners, newest first. */
   readonly former: readonly NodeId[];
   readonly isUncertain: boolean;
-  /** There is no room in the chain for the present owner: connections would be lost. */
+  /** There is no room in the chain for the present owner. */
   readonly isFull: boolean;
   /** Several slots with different owners fell into this one. */
   readonly isMixed: boolean;
@@ -93,17 +99,18 @@ function askHomeFirst(
 }
 
 /**
- * Whether a former owner would be forgotten if the slot went to `wanted`. Where it is let go first, its new owner is still
- * one of the former ones for a moment.
+ * Whether the chain would get too long if the slot went to `wanted`. Where it is let go first, its new owner is still one of
+ * the former ones for a moment.
  */
-function wouldForget(
+function hasNoRoom(
   chain: readonly NodeId[],
   { wanted, isFiltered }: { readonly wanted: number; readonly isFiltered: boolean },
 ): boolean {
   const others = new Set<number>(chain);
   others.delete(NO_NODE);
-  if (!isFiltered) others.delete(wanted);
-  return others.size > FORMER_OWNERS;
+  if (isFiltered && others.size > FORMER_OWNERS) return true;
+  others.delete(wanted);
+  return others.size > PLANNED_FORMER_OWNERS;
 }
 
 interface Reach {
@@ -128,7 +135,7 @@ function ownersTowards(published: GroupTable, wanted: GroupTable, reach: Reach):
       former: former.filter((id) => rules.members.has(id)),
       isUncertain: uncertain?.has(slot) === true,
       isMixed: shrinks && mixed(published, slot, slots),
-      isFull: wouldForget([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
+      isFull: hasNoRoom([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
     };
     return nextOwner(now, wish as NodeId, rules);
   });
