@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 5,
+	ABI_REVISION = 6,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -28,6 +28,9 @@ enum abi {
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
 	ABI_HASH_KEYED = 0,
 	ABI_HASH_XOR = 1,
+	ABI_HELD_FRAME = 2048, /* the longest frame that can wait */
+	ABI_HELD_SHORT_FRAME = 240, /* up to here it takes a short place in the ring */
+	ABI_SLOT_PACKET_SHIFT = 40, /* slot_counters: packets above, bytes below */
 };
 
 /* Why a frame got its verdict; order and names of src/core/steering/reasons.ts. */
@@ -39,7 +42,6 @@ enum reason {
 	REASON_PASS_OTHER_MAC,
 	REASON_DROP_NOT_OURS,
 	REASON_PASS_NO_FLOW,
-	REASON_DROP_ORPHAN_FRAGMENT,
 	REASON_PASS_PEER_FRAGMENT,
 	REASON_PASS_EARLY_FRAGMENT,
 	REASON_HOLD_EARLY_FRAGMENT,
@@ -124,7 +126,27 @@ struct decision {
 	__u16 node; /* 0: stays here */
 	__u8 hop;
 	__u8 reason;
+	__u32 slot; /* as in map slots */
+	__u32 base; /* the first one of its group */
 };
+
+/* Ring buffer held: a frame that waits. Frames up to ABI_HELD_SHORT_FRAME have a record that ends behind that many bytes. */
+struct held_header {
+	__u32 length; /* of the frame */
+	__u32 slot; /* counted from the group's first; of REASON_HOLD_UNASSIGNED */
+	__u32 group; /* index of the group's counter + 1; 0 = no group */
+	__u32 link; /* index of the interface that it came in on */
+	__u8 reason; /* REASON_HOLD_… */
+	__u8 reserved[3];
+};
+
+struct held {
+	struct held_header header;
+	__u8 frame[ABI_HELD_FRAME];
+};
+
+/* Map slot_counters: for each slot, packets · 2^ABI_SLOT_PACKET_SHIFT + bytes that this node has taken, as one number
+ * that only rises. The difference of two readings is right as long as the bytes between them are fewer than 2^40. */
 
 /* Maps counters (by reason), node_counters (by id), group_counters (by index): one per CPU. */
 struct counter {
@@ -158,9 +180,9 @@ struct config {
 	__u32 self; /* own node id */
 	__u32 multi_buffer; /* frames may be spread over several buffers (XDP) */
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
+	struct held_header reserved_held; /* likewise */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
 	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
-	__u32 padding;
 };
 
 #endif

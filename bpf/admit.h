@@ -36,12 +36,6 @@ static __always_inline int is_multicast(const struct packet *packet)
 	return packet->family == 4 ? first >> 4 == 0xe : first == 0xff;
 }
 
-/* Of a flooded packet that is for none of our addresses. */
-static __always_inline __u8 foreign_reason(const struct packet *packet)
-{
-	return is_multicast(packet) ? REASON_PASS_NO_FLOW : REASON_DROP_NOT_OURS;
-}
-
 static __always_inline __u8 unserved_reason(int flooded)
 {
 	return flooded && !is_leased() ? REASON_DROP_PEER : REASON_PASS_NO_SERVICE;

@@ -5,14 +5,9 @@
 #ifndef PANOPLY_CLASSIFY_H
 #define PANOPLY_CLASSIFY_H
 
-#include "parse.h"
+#include "discriminator.h"
 
 enum { FIRST_ND = 133, LAST_ND = 137 };
-
-struct ports {
-	__be16 source;
-	__be16 destination;
-};
 
 static __always_inline int is_icmp_error(__u8 family, __u8 type)
 {
@@ -25,11 +20,6 @@ static __always_inline int is_icmp_error(__u8 family, __u8 type)
 static __always_inline int is_of_link(__u8 family, __u8 type)
 {
 	return family == 6 && type >= FIRST_ND && type <= LAST_ND;
-}
-
-static __always_inline int has_ports(__u8 protocol)
-{
-	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
 }
 
 static __noinline int classify_quote(frame_t *frame, const struct packet *packet, struct flow *flow)
@@ -48,6 +38,7 @@ static __noinline int classify_quote(frame_t *frame, const struct packet *packet
 	flow->destination = quote.source;
 	flow->source_port = ports.destination;
 	flow->destination_port = ports.source;
+	flow->discriminator = quoted_discriminator(frame, &quote, ports);
 	flow->protocol = quote.protocol;
 	flow->quoted = 1;
 	return 1;
@@ -77,6 +68,7 @@ static __always_inline int classify(frame_t *frame, const struct packet *packet,
 	flow->destination = packet->destination;
 	flow->source_port = ports.source;
 	flow->destination_port = ports.destination;
+	flow->discriminator = discriminator(frame, packet, ports);
 	flow->protocol = packet->protocol;
 	flow->opening = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	return 1;

@@ -6,6 +6,7 @@
 #ifndef PANOPLY_EMIT_H
 #define PANOPLY_EMIT_H
 
+#include "hold.h"
 #include "hook.h"
 #include "packet.h"
 
@@ -30,8 +31,7 @@ static __always_inline int emit_taken(frame_t *frame, void *data, __u8 reason, _
 
 static __always_inline int is_drop(__u8 reason)
 {
-	return reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_NOT_OURS ||
-	       reason == REASON_DROP_ORPHAN_FRAGMENT || reason == REASON_DROP_PEER ||
+	return reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_NOT_OURS || reason == REASON_DROP_PEER ||
 	       reason == REASON_DROP_UNLEASED;
 }
 
@@ -66,10 +66,14 @@ static __always_inline int emit(frame_t *frame, struct decision decision, int fl
 
 	if (is_drop(reason))
 		return emit_drop(reason, bytes);
+	if (reason == REASON_HOLD_UNASSIGNED || reason == REASON_HOLD_EARLY_FRAGMENT)
+		return emit_drop(hold(frame, &decision, bytes) ? reason : REASON_DROP_HOLD_FULL, bytes);
 	if (decision.group)
 		count(&group_counters, decision.group - 1, bytes);
 	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER)
 		return emit_forward(frame, 0, reason, decision.node, decision.hop, bytes);
+	if (state.slots_measured && (reason == REASON_PASS_LOCAL || reason == REASON_PASS_NO_OWNER))
+		count_slot(decision.slot, bytes);
 	if (flooded && reason != REASON_PASS_NOT_IP)
 		return emit_taken(frame, 0, reason, bytes);
 	return emit_pass(reason, bytes);

@@ -9,8 +9,8 @@
 enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff };
 
 /* Stages own and emit of a frame that every member has: the owner takes it, if it has heard the cluster. */
-static __always_inline int settle_flooded(frame_t *frame, void *data, const struct service *service, __u16 entry,
-					  __u32 bytes)
+static __always_inline int settle_flooded(frame_t *frame, void *data, const struct service *service, __u32 slot,
+					  __u16 entry, __u32 bytes)
 {
 	__u32 owner = entry & ABI_SLOT_OWNER;
 
@@ -21,6 +21,8 @@ static __always_inline int settle_flooded(frame_t *frame, void *data, const stru
 	if (unlikely(!is_accepting()))
 		return emit_drop(REASON_DROP_UNLEASED, bytes);
 	count(&group_counters, service->group, bytes);
+	if (unlikely(state.slots_measured))
+		count_slot(slot, bytes);
 	return emit_taken(frame, data, REASON_PASS_LOCAL, bytes);
 }
 
@@ -35,7 +37,7 @@ static __always_inline int settle(frame_t *frame, void *data, const struct servi
 	if (unlikely(!read_slot(service, hash, &slot, &entry)))
 		return steer_any(frame);
 	if (flooded)
-		return settle_flooded(frame, data, service, entry, bytes);
+		return settle_flooded(frame, data, service, slot, entry, bytes);
 	owner = entry & ABI_SLOT_OWNER;
 	if (likely(!hop && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
@@ -44,7 +46,15 @@ static __always_inline int settle(frame_t *frame, void *data, const struct servi
 	if (unlikely(entry != config.self))
 		return steer_any(frame);
 	count(&group_counters, service->group, bytes);
+	if (unlikely(state.slots_measured))
+		count_slot(slot, bytes);
 	return emit_pass(REASON_PASS_LOCAL, bytes);
+}
+
+/* What the short way can take: L2TP has its flows further inside. */
+static __always_inline int is_usual(__u8 protocol, __be16 destination_port)
+{
+	return protocol != PROTOCOL_UDP || destination_port != bpf_htons(L2TP_PORT);
 }
 
 static __always_inline int has_transport(__u8 protocol, __u32 length)
@@ -69,11 +79,14 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	length = bpf_ntohs(ip->total_length);
 	if (unlikely(length > bytes - ETHERNET_LENGTH || length < sizeof(*ip) ||
 		     !has_transport(ip->protocol, length - sizeof(*ip)) ||
+		     !is_usual(ip->protocol, ports->destination) ||
 		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
 	hash = hash4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
 		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
+		return steer_any(frame);
 	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash4(ip->source, 0);
 	return settle(frame, data, &service, hash, flooded, bytes);
@@ -92,11 +105,14 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	length = bpf_ntohs(ip->payload_length);
 	if (unlikely(length > bytes - IPV6_TRANSPORT || !has_transport(ip->next, length) ||
+		     !is_usual(ip->next, ports->destination) ||
 		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
 	hash = hash6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
 		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
+		return steer_any(frame);
 	if (service.flags & ABI_SERVICE_STICKY)
 		hash = hash6(&ip->source, 0);
 	return settle(frame, data, &service, hash, flooded, bytes);

@@ -40,7 +40,7 @@ static __always_inline struct decision recall_fragment(struct packet *packet)
 		return *remembered;
 	if (packet->flooded)
 		return decide(REASON_PASS_EARLY_FRAGMENT);
-	return decide(packet->hop ? REASON_PASS_PEER_FRAGMENT : REASON_DROP_ORPHAN_FRAGMENT);
+	return decide(packet->hop ? REASON_PASS_PEER_FRAGMENT : REASON_HOLD_EARLY_FRAGMENT);
 }
 
 #endif

@@ -33,6 +33,12 @@ static __always_inline long read_bytes(frame_t *frame, __u32 offset, void *to, _
 	return bpf_xdp_load_bytes(frame, offset, to, length);
 }
 
+/* Index of the interface that it came in on. */
+static __always_inline __u32 frame_link(frame_t *frame)
+{
+	return frame->ingress_ifindex;
+}
+
 /* XDP sees a frame as it is on the wire. */
 static __always_inline int has_hidden_tag(frame_t *frame)
 {
@@ -87,6 +93,11 @@ static __always_inline __u32 frame_length(frame_t *frame)
 static __always_inline long read_bytes(frame_t *frame, __u32 offset, void *to, __u32 length)
 {
 	return bpf_skb_load_bytes(frame, offset, to, length);
+}
+
+static __always_inline __u32 frame_link(frame_t *frame)
+{
+	return frame->ifindex;
 }
 
 static __always_inline int has_hidden_tag(frame_t *frame)

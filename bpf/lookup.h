@@ -1,7 +1,6 @@
 /*
- * Stages lookup and hash: table 1 (protocol, VIP, port), otherwise 2 (protocol, VIP), otherwise 3 (VIP); then the slot of the flow
- * in that group's table. The steps are as many whatever the number of services, nodes, slots and flows (B2, B14), and
- * an IPv4 service is found with one cache line.
+ * Stage lookup: table 1 (protocol, VIP, port), otherwise 2 (protocol, VIP), otherwise 3 (VIP). The steps are as many
+ * whatever the number of services, nodes, slots and flows (B2, B14), and an IPv4 service is found with one cache line.
  */
 #ifndef PANOPLY_LOOKUP_H
 #define PANOPLY_LOOKUP_H
@@ -109,38 +108,6 @@ static __always_inline int lookup6(__u8 protocol, const struct address *vip, __b
 		return 0;
 	*service = *found;
 	return 1;
-}
-
-static __always_inline __u32 rotate(__u32 x, int bits)
-{
-	return x << bits | x >> (32 - bits);
-}
-
-/* The closing mix of Jenkins' lookup3. */
-static __always_inline __u32 mix(__u32 a, __u32 b, __u32 c)
-{
-	c = (c ^ b) - rotate(b, 14);
-	a = (a ^ c) - rotate(c, 11);
-	b = (b ^ a) - rotate(a, 25);
-	c = (c ^ b) - rotate(b, 16);
-	a = (a ^ c) - rotate(c, 4);
-	b = (b ^ a) - rotate(a, 14);
-	return (c ^ b) - rotate(b, 24);
-}
-
-static __always_inline __u32 hash4(__be32 source, __be16 port)
-{
-	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
-
-	return mix(k0 + source, k0 + port, k1);
-}
-
-static __always_inline __u32 hash6(const struct address *source, __be16 port)
-{
-	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
-
-	k1 = mix(k0 + source->word[0], k0 + source->word[1], k1 + port);
-	return mix(k0 + source->word[2], k0 + source->word[3], k1);
 }
 
 /* The slot's number; its 16 bits in `entry`. Answers 0 when the tables are inconsistent. */

@@ -75,6 +75,19 @@ struct {
 } fragments SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} held SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} slot_counters SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASON_COUNT);
 	__type(key, __u32);
@@ -94,6 +107,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counter);
 } group_counters SEC(".maps");
+
+static __always_inline void count_slot(__u32 slot, __u32 bytes)
+{
+	__u64 *counter = bpf_map_lookup_elem(&slot_counters, &slot);
+
+	if (counter)
+		__sync_fetch_and_add(counter, (1ULL << ABI_SLOT_PACKET_SHIFT) + bytes);
+}
 
 static __always_inline void count(void *map, __u32 index, __u32 bytes)
 {

@@ -71,26 +71,38 @@ static __always_inline __u16 ask_next(__u32 slot, __u16 owner, __u32 k)
 	return former->owner[k > 1]; /* entry max(k, 1); k is 0 … 2 */
 }
 
-static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow,
+/* A TCP segment that belongs to a connection which some node has already. Traffic that is routed through the cluster has
+ * no sockets to ask: its slot's owner takes all of it at once. */
+static __always_inline int is_segment(const struct flow *flow, __u8 flags)
+{
+	return flow->protocol == PROTOCOL_TCP && !flow->opening && !(flags & ABI_SERVICE_ROUTED);
+}
+
+static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow, __u8 flags,
 					   __u32 slot, __u16 entry)
 {
 	__u16 owner = entry & ABI_SLOT_OWNER, next = 0;
 	__u8 here = owner ? REASON_PASS_LOCAL : REASON_PASS_NO_OWNER;
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
+	int holds = !owner && !packet->hop && flags & ABI_SERVICE_HOLDS;
 
 	if (packet->flooded && owner != config.self && (owner || !is_leased()))
 		return decide(REASON_DROP_PEER);
 	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
-	if (flow->protocol != PROTOCOL_TCP || flow->opening || k == ABI_FORMER_OWNERS)
-		return decide(here);
+	if (!is_segment(flow, flags))
+		return decide(holds ? REASON_HOLD_UNASSIGNED : here);
 	if (k == 0 && !mine)
 		next = owner;
-	else if (entry & ABI_SLOT_HAS_FORMER)
+	else if (k < ABI_FORMER_OWNERS && entry & ABI_SLOT_HAS_FORMER)
 		next = ask_next(slot, owner, k);
-	if (!next || next == config.self || knows_connection(frame, packet, flow))
+	if (next == config.self)
+		next = 0;
+	if ((!next && !holds) || knows_connection(frame, packet, flow))
 		return decide(here);
+	if (!next)
+		return decide(REASON_HOLD_UNASSIGNED);
 	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .hop = k + 2 };
 }
 

@@ -42,6 +42,7 @@ struct flow {
 	struct address destination;
 	__be16 source_port;
 	__be16 destination_port;
+	__u32 discriminator; /* what tells the client's flows apart */
 	__u8 family;
 	__u8 protocol;
 	__u8 opening; /* a SYN without ACK */

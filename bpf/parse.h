@@ -175,13 +175,12 @@ static __noinline int parse_ip(frame_t *frame, struct packet *packet)
 /* The packet quoted in an ICMP error; `quote` is all zero but for family, header and end. */
 static __noinline int parse_quote(frame_t *frame, struct packet *quote)
 {
+	__u32 needed;
+
 	if (quote->family == 4 ? !read_ipv4(frame, quote, 1) : !read_ipv6(frame, quote, 1))
 		return 0;
-	if (quote->fragment == FRAGMENT_LATER)
-		return 0;
-	if (quote->protocol != PROTOCOL_TCP && quote->protocol != PROTOCOL_UDP)
-		return 1;
-	return quote->transport + 4 <= quote->end;
+	needed = quote->protocol == PROTOCOL_TCP || quote->protocol == PROTOCOL_UDP ? 4 : 0;
+	return quote->fragment != FRAGMENT_LATER && quote->transport + needed <= quote->end;
 }
 
 #endif

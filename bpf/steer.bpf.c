@@ -11,6 +11,7 @@
 #include "classify.h"
 #include "emit.h"
 #include "fragment.h"
+#include "hash.h"
 #include "hook.h"
 #include "lookup.h"
 #include "own.h"
@@ -22,30 +23,52 @@ struct ethernet {
 	__be16 type;
 };
 
-/* Stages classify … own of a packet that parse and admit have let through, in any shape. */
-static __always_inline struct decision place(frame_t *frame, struct packet *packet)
+/* Of a packet that only its addresses count of. */
+static __always_inline void take_addresses(const struct packet *packet, struct flow *flow)
+{
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->family = packet->family;
+	flow->protocol = packet->protocol;
+	flow->source = packet->source;
+	flow->destination = packet->destination;
+}
+
+/* Stage lookup. What is for none of the VIPs goes to the group that is routed through the cluster. */
+static __always_inline int lookup(const struct flow *flow, int through, struct service *service)
+{
+	__u64 routed = state.routed;
+
+	if (through) {
+		__builtin_memcpy(service, &routed, sizeof(routed));
+		return routed != 0;
+	}
+	if (flow->family == 4)
+		return lookup4(flow->protocol, flow->destination.word[3], flow->destination_port, service);
+	return lookup6(flow->protocol, &flow->destination, flow->destination_port, service);
+}
+
+/* Stages classify … own of a packet that parse and admit have let through, in any shape. Of what is only routed through
+ * the cluster, fragments have addresses, too, and so has an error that quotes nothing that can be read. */
+static __always_inline struct decision place(frame_t *frame, struct packet *packet, int through)
 {
 	struct decision decision;
 	struct service service;
 	struct flow flow = {};
-	__u32 hash, slot;
-	__be16 port;
+	__u32 slot;
 	__u16 entry;
-	int found;
 
-	if (!classify(frame, packet, &flow))
-		return decide(REASON_PASS_NO_FLOW);
-	found = flow.family == 4 ?
-			lookup4(flow.protocol, flow.destination.word[3], flow.destination_port, &service) :
-			lookup6(flow.protocol, &flow.destination, flow.destination_port, &service);
-	if (!found)
-		return decide(unserved_reason(packet->flooded));
-	port = service.flags & ABI_SERVICE_STICKY ? 0 : flow.source_port;
-	hash = flow.family == 4 ? hash4(flow.source.word[3], port) : hash6(&flow.source, port);
-	if (!read_slot(&service, hash, &slot, &entry))
-		return decide(unserved_reason(packet->flooded));
-	decision = own(frame, packet, &flow, slot, entry);
+	if (packet->fragment == FRAGMENT_LATER || !classify(frame, packet, &flow)) {
+		if (!through)
+			return decide(REASON_PASS_NO_FLOW);
+		take_addresses(packet, &flow);
+	}
+	if (!lookup(&flow, through, &service) ||
+	    !read_slot(&service, hash_flow(&service, &flow), &slot, &entry))
+		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet->flooded));
+	decision = own(frame, packet, &flow, service.flags, slot, entry);
 	decision.group = service.group + 1;
+	decision.slot = slot;
+	decision.base = service.base;
 	return decision;
 }
 
@@ -55,6 +78,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 	__u8 reason = REASON_COUNT;
 	struct decision decision;
 	struct ethernet ethernet;
+	int through;
 
 	if (read_bytes(frame, 0, &ethernet, ETHERNET_LENGTH))
 		return decide(REASON_PASS_MALFORMED);
@@ -82,11 +106,12 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 		return decide(REASON_PASS_OTHER_MAC);
 	if (!packet->family)
 		return decide(REASON_PASS_NO_FLOW);
-	if (packet->flooded && !is_vip(&packet->destination))
-		return decide(foreign_reason(packet));
-	if (packet->fragment == FRAGMENT_LATER)
+	through = packet->flooded && !is_vip(&packet->destination);
+	if (through && is_multicast(packet))
+		return decide(REASON_PASS_NO_FLOW);
+	if (packet->fragment == FRAGMENT_LATER && !through)
 		return recall_fragment(packet);
-	decision = place(frame, packet);
+	decision = place(frame, packet, through);
 	if (packet->fragment == FRAGMENT_FIRST)
 		remember_fragment(packet, &decision);
 	return decision;

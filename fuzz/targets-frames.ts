@@ -30,6 +30,7 @@ const freshContext = (): PipelineContext => ({
   accepting: true,
   knows: (flow) => flow.sourcePort % 2 === 0,
   fragments: new FragmentMemory(),
+  canHold: (_, length) => length <= 2048,
 });
 
 const pipeline: Target = {

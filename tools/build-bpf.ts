@@ -23,7 +23,7 @@ export const PROGRAMS: readonly Program[] = [
 /** Any of the two hooks: they share every map. */
 export const ABI_OBJECT = "steer-tc.o";
 const ABI_STRUCTS =
-  /^(service4_key|service6_key|service|service_bucket|former|address|node|fragment_key|decision|counter|state|config)$/;
+  /^(service4_key|service6_key|service|service_bucket|former|address|node|fragment_key|decision|held_header|counter|state|config)$/;
 
 export const OBJECT_FOLDER = path.join(root, "bpf/build");
 export const ABI_FILE = path.join(root, "src/driver/bpf/abi.gen.ts");

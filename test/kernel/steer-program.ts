@@ -6,6 +6,7 @@ import type { Tables } from "#core/steering/tables.ts";
 import {
   DECISION,
   FRAGMENT_KEY,
+  HELD_HEADER,
   REASON_NAMES,
   SERVICE,
   SERVICE4_KEY,
@@ -34,6 +35,9 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
   ]),
 };
 
+const PAGE = 4096;
+const RECORD_HEADER = 8;
+const RING = 2 ** 26;
 /** No fewer than there are reasons. */
 const READ_AT_ONCE = 32;
 
@@ -49,10 +53,53 @@ export interface Leases {
   readonly accepting: boolean;
 }
 
+/** A record of the ring buffer of frames that wait. */
+export interface HeldRecord {
+  readonly reason: Reason;
+  readonly slot: number;
+  readonly group: number;
+  readonly frame: Uint8Array;
+}
+
 export interface Outcome {
   readonly action: string;
   readonly reason: Reason;
   readonly frame: Uint8Array;
+  /** Of a frame that waits. */
+  readonly held?: HeldRecord;
+}
+
+/** Writer's position and records; what is read is not given back, the ring is large enough for a test. */
+class HeldRing {
+  readonly #mapping: Mapping;
+  #at = 0;
+
+  constructor(fd: number) {
+    this.#mapping = new Mapping(fd, PAGE + RING, { writable: false, offset: PAGE });
+  }
+
+  /** The next record; undefined when there is none, and an error when there are more. */
+  next(): HeldRecord | undefined {
+    const { bytes } = this.#mapping;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const end = Number(view.getBigUint64(0, true));
+    if (end === this.#at) return undefined;
+    const length = view.getUint32(PAGE + this.#at, true);
+    const record = PAGE + this.#at + RECORD_HEADER;
+    this.#at += (length + RECORD_HEADER + 7) & ~7;
+    if (this.#at !== end) throw new RangeError("more than one frame waits after one frame");
+    const frame = record + HELD_HEADER.size;
+    return {
+      reason: REASON_NAMES[bytes[record + HELD_HEADER.reason] ?? 255] ?? "pass-not-ip",
+      slot: view.getUint32(record + HELD_HEADER.slot, true),
+      group: view.getUint32(record + HELD_HEADER.group, true),
+      frame: bytes.slice(frame, frame + view.getUint32(record + HELD_HEADER.length, true)),
+    };
+  }
+
+  close(): void {
+    this.#mapping.unmap();
+  }
 }
 
 export class SteerProgram {
@@ -61,6 +108,7 @@ export class SteerProgram {
   readonly #writer: TableWriter;
   readonly #lease: AnswerLease;
   readonly #state: Mapping;
+  readonly #held: HeldRing;
   #published = 0;
   #counts: bigint[];
 
@@ -70,6 +118,8 @@ export class SteerProgram {
       self,
       slotCapacity: 4096,
       fragmentCapacity: 65_536,
+      // nobody takes frames out of it here
+      heldCapacity: RING,
       serviceCapacity,
     });
     this.hook = hook;
@@ -80,6 +130,7 @@ export class SteerProgram {
     this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
     this.#lease = new AnswerLease(this.#object.mapFd(".data.state"));
     this.#state = new Mapping(this.#object.mapFd(".data.state"), STATE.size);
+    this.#held = new HeldRing(this.#object.mapFd("held"));
     this.#counts = this.#readCounts();
   }
 
@@ -113,9 +164,13 @@ export class SteerProgram {
     const counts = this.#readCounts();
     const index = counts.findIndex((count, at) => count !== this.#counts[at]);
     this.#counts = counts;
-    const action = ACTIONS[this.hook].get(returned) ?? `returned ${returned}`;
     // what goes to an owner is counted by node
-    return { action, reason: REASON_NAMES[index] ?? "forward-owner", frame: bytes };
+    const reason = REASON_NAMES[index] ?? "forward-owner";
+    const action = ACTIONS[this.hook].get(returned) ?? `returned ${returned}`;
+    const held = this.#held.next();
+    // to the kernel, a frame that waits is dropped
+    if (held === undefined || action !== "drop") return { action, reason, frame: bytes };
+    return { action: "hold", reason, frame: bytes, held };
   }
 
   /** IPv4 services that found no room in the buckets. */
@@ -125,6 +180,7 @@ export class SteerProgram {
   }
 
   close(): void {
+    this.#held.close();
     this.#state.unmap();
     this.#lease.close();
     this.#writer.close();

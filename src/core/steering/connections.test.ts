@@ -41,6 +41,7 @@ function delivered(
       accepting: true,
       knows: () => at === knower,
       fragments: new FragmentMemory(),
+      canHold: (_, length) => length <= 2048,
     });
     if (verdict.action === "pass") return at;
     assert.equal(verdict.action, "forward", verdict.reason);

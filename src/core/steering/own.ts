@@ -4,7 +4,7 @@ import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
 import type { Decision } from "./fragments.ts";
 import type { Flow } from "./packet.ts";
-import { FORMER_OWNERS, type GroupTable } from "./tables.ts";
+import { FORMER_OWNERS, isRouted, type GroupTable } from "./tables.ts";
 
 export interface Slot {
   readonly group: GroupTable;
@@ -28,7 +28,10 @@ export interface Owning {
 
 export const here = (reason: Decision["reason"]): Decision => ({ reason, node: NO_NODE, hop: 0 });
 
-/** Decides who serves a flow whose slot is known (B4, B5, A15). */
+/**
+ * Decides who serves a flow whose slot is known (B4, B5, A15). Traffic that is routed through the cluster has no sockets
+ * to ask: its slot's owner takes all of it at once.
+ */
 export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): Decision {
   const owner = chainEntry(slot, 0);
   const mine = owner === NO_NODE || owner === context.self;
@@ -40,15 +43,19 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   }
   const k = arrival.hop === 0 ? 0 : arrival.hop - 1;
   const next = k === 0 && !mine ? owner : askedNext(slot, k, context.self);
-  const nobodyLeft = k === FORMER_OWNERS || next === NO_NODE || next === context.self;
-  if (nobodyLeft || !isSegment(flow) || context.knows(flow)) {
-    return here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
+  const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
+  const holds = owner === NO_NODE && slot.group.holds && arrival.hop === 0;
+  const passes = here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
+  if (isSegment(flow, slot) && (somebodyLeft || holds)) {
+    if (context.knows(flow)) return passes;
+    if (somebodyLeft) return { reason: "forward-former", node: next, hop: k + 2 };
   }
-  return { reason: "forward-former", node: next, hop: k + 2 };
+  return holds ? here("hold-unassigned") : passes;
 }
 
 /** A TCP segment that belongs to a connection which some node has already. */
-const isSegment = ({ protocol, opening }: Flow): boolean => protocol === PROTOCOL_TCP && !opening;
+const isSegment = ({ protocol, opening }: Flow, { group }: Slot): boolean =>
+  protocol === PROTOCOL_TCP && !opening && !isRouted(group.policy);
 
 /**
  * Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is not

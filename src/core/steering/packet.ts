@@ -16,6 +16,7 @@ import { IPV6_LENGTH, Ipv6View, PROTOCOL_ICMPV6, walkExtensionHeaders } from "#w
 import { decodeSolicitation } from "#wire/ndp.ts";
 import { isOpening, TCP_LENGTH } from "#wire/tcp.ts";
 import { destinationPort, PORTS_LENGTH, sourcePort, UDP_LENGTH } from "#wire/udp.ts";
+import { discriminatorOf, quotedDiscriminator } from "./discriminator.ts";
 import { bytesKey } from "./indexed-tables.ts";
 
 /** A flow as its server sees it: the source is the client, the destination the VIP. Addresses in network order. */
@@ -27,6 +28,8 @@ export interface Flow {
   /** Of TCP and UDP; otherwise both are 0. */
   readonly sourcePort: number;
   readonly destinationPort: number;
+  /** What tells the client's flows apart (discriminator.ts). */
+  readonly discriminator: number;
   /** The packet opens a TCP connection: SYN without ACK. */
   readonly opening: boolean;
 }
@@ -152,7 +155,9 @@ function quotedFlow(outer: IpPacket): Flow | undefined {
   if (typeof quoted === "string") return undefined;
   const { source, destination, protocol, transport, fragment } = quoted;
   if (fragment === "later" || bytesKey(source) !== bytesKey(outer.destination)) return undefined;
-  const flow = { protocol, source: destination, destination: source, opening: false };
+  const discriminator = quotedDiscriminator(protocol, transport);
+  const turned = { source: destination, destination: source };
+  const flow = { protocol, ...turned, discriminator, opening: false };
   if (!hasPorts(protocol)) return { ...flow, sourcePort: 0, destinationPort: 0 };
   if (transport.byteLength < PORTS_LENGTH) return undefined;
   return {
@@ -177,9 +182,21 @@ export function flowOf(packet: IpPacket): Flow | undefined {
     destination,
     sourcePort: ports ? sourcePort(transport) : 0,
     destinationPort: ports ? destinationPort(transport) : 0,
+    discriminator: discriminatorOf(protocol, transport),
     opening: protocol === PROTOCOL_TCP && isOpening(transport),
   };
 }
+
+/** The flow of a packet that only its addresses count of. */
+export const addressesOf = ({ protocol, source, destination }: IpPacket): Flow => ({
+  protocol,
+  source,
+  destination,
+  sourcePort: 0,
+  destinationPort: 0,
+  discriminator: 0,
+  opening: false,
+});
 
 /** Whether a packet is for a group of hosts; then every member may have it, and none forwards it. */
 export const isMulticast = ({ family, destination: [first = 0] }: IpPacket): boolean =>

@@ -4,10 +4,11 @@ import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
 import { hopMac, hopOf } from "#wire/ethernet-hop.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
-import { flowHash } from "./hash.ts";
+import { slotOf } from "./hash.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
 import { here, own, type Arrival } from "./own.ts";
 import {
+  addressesOf,
   askedAddress,
   flowOf,
   fragmentKey,
@@ -32,6 +33,8 @@ export interface PipelineContext {
   /** Whether this node's own TCP table knows the connection. */
   knows(flow: Flow): boolean;
   readonly fragments: FragmentMemory;
+  /** Whether a frame of that length can wait, in a buffer that has a limit. */
+  canHold(reason: Reason, length: number): boolean;
 }
 
 export type Verdict =
@@ -99,15 +102,23 @@ function whileAccepting(decision: Decision, { accepting }: PipelineContext): Dec
 function decide(packet: Packet, arrival: Arrival, context: PipelineContext): Decision {
   if (packet.type === "arp") return here("pass-no-flow");
   const toVip = context.tables.isVip(packet.destination);
-  if (arrival.flooded && !toVip) {
-    return here(isMulticast(packet) ? "pass-no-flow" : "drop-not-ours");
-  }
+  if (arrival.flooded && !toVip) return through(packet, arrival, context);
   if (packet.fragment === "later") return recall(packet, arrival, context);
   const decision = decideWhole(packet, arrival, context);
   if (packet.fragment === "first" && toVip) {
     context.fragments.remember(fragmentKey(packet, arrival.flooded), decision);
   }
   return decision;
+}
+
+/** Of a flooded packet for none of the VIPs: routed through the cluster (A22), or none of its business. */
+function through(packet: IpPacket, arrival: Arrival, context: PipelineContext): Decision {
+  if (isMulticast(packet)) return here("pass-no-flow");
+  const group = context.tables.routed;
+  if (group === undefined) return here("drop-not-ours");
+  // fragments have addresses, too, and so has an error that quotes nothing that can be read
+  const flow = packet.fragment === "later" ? undefined : classify(packet);
+  return assigned(flow ?? addressesOf(packet), group, arrival, context);
 }
 
 /** Of a later fragment: what was decided about the first one. The hop must rise in any case. */
@@ -117,7 +128,7 @@ function recall(packet: IpPacket, arrival: Arrival, context: PipelineContext): D
   const decision = context.fragments.recall(fragmentKey(packet, flooded));
   if (decision !== undefined && (decision.node === NO_NODE || decision.hop > hop)) return decision;
   if (flooded) return here("pass-early-fragment");
-  return here(hop > 0 ? "pass-peer-fragment" : "drop-orphan-fragment");
+  return here(hop > 0 ? "pass-peer-fragment" : "hold-early-fragment");
 }
 
 function decideWhole(packet: IpPacket, arrival: Arrival, context: PipelineContext): Decision {
@@ -125,8 +136,15 @@ function decideWhole(packet: IpPacket, arrival: Arrival, context: PipelineContex
   if (flow === undefined) return here("pass-no-flow");
   const group = lookup(flow, context);
   if (group === undefined) return unserved(arrival, context);
-  return own(flow, { group, index: hash(flow, group, context) }, arrival, context);
+  return assigned(flow, group, arrival, context);
 }
+
+const assigned = (
+  flow: Flow,
+  group: GroupTable,
+  arrival: Arrival,
+  context: PipelineContext,
+): Decision => own(flow, { group, index: hash(flow, group, context) }, arrival, context);
 
 /** For no service: one node's stack answers, as a single machine's would. */
 const unserved = ({ flooded }: Arrival, { leased }: PipelineContext): Decision =>
@@ -137,16 +155,14 @@ function classify(packet: IpPacket): Flow | undefined {
   return flowOf(packet);
 }
 
-/** Stage 5: table 1 (protocol, VIP, port), otherwise table 2 (protocol, VIP): which group? (B2) */
+/** Stage 5: table 1 (protocol, VIP, port), otherwise 2 (protocol, VIP), otherwise 3 (VIP): which group? (B2) */
 function lookup(flow: Flow, { tables }: PipelineContext): GroupTable | undefined {
   return tables.groupOf(flow.protocol, flow.destination, flow.destinationPort);
 }
 
-/** Stage 6: which slot? Sticky groups leave the port out (B3). */
-function hash(flow: Flow, group: GroupTable, { tables }: PipelineContext): number {
-  const port = group.policy === "weighted" ? flow.sourcePort : 0;
-  return flowHash(tables.hashKey, flow.source, port) & (group.owners.length - 1);
-}
+/** Stage 6: which slot? The group's policy says what of the flow counts (B3, A14). */
+const hash = (flow: Flow, group: GroupTable, { tables }: PipelineContext): number =>
+  slotOf(tables, group.policy, flow, group.owners.length);
 
 /** Stage 8: where to? Rewrites both MAC addresses and nothing else (B5). */
 function emit(
@@ -158,6 +174,9 @@ function emit(
   const { reason, node, hop } = decision;
   const action = actionOf(reason);
   if (action === "pass") return { action, reason, toHost: flooded };
+  if (action === "hold" && !context.canHold(reason, frame.byteLength)) {
+    return { action: "drop", reason: "drop-hold-full" };
+  }
   if (action !== "forward") return { action, reason };
   const mac = context.tables.macOf(node);
   if (mac === undefined) return { action: "drop", reason: "drop-no-neighbour" };

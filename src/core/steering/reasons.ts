@@ -9,7 +9,6 @@ export const REASONS = [
   "pass-other-mac",
   "drop-not-ours",
   "pass-no-flow",
-  "drop-orphan-fragment",
   "pass-peer-fragment",
   "pass-early-fragment",
   "hold-early-fragment",

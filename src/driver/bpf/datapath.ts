@@ -13,6 +13,7 @@ import {
   removeUnusedClsact,
 } from "./attachment.ts";
 import { CounterMaps } from "./counter-maps.ts";
+import { isFirstSeen } from "./fragment-lookup.ts";
 import { putMask } from "./mask.ts";
 import { findNetdev, netdev, type Netdev } from "./netdev.ts";
 import { Predecessor } from "./predecessor.ts";
@@ -25,6 +26,7 @@ import {
   tableMapFds,
   type Sizes,
 } from "./program-options.ts";
+import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
 import { TableWriter } from "./table-writer.ts";
 import { testRun } from "./test-run.ts";
 import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from "./types.ts";
@@ -135,6 +137,8 @@ export class Datapath {
   readonly #object: LoadedObject;
   readonly #tables: TableWriter;
   readonly #counters: CounterMaps;
+  readonly #slotCounters: SlotCounters;
+  readonly #heldSize: number;
 
   private constructor(
     object: LoadedObject,
@@ -148,6 +152,8 @@ export class Datapath {
     this.#object = object;
     this.#tables = new TableWriter(tableMapFds(object), sizes);
     this.#counters = new CounterMaps(counterFds(object));
+    this.#slotCounters = new SlotCounters(object.mapFd("slot_counters"), sizes.slots);
+    this.#heldSize = sizes.held;
   }
 
   /**
@@ -230,6 +236,31 @@ export class Datapath {
     return this.#counters.read(this.#tables.groupNames);
   }
 
+  /** The name of a group by what struct held says of it; undefined when it has gone. */
+  heldGroup(group: number): string | undefined {
+    return this.#tables.groupNames.get(group - 1);
+  }
+
+  /** The ring buffer of frames that wait (struct held), and its size in bytes. */
+  get held(): { readonly fd: number; readonly size: number } {
+    return { fd: this.#object.mapFd("held"), size: this.#heldSize };
+  }
+
+  /** Whether the first fragment of a frame that waits has come by: then the program knows where the frame belongs. */
+  isFirstFragmentSeen(frame: Uint8Array): boolean {
+    return isFirstSeen(this.#object.mapFd("fragments"), frame);
+  }
+
+  /** Counts what this node takes, slot by slot, from now on or no more (A8). */
+  measureSlots(on: boolean): void {
+    this.#tables.state.slotsMeasured = on;
+  }
+
+  /** By group name: what this node has taken since the last call. */
+  slotCounters(): ReadonlyMap<string, SlotLoad> {
+    return this.#slotCounters.read(this.#tables.regions);
+  }
+
   /** Runs the program once over a frame, without the network; for tests and `pan trace`. */
   testRun(frame: Uint8Array): TestResult {
     const before = this.counters().reasons;
@@ -241,6 +272,7 @@ export class Datapath {
 
   /** Lets go of it; forwarding continues. */
   close(): void {
+    this.#slotCounters.close();
     this.#tables.close();
     this.#object.close();
   }

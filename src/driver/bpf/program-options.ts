@@ -14,6 +14,8 @@ const SPARSENESS = 2;
 
 export interface Sizes extends Capacities {
   readonly fragments: number;
+  /** Bytes of the ring buffer of frames that wait. */
+  readonly held: number;
 }
 
 export const sizesOf = (options: DatapathOptions): Sizes => ({
@@ -22,6 +24,7 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
   vips: options.serviceCapacity ?? 16_384,
   groups: options.groupCapacity ?? 4096,
   fragments: options.fragmentCapacity ?? 4096,
+  held: options.heldCapacity ?? 2 ** 20,
 });
 
 export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
@@ -32,6 +35,8 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   former_owners: sizes.slots,
   vips: sizes.vips,
   fragments: sizes.fragments,
+  held: sizes.held,
+  slot_counters: sizes.slots,
   group_counters: sizes.groups,
 });
 

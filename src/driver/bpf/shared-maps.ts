@@ -95,6 +95,11 @@ export class StateMap {
     Atomics.store(this.#u32, STATE.tableAnyUsed / 4, used ? 1 : 0);
   }
 
+  /** Map slot_counters is only kept while this is set. */
+  set slotsMeasured(measured: boolean) {
+    Atomics.store(this.#u32, STATE.slotsMeasured / 4, measured ? 1 : 0);
+  }
+
   /** Map services4 is only looked at while this is set. */
   set bucketsOverflow(used: boolean) {
     Atomics.store(this.#u32, STATE.bucketsOverflow / 4, used ? 1 : 0);

@@ -16,6 +16,7 @@ import {
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import { readHashMap, ServiceMap, tableOfKey, type ServiceMapFds } from "./service-map.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
+import type { GroupRegion } from "./slot-counters.ts";
 import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
 import type { PublishReport } from "./types.ts";
 
@@ -51,6 +52,7 @@ export class TableWriter {
   readonly #capacities: Capacities;
   /** Names of the groups by counter index, as of the last publish. */
   #groupNames: ReadonlyMap<number, string> = new Map();
+  #regions: readonly GroupRegion[] = [];
 
   constructor(fds: TableMapFds, capacities: Capacities) {
     this.state = new StateMap(fds.state);
@@ -66,6 +68,11 @@ export class TableWriter {
 
   get groupNames(): ReadonlyMap<number, string> {
     return this.#groupNames;
+  }
+
+  /** Where the groups have their slots, as of the last publish. */
+  get regions(): readonly GroupRegion[] {
+    return this.#regions;
   }
 
   /** @param resetGroup clears the counter of a group index that is given to another group */
@@ -89,6 +96,11 @@ export class TableWriter {
     const removed = this.#removeVips(tables.vips);
     nodes += this.#nodes.keepOnly(new Set(tables.nodes.map(({ id }) => id)));
     this.#groupNames = new Map(plan.groups.map(({ table, entry }) => [entry.group, table.name]));
+    this.#regions = plan.groups.map(({ table: { name }, entry: { base, slots } }) => ({
+      name,
+      base,
+      slots,
+    }));
     this.state.version = tables.version;
     return { nodes, slots, services, vips: vips + removed };
   }

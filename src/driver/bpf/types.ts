@@ -20,7 +20,7 @@ export interface DatapathOptions extends Port {
   /** auto: native XDP where the driver has it, tc on veth and wherever XDP would only be generic. Default auto. */
   readonly hook?: Hook | "auto";
   readonly self: NodeId;
-  /** Slots of all groups together; a multiple of 4. Default 262 144 (2.5 MB of kernel memory). */
+  /** Slots of all groups together; a multiple of 4. Default 262 144 (4.5 MB of kernel memory). */
   readonly slotCapacity?: number;
   /** Entries in tables 1 and 2 together. Default 16 384. */
   readonly serviceCapacity?: number;
@@ -28,6 +28,8 @@ export interface DatapathOptions extends Port {
   readonly groupCapacity?: number;
   /** First fragments remembered at once; the least recently used one goes first. Default 4096. */
   readonly fragmentCapacity?: number;
+  /** Bytes for frames that wait for the agent; a power of two, of pages. Default 1 MiB: 500 of the longest, 4000 short ones. */
+  readonly heldCapacity?: number;
 }
 
 export interface Count {

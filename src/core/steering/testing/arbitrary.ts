@@ -6,14 +6,19 @@ import { nodeId } from "#base/ids.ts";
 import type { Prng } from "#base/prng.ts";
 import {
   FORMER_OWNERS,
+  POLICIES,
   type GroupTable,
-  type Policy,
   type ServiceKey,
   type Tables,
 } from "../tables.ts";
 import {
   ACK,
+  ah,
   arp,
+  esp,
+  gre,
+  l2tp,
+  pptp,
   ethernet,
   extension,
   fragmentHeader,
@@ -41,7 +46,6 @@ const VIPS6 = ["2001:db8::100", "2001:db8::101"];
 const OWN4 = "10.0.0.1";
 const OWN6 = "2001:db8::1";
 const PORTS = [21, 53, 80, 443];
-const POLICIES: readonly Policy[] = ["weighted", "sticky", "wildcard-sticky"];
 /** Owners are 0 … 6; node 6 never has a MAC, node 1 is SELF. */
 const OWNERS = [0, 1, 1, 1, 2, 3, 4, 5, 6];
 
@@ -53,7 +57,7 @@ function randomGroup(prng: Prng, name: string, services: readonly ServiceKey[]):
     hasHistory ? prng.pick(OWNERS) : 0,
   );
   const policy = prng.pick(POLICIES);
-  return { name, policy, holds: false, services, owners, former, home: owners };
+  return { name, policy, holds: prng.chance(0.5), services, owners, former, home: owners };
 }
 
 export function randomScenario(prng: Prng): Scenario {
@@ -74,7 +78,7 @@ export function randomScenario(prng: Prng): Scenario {
   const tables: Tables = {
     version: { epoch: 1, counter: 1, master: SELF.id },
     hashKey: [prng.uint32(), prng.uint32()],
-    hash: "keyed",
+    hash: prng.chance(0.7) ? "keyed" : "xor",
     delivery: { method: "forward", primary: prng.chance(0.9) ? ip("10.0.0.100") : undefined },
     nodes: ids.map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
     vips: [...VIPS4, ...VIPS6].map(ip),
@@ -102,9 +106,34 @@ const flags = (prng: Prng): number => {
   return prng.chance(0.5) ? SYN : prng.below(64);
 };
 
+/** Of a tunnel: the protocols that have a discriminator, and one that has none. */
+function tunnelled(prng: Prng): { protocol: number; payload: Uint8Array } {
+  const key = prng.below(4);
+  switch (prng.below(6)) {
+    case 0:
+      return { protocol: 50, payload: esp(key) };
+    case 1:
+      return { protocol: 51, payload: ah(key) };
+    case 2:
+      return { protocol: 47, payload: gre(prng.chance(0.7) ? key : undefined, prng.chance(0.3)) };
+    case 3:
+      return { protocol: 47, payload: pptp(key) };
+    case 4: {
+      const message = l2tp(key, prng.below(4), prng.chance(0.5));
+      return { protocol: 17, payload: udp({ from: 1701, to: 1701 }, message) };
+    }
+    default:
+      return { protocol: prng.below(256), payload: octets(prng, 24) };
+  }
+}
+
+/** Now and then longer than what can wait. */
+const bodyLength = (prng: Prng): number => (prng.chance(0.005) ? 2100 : prng.below(24));
+
 function datagram(prng: Prng): { protocol: number; payload: Uint8Array } {
+  if (prng.chance(0.15)) return tunnelled(prng);
   const ports = { from: prng.below(65_536), to: port(prng) };
-  const body = octets(prng, prng.below(24));
+  const body = octets(prng, bodyLength(prng));
   return prng.chance(0.7)
     ? { protocol: 6, payload: tcp(ports, flags(prng), body) }
     : { protocol: 17, payload: udp(ports, body) };
@@ -113,9 +142,10 @@ function datagram(prng: Prng): { protocol: number; payload: Uint8Array } {
 /** What a server sent to a client, as an error quotes it: turned round, perhaps with options, perhaps cut. */
 function quotation(prng: Prng, family: 4 | 6, sender: string, receiver: string): Uint8Array {
   const ports = { from: port(prng), to: prng.below(65_536) };
-  const isTcp = prng.chance(0.7);
-  const payload = isTcp ? tcp(ports, ACK) : udp(ports);
-  const protocol = isTcp ? 6 : 17;
+  const quoted = prng.chance(0.7)
+    ? { protocol: 6, payload: tcp(ports, ACK) }
+    : { protocol: 17, payload: udp(ports) };
+  const { protocol, payload } = prng.chance(0.2) ? tunnelled(prng) : quoted;
   const addresses = { source: sender, destination: receiver };
   const optioned = prng.chance(0.2);
   const packet =

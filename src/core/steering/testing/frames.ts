@@ -57,6 +57,32 @@ export const udp = (ports: Ports, payload = zeros(0)): Uint8Array =>
 export const icmp = (type: number, code = 0, message = zeros(0)): Uint8Array =>
   join(Uint8Array.of(type, code), zeros(6), message);
 
+/** ESP (RFC 4303): SPI, sequence number, and the rest, which nobody on the way can read. */
+export const esp = (spi: number): Uint8Array => join(u32(spi), u32(1), zeros(16));
+
+/** AH (RFC 4302) before a TCP segment. */
+export const ah = (spi: number): Uint8Array =>
+  join(Uint8Array.of(6, 4, 0, 0), u32(spi), u32(1), zeros(12));
+
+/** GRE (RFC 2890) of IPv4; with a checksum field before the key, and without a key. */
+export const gre = (key: number | undefined, checksum = false): Uint8Array =>
+  join(
+    Uint8Array.of((checksum ? 0x80 : 0) | (key === undefined ? 0 : 0x20), 0, 0x08, 0x00),
+    zeros(checksum ? 4 : 0),
+    key === undefined ? zeros(0) : u32(key),
+    zeros(8),
+  );
+
+/** GRE as PPTP has it (RFC 2637): version 1, key flag, payload length and call id. */
+export const pptp = (callId: number): Uint8Array =>
+  join(Uint8Array.of(0x20, 0x01, 0x88, 0x0b), u16(8), u16(callId), zeros(8));
+
+/** L2TP (RFC 2661): a control message has a length field, a data message may go without. */
+export const l2tp = (tunnel: number, session: number, control: boolean): Uint8Array =>
+  control
+    ? join(u16(0xc802), u16(12), u16(tunnel), u16(session), zeros(4))
+    : join(u16(0x0002), u16(tunnel), u16(session), zeros(8));
+
 export interface Addresses {
   readonly source: string;
   readonly destination: string;

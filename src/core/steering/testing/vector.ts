@@ -52,19 +52,20 @@ export interface Slots {
   readonly owners: readonly number[];
   /** Of every slot. */
   readonly former?: readonly number[];
+  readonly holds?: boolean;
 }
 
 function group(
   name: string,
   policy: Policy,
   services: readonly ServiceKey[],
-  { owners, former = [] }: Slots,
+  { owners, former = [], holds = false }: Slots,
 ): GroupTable {
   const chain = [0, 1, 2].map((index) => former[index] ?? 0);
   return {
     name,
     policy,
-    holds: false,
+    holds,
     services,
     owners: Uint16Array.from(owners),
     former: Uint16Array.from(owners.flatMap(() => chain)),
@@ -75,10 +76,12 @@ function group(
 const both = (protocol: Protocol, port: number | "any"): ServiceKey[] =>
   [VIP4, VIP6].map((vip) => ({ protocol, vip: ip(vip), port }));
 
+const anything = (vip: string): ServiceKey => ({ protocol: "any", vip: ip(vip), port: "any" });
+
 /**
  * Group "web" (TCP 80 and UDP 53, weighted) as given; "ftp" (all other TCP ports, table 2) belongs to node 4;
  * "spread" (TCP 8080, weighted) and "stick" (TCP 9090, sticky): slots 0 … 3 belong to nodes 1 … 4.
- * Node 9 owns slots in some cases, but has no MAC.
+ * "whole" (weighted) and "whole-stick" (sticky) have a VIP each, with any protocol (table 3). Node 9 owns slots in some cases, but has no MAC.
  */
 export function tablesWith(web: Slots): Tables {
   const groups = [
@@ -86,6 +89,8 @@ export function tablesWith(web: Slots): Tables {
     group("ftp", "wildcard-sticky", both("tcp", "any"), { owners: [4, 4] }),
     group("spread", "weighted", both("tcp", 8080), { owners: [1, 2, 3, 4] }),
     group("stick", "sticky", both("tcp", 9090), { owners: [1, 2, 3, 4] }),
+    group("whole", "weighted", [anything("10.0.0.102")], { owners: [1, 2, 3, 4] }),
+    group("whole-stick", "sticky", [anything("10.0.0.103")], { owners: [1, 2, 3, 4] }),
   ];
   return {
     version: { epoch: 1, counter: 1, master: SELF.id },
@@ -93,7 +98,7 @@ export function tablesWith(web: Slots): Tables {
     hash: "keyed",
     delivery: { method: "forward", primary: ip(VIP4) },
     nodes: [1, 2, 3, 4, 5].map((id) => ({ id: nodeId(id), mac: mac(`02:50:00:00:00:0${id}`) })),
-    vips: [VIP4, VIP6, "10.0.0.101"].map(ip),
+    vips: [VIP4, VIP6, "10.0.0.101", "10.0.0.102", "10.0.0.103"].map(ip),
     groups,
   };
 }
@@ -101,6 +106,19 @@ export function tablesWith(web: Slots): Tables {
 /** All slots of "web" belong to one node. */
 export const owned = (owner: number, former: readonly number[] = []): Tables =>
   tablesWith({ owners: [owner, owner], former });
+
+/** The same where packets of slots without an owner wait; nobody owns a slot of "web". */
+export const held = (former: readonly number[] = []): Tables =>
+  tablesWith({ owners: [0, 0], former, holds: true });
+
+/** With a group of traffic through the cluster, whose slots 0 … 3 belong to nodes 1 … 4, or all to one node. */
+export function routing(
+  policy: "routed" | "routed-symmetric",
+  slots: Slots = { owners: [1, 2, 3, 4] },
+): Tables {
+  const tables = owned(1);
+  return { ...tables, groups: [...tables.groups, group("through", policy, [], slots)] };
+}
 
 export const KNOWN4: Known = {
   client: { ip: ip(CLIENT4), port: CLIENT_PORT },

@@ -282,13 +282,13 @@ export const FRAGMENTS: readonly Vector[] = [
     kept(part4(false, 3), "pass-local"),
   ]),
   sequence(
-    "fragments: orphans",
-    [kept(part4(false, 3), "drop-orphan-fragment"), kept(part6(false, 3), "drop-orphan-fragment")],
+    "fragments: before the first",
+    [kept(part4(false, 3), "hold-early-fragment"), kept(part6(false, 3), "hold-early-fragment")],
     { tables: owned(2) },
   ),
   sequence(
     "fragments: another datagram's",
-    [toOwner(part4(true, 0), 2), kept(part4(false, 3, {}, 8), "drop-orphan-fragment")],
+    [toOwner(part4(true, 0), 2), kept(part4(false, 3, {}, 8), "hold-early-fragment")],
     { tables: owned(2) },
   ),
   sequence("fragments: from a peer, before the first", [
@@ -312,7 +312,7 @@ export const FRAGMENTS: readonly Vector[] = [
   sequence("fragments: to the node's own address", [kept(ownPart, "pass-no-flow")]),
   sequence(
     "fragments: a first one without a whole TCP header",
-    [kept(tiny, "pass-malformed"), kept(part4(false, 3), "drop-orphan-fragment")],
+    [kept(tiny, "pass-malformed"), kept(part4(false, 3), "hold-early-fragment")],
     { tables: owned(2) },
   ),
   sequence(

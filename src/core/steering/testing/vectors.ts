@@ -1,16 +1,9 @@
 // The one list of steering vectors: the model runs it in pipeline.test.ts, the packet program in test/kernel.
-import type { Reason } from "../reasons.ts";
 import type { Vector } from "./vector.ts";
 import { FLOODED } from "./vectors-flooded.ts";
+import { PROTOCOLS } from "./vectors-protocols.ts";
 import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
 import { FRAGMENTS, HASH, LOOKUP, OWN } from "./vectors-steering.ts";
-
-/** Reasons that have a name but no stage yet. */
-export const NOT_BUILT_YET: readonly Reason[] = [
-  "hold-early-fragment",
-  "hold-unassigned",
-  "drop-hold-full",
-];
 
 export const VECTORS: readonly Vector[] = [
   ...PARSE,
@@ -23,4 +16,5 @@ export const VECTORS: readonly Vector[] = [
   ...OWN,
   ...FRAGMENTS,
   ...FLOODED,
+  ...PROTOCOLS,
 ];
