@@ -14,28 +14,43 @@ interface Suite {
   readonly name: string;
   readonly globs: readonly string[];
   readonly process: "one for all" | "one for each file";
+  /** A process that hangs is ended then, and counts as failed: no run goes on for ever. */
+  readonly limitMs: number;
 }
+
+const MINUTE_MS = 60_000;
+const FILE_LIMIT_MS = 5 * MINUTE_MS;
 
 const SUITES: readonly Suite[] = [
   {
     name: "unit",
     globs: ["src/**/*.test.ts", "tools/**/*.test.ts", "fuzz/**/*.test.ts"],
     process: "one for all",
+    limitMs: 10 * MINUTE_MS,
   },
-  { name: "kernel", globs: ["test/kernel/**/*.test.ts"], process: "one for each file" },
-  { name: "lab", globs: ["test/lab/**/*.test.ts"], process: "one for each file" },
+  {
+    name: "kernel",
+    globs: ["test/kernel/**/*.test.ts"],
+    process: "one for each file",
+    limitMs: FILE_LIMIT_MS,
+  },
+  {
+    name: "lab",
+    globs: ["test/lab/**/*.test.ts"],
+    process: "one for each file",
+    limitMs: FILE_LIMIT_MS,
+  },
 ];
 
-/** A process that hangs is ended, and counts as failed: no run goes on for ever. */
-const PROCESS_LIMIT_MS = 5 * 60_000;
 /** What has not begun by then is not run, and counts as failed; with the last process it is within half an hour. */
-const RUN_LIMIT_MS = 24 * 60_000;
+const RUN_LIMIT_MS = 24 * MINUTE_MS;
 
 const tallyFolder = path.join(root, ".cache/tally");
 
 interface Job {
   readonly name: string;
   readonly files: readonly string[];
+  readonly limitMs: number;
 }
 
 const isFile = (word: string): boolean => word.endsWith(".ts");
@@ -51,10 +66,15 @@ function jobsOf(words: readonly string[]): Job[] {
   const suites = SUITES.filter(({ name }) => words.length === 0 || words.includes(name));
   const chosen = suites.flatMap((suite): Job[] => {
     const files = globSync(suite.globs, { cwd: root }).sort();
-    if (suite.process === "one for all") return [{ name: suite.name, files }];
-    return files.map((file) => ({ name: file, files: [file] }));
+    const { limitMs } = suite;
+    if (suite.process === "one for all") return [{ name: suite.name, files, limitMs }];
+    return files.map((file) => ({ name: file, files: [file], limitMs }));
   });
-  return [...chosen, ...words.filter(isFile).map((file) => ({ name: file, files: [file] }))];
+  const single = words.filter(isFile);
+  return [
+    ...chosen,
+    ...single.map((file) => ({ name: file, files: [file], limitMs: FILE_LIMIT_MS })),
+  ];
 }
 
 /** Ctrl-C and the like end the running process as its limit would, so that what it has made is removed. */
@@ -83,17 +103,17 @@ const began = performance.now();
 const interrupted = whenInterrupted();
 const report = new TestReport();
 if (!values["skip-checks"] && !(await staticChecks())) report.failed("static checks");
-for (const [index, { name, files }] of jobs.entries()) {
+for (const [index, { name, files, limitMs }] of jobs.entries()) {
   if (interrupted.signal.aborted) break;
   const late = performance.now() - began > RUN_LIMIT_MS;
   if (late) {
-    report.failed(`${name}: not run, the whole took more than ${RUN_LIMIT_MS / 60_000} minutes`);
+    report.failed(`${name}: not run, the whole took more than ${RUN_LIMIT_MS / MINUTE_MS} minutes`);
     continue;
   }
   console.log(`\n# ${name}`);
   const outcome: Outcome = await runTests({
     files,
-    limitMs: PROCESS_LIMIT_MS,
+    limitMs,
     tallyFile: path.join(tallyFolder, `${index}.jsonl`),
     only: values.only,
     signal: interrupted.signal,
