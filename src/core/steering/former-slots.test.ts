@@ -4,9 +4,12 @@ import { test } from "node:test";
 import { ip, ipBytes } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import { FormerSlots, type Connection } from "./former-slots.ts";
+import { slotOf } from "./hash.ts";
 import { nextTables } from "./next-tables.ts";
+import { flowOf, readPacket } from "./packet.ts";
 import { FORMER_OWNERS, type Tables } from "./tables.ts";
 import { chainOf, desired, version, web } from "./testing/desired.ts";
+import { ethernet, ipv4, SYN, tcp } from "./testing/frames.ts";
 
 const N1 = nodeId(1);
 const VIP = ip("10.0.0.100");
@@ -73,6 +76,28 @@ test("B4: a node that is nobody's former owner does not look at its connections"
   const slots = new FormerSlots(nodeId(2));
   const found = slots.look(tables, () => assert.fail("it looked"));
   assert.deepEqual(found, []);
+});
+
+test("B4: a connection keeps the slot that a packet of it is steered by", () => {
+  const tables = moved();
+  const link = { to: "02:50:00:00:00:01", from: "02:aa:00:00:00:fe" };
+  const ends = { source: "192.0.2.7", destination: VIP };
+  for (const port of [1, 255, 256, 40_000, 65_535]) {
+    const frame = ethernet(link, 0x0800, ipv4(ends, 6, tcp({ from: port, to: 80 }, SYN)));
+    const packet = readPacket(frame);
+    assert.ok(typeof packet === "object" && packet.type === "ip");
+    const flow = flowOf(packet);
+    assert.ok(flow);
+    const steered = slotOf(tables, "weighted", flow, SLOTS);
+    const slots = new FormerSlots(N1);
+    slots.look(tables, () => [connection(port)]);
+    const unused = unusedOf(slots.look(tables, () => [connection(port)]));
+    assert.deepEqual(
+      all.filter((slot) => !unused.includes(slot)),
+      [steered],
+      `port ${port}`,
+    );
+  }
 });
 
 test("A22: nothing is said about groups whose connections are routed through", () => {

@@ -3,7 +3,8 @@
 // because a connection may be opened by tables that are just being replaced.
 import type { NodeId } from "#base/ids.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
-import { flowHash } from "./hash.ts";
+import { portWord } from "./discriminator.ts";
+import { slotOf } from "./hash.ts";
 import { indexTables, type IndexedTables } from "./indexed-tables.ts";
 import { FORMER_OWNERS, isRouted, type GroupTable, type Tables } from "./tables.ts";
 
@@ -39,8 +40,13 @@ function slotKey(tables: IndexedTables, connection: Connection): string | undefi
   if (!tables.isVip(destination)) return undefined;
   const group = tables.groupOf(PROTOCOL_TCP, destination, destinationPort);
   if (group === undefined) return undefined;
-  const port = group.policy === "weighted" ? sourcePort : 0;
-  const slot = flowHash(tables.hashKey, source, port) & (group.owners.length - 1);
+  const flow = {
+    protocol: PROTOCOL_TCP,
+    source,
+    destination,
+    discriminator: portWord(sourcePort),
+  };
+  const slot = slotOf(tables, group.policy, flow, group.owners.length);
   return `${group.name}/${slot}`;
 }
 
