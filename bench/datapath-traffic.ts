@@ -1,6 +1,6 @@
 // The packets and tables of the datapath benchmark. Every frame is made by hand from the RFCs' layouts, through the
 // builders that the tests use.
-import { ip, mac } from "#base/address.ts";
+import { ip, mac, macBytes } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import type { GroupTable, Policy, ServiceKey, Tables } from "#core/steering/tables.ts";
 import {
@@ -25,6 +25,7 @@ const OTHER_PORT = 21;
 const STICKY_PORT = 7000;
 const LINK = { to: SELF.mac, from: "02:aa:00:00:00:fe" };
 const SHORTEST = 64;
+const XDP_DROP = 1;
 const XDP_PASS = 2;
 const XDP_TX = 3;
 
@@ -72,6 +73,15 @@ function icmpError(): PacketKind {
   return { name: "ICMP error about a connection", frame, returned: XDP_TX, ...quotedFlow };
 }
 
+/** The unicast cluster MAC that follows from VIP4. */
+const CLUSTER_MAC = mac("02:bf:0a:c8:00:00");
+const flooded = (kind: PacketKind, returned: number): PacketKind => ({
+  ...kind,
+  name: `${kind.name}, flooded`,
+  frame: Uint8Array.from([...macBytes(CLUSTER_MAC), ...kind.frame.subarray(6)]),
+  returned,
+});
+
 export const TABLE_1 = kind4(
   "TCP, table 1",
   ipv4(to4(VIP4), 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
@@ -94,6 +104,16 @@ export const KINDS: readonly PacketKind[] = [
     ...kind4("TCP, not to a VIP", ipv4(to4("10.9.0.0"), 6, tcp(ports(FIRST_SERVICE_PORT), ACK))),
     returned: XDP_PASS,
   },
+];
+
+/** Another member's packets, as every member has them with the methods unicast, multicast and igmp. */
+export const PEERS: readonly PacketKind[] = [
+  flooded(TABLE_1, XDP_DROP),
+  flooded(
+    kind6("TCP over IPv6, table 1", ipv6(to6, 6, tcp(ports(FIRST_SERVICE_PORT), ACK))),
+    XDP_DROP,
+  ),
+  flooded(kind4("UDP, table 1", ipv4(to4(VIP4), 17, udp(ports(FIRST_SERVICE_PORT)))), XDP_DROP),
 ];
 
 const fragmentBytes = udp(ports(FIRST_SERVICE_PORT), new Uint8Array(16));
@@ -154,7 +174,7 @@ export function tables(size: TableSize, counter: number): Tables {
     version: { epoch: 1, counter, master: SELF.id },
     hashKey: [0x6a09e667, 0xbb67ae85],
     hash: "keyed",
-    delivery: { method: "forward", primary: undefined },
+    delivery: { method: "forward", primary: ip(VIP4) },
     nodes: Array.from({ length: size.nodes }, (_, index) => ({
       id: nodeId(2 + index),
       mac: mac(`02:50:00:01:${hex(index >> 8)}:${hex(index & 0xff)}`),

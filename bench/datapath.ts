@@ -17,6 +17,7 @@ import {
   FIRST_FRAGMENT,
   KINDS,
   LATER_FRAGMENT,
+  PEERS,
   SELF,
   TABLE_1,
   tables,
@@ -31,6 +32,13 @@ const SMALL: TableSize = { services: 1, slots: 1024, nodes: 4 };
 const LARGE: TableSize = { services: 10_000, slots: 65_536, nodes: 512 };
 const FLOWS = [1, 10_000, 1_000_000] as const;
 const MOST_TIMES_FLOOR = 5;
+/** Of somebody else's packet, beside a bare XDP_DROP. */
+const MOST_TIMES_DROP = 4;
+const MEMBERS: readonly TableSize[] = [
+  { services: 1, slots: 1024, nodes: 3 },
+  { services: 1, slots: 1024, nodes: 64 },
+  { services: 1, slots: 65_536, nodes: 512 },
+];
 const MOST_GROWTH = 1.15;
 const USUAL_RUNS = 9;
 /** Where two rows are compared that differ by a cache miss, which a busy neighbour on the core makes dearer. */
@@ -128,6 +136,26 @@ function costOfPaths(table: CostTable): void {
   table.add(LATER_FRAGMENT.name, table.measure(LATER_FRAGMENT, { flows: 1, services: 1 }));
 }
 
+/** What every member does with most packets of the flooded methods: somebody else's, beside a program that drops all. */
+function costOfDrops(table: CostTable, cost: PacketCost, subject: SubjectProgram): void {
+  const floor = cost.direct(cost.reference("drop"), TABLE_1.frame);
+  const add = (name: string, ns: number, promised: boolean): void => {
+    const row = { name, value: ns, unit: "ns/packet", ratio: ns / floor };
+    const target = { text: `≤ ${MOST_TIMES_DROP} × XDP_DROP`, met: ns <= MOST_TIMES_DROP * floor };
+    table.rows.push(promised ? { ...row, target } : row);
+  };
+  add("bare XDP_DROP (what the drop path is compared with)", floor, false);
+  for (const size of MEMBERS) {
+    subject.publish(size);
+    for (const kind of PEERS) {
+      const flows = size.slots > 1024 ? 1_000_000 : 10_000;
+      const ns = table.measure(kind, { flows, services: 1 });
+      const where = `${count(size.nodes)} members, ${count(size.slots)} slots`;
+      add(`a peer's packet dropped: ${kind.name}, ${where}`, ns, kind === PEERS[0]);
+    }
+  }
+}
+
 interface Growth {
   readonly name: string;
   readonly size: Partial<TableSize>;
@@ -189,6 +217,8 @@ export async function datapath({ say }: SuiteOptions): Promise<Suite> {
     table.reference("parse, one hash and one array lookup", "two_lookups");
     say("ways through the packet program");
     costOfPaths(table);
+    say("packets of other members");
+    costOfDrops(table, cost, subject);
     say("sizes of the tables");
     costOfSize(table, subject);
     say("packet rates on veth");

@@ -72,6 +72,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	__u64 destination = *(__u64 *)data;
 	int flooded = !is_own_mac(destination);
 	struct service service;
+	__be16 port;
 
 	if (unlikely((void *)(ports + 1) > end || ip->version_and_length != 0x45 ||
 		     ip->fragment & bpf_htons(IPV4_FRAGMENT_BITS)))
@@ -85,9 +86,10 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	hash = hash4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
 		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
-		return steer_any(frame);
-	if (service.flags & ABI_SERVICE_STICKY)
+		hash = collapse(ip->source ^ port, service.slot_bits);
+	else if (!port)
 		hash = hash4(ip->source, 0);
 	return settle(frame, data, &service, hash, flooded, bytes);
 }
@@ -100,6 +102,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	__u64 destination = *(__u64 *)data;
 	int flooded = !is_own_mac(destination);
 	struct service service;
+	__be16 port;
 
 	if (unlikely((void *)(ports + 1) > end || (*(__u8 *)ip & 0xf0) != 0x60))
 		return steer_any(frame);
@@ -111,9 +114,10 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	hash = hash6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
 		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
-		return steer_any(frame);
-	if (service.flags & ABI_SERVICE_STICKY)
+		hash = collapse(xor_words(6, &ip->source) ^ port, service.slot_bits);
+	else if (!port)
 		hash = hash6(&ip->source, 0);
 	return settle(frame, data, &service, hash, flooded, bytes);
 }

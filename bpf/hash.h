@@ -66,9 +66,21 @@ static __always_inline __u32 xor_words(__u8 family, const struct address *addres
 	return address->word[0] ^ address->word[1] ^ address->word[2] ^ address->word[3];
 }
 
+/* The exclusive or of all pieces of that many bits, in the lowest bits. */
+static __noinline __u32 collapse(__u32 sum, __u32 bits)
+{
+	__u32 folded = 0;
+
+	for (int piece = 0; piece < 32 && sum; piece++) {
+		folded ^= sum;
+		sum >>= bits & 31;
+	}
+	return folded;
+}
+
 static __always_inline __u32 hash_xor(const struct service *service, const struct flow *flow)
 {
-	__u32 sum = xor_words(flow->family, &flow->source), folded = 0;
+	__u32 sum = xor_words(flow->family, &flow->source);
 	__u32 to = xor_words(flow->family, &flow->destination);
 
 	if (service->flags & ABI_SERVICE_ROUTED) {
@@ -78,11 +90,7 @@ static __always_inline __u32 hash_xor(const struct service *service, const struc
 		if (flow->protocol != PROTOCOL_TCP && flow->protocol != PROTOCOL_UDP)
 			sum ^= to;
 	}
-	for (int piece = 0; piece < 32 && sum; piece++) {
-		folded ^= sum;
-		sum >>= service->slot_bits & 31;
-	}
-	return folded;
+	return collapse(sum, service->slot_bits);
 }
 
 /* The lowest bits are the slot's number. */
