@@ -112,7 +112,41 @@ function memberFamilies({ members }: Status): Family[] {
   ];
 }
 
-function trafficFamilies({ groups, datapath, membership, control }: Status): Family[] {
+/** Slots on their way, and frames that wait for them (A8, A15). */
+function assignmentFamilies({ groups, assignment }: Status): Family[] {
+  return [
+    {
+      name: "panoply_group_slots_unassigned",
+      help: "Slots without an owner",
+      type: "gauge",
+      samples: groups.map(({ name, unassigned }) => ({
+        labels: { group: name },
+        value: unassigned,
+      })),
+    },
+    {
+      name: "panoply_moves_waiting",
+      help: "Slots that are to move and cannot yet",
+      type: "gauge",
+      samples: [{ value: assignment.movesWaiting }],
+    },
+    {
+      name: "panoply_held_frames",
+      help: "Frames that wait for an owner or a first fragment",
+      type: "gauge",
+      samples: [{ value: assignment.heldNow }],
+    },
+    {
+      name: "panoply_held_frames_total",
+      help: "Frames that waited, by what became of them",
+      type: "counter",
+      samples: assignment.held.map(({ reason, count }) => ({ labels: { reason }, value: count })),
+    },
+  ];
+}
+
+function trafficFamilies(status: Status): Family[] {
+  const { groups, datapath, membership, control } = status;
   const byReason = (counts: Status["datapath"]["counters"]): Sample[] =>
     counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
   const slots = groups.flatMap(({ name, shares }) =>
@@ -199,6 +233,7 @@ export function renderMetrics(status: Status, applications: ApplicationsStatus):
   for (const family of [
     ...nodeFamilies(status),
     ...memberFamilies(status),
+    ...assignmentFamilies(status),
     ...trafficFamilies(status),
     ...applicationFamilies(applications),
   ]) {

@@ -44,6 +44,13 @@ export const GroupStatus = Type.Object(
     name: Type.String(),
     policy: Type.String(),
     slots: Type.Integer(),
+    assignment: Type.Union([Type.Literal("eager"), Type.Literal("lazy")], {
+      description: "When a slot gets an owner (A9)",
+    }),
+    balance: Type.Union([Type.Literal("weights"), Type.Literal("packets"), Type.Literal("bytes")], {
+      description: "What nodes share by their weights (A8)",
+    }),
+    unassigned: Type.Integer({ description: "Slots without an owner now" }),
     services: Type.Array(ServiceName),
     shares: Type.Array(
       Type.Object({
@@ -116,6 +123,18 @@ export const Status = Type.Object(
         counts: Type.Array(Count, { description: "Connections accepted, refused (why), closed" }),
       },
       { description: "The control channel's end at this node, to which members come" },
+    ),
+    assignment: Type.Object(
+      {
+        movesWaiting: Type.Integer({
+          description:
+            "Slots that are to move and cannot yet: acknowledgements are missing, or former owners still have connections. Only the master knows",
+        }),
+        heldNow: Type.Integer({ description: "Frames that wait in this node's agent (A15)" }),
+        heldBytes: Type.Integer(),
+        held: Type.Array(Count, { description: "Frames that waited, by what became of them" }),
+      },
+      { description: "Slots on their way, and frames that wait for them" },
     ),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
     uptimeMs: Type.Number({ description: "Since this agent started" }),

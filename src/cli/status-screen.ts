@@ -40,7 +40,12 @@ const section = (
   ...formatTable(columns, rows, (heading) => paint("dim", heading)),
 ];
 
-function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): string[] {
+function summary(status: Status, paint: Paint): string[] {
+  const { node, cluster, datapath, assignment, uptimeMs } = status;
+  const waiting = [
+    ...(assignment.movesWaiting === 0 ? [] : [`${assignment.movesWaiting} slots wait to move`]),
+    ...(assignment.heldNow === 0 ? [] : [`${assignment.heldNow} frames are held`]),
+  ];
   const { config, tables } = cluster;
   const path =
     datapath.hook === "none"
@@ -53,6 +58,7 @@ function summary({ node, cluster, datapath, uptimeMs }: Status, paint: Paint): s
     `  delivery ${deliveryText(cluster.delivery)}`,
     `${paint("bold", `Node ${node.name}`)}  ${node.address}, ${node.role}, up ${formatDuration(uptimeMs)}`,
     `  ${path}, tables ${datapath.version.epoch}.${datapath.version.counter} in force, ${lease}`,
+    ...(waiting.length === 0 ? [] : [`  ${waiting.join(", ")}`]),
   ];
 }
 

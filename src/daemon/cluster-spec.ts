@@ -1,4 +1,5 @@
 // The configuration, as an operator writes it, in the terms of the core; and which parts of it need a new start.
+import type { Measure } from "#base/assignment.ts";
 import type { ClusterConfig } from "#config/schema.ts";
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterSpec } from "#core/node/cluster-spec.ts";
@@ -34,4 +35,11 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
             }),
     })),
   };
+}
+
+/** What the slots of each group are measured by, where it is balanced by measured load (A8). */
+export function measuredGroups({ groups }: ClusterConfig): ReadonlyMap<string, Measure> {
+  const measured = new Map<string, Measure>();
+  for (const { name, balance } of groups) if (balance !== "weights") measured.set(name, balance);
+  return measured;
 }

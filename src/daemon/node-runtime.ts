@@ -14,7 +14,7 @@ import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { Hello } from "#wire/control/message.ts";
 import { Applications } from "./applications/applications.ts";
-import { clusterSpec } from "./cluster-spec.ts";
+import { clusterSpec, measuredGroups } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { essence } from "./event-log.ts";
@@ -139,11 +139,15 @@ export class NodeRuntime {
     });
     this.#slots = SlotWork.open({
       self: self.id,
+      mac: facts.mac,
+      link: this.#world.datapath.ports.get(facts.interface) ?? 0,
       isMaster: () => this.#isMaster,
       tables: () => this.#controller.tables,
+      measured: () => measuredGroups(this.#config.config),
       datapath: this.#world.datapath,
       following: this.#world.following,
       step: (input) => this.#step(input),
+      trouble: this.#trouble,
     });
   }
 
@@ -167,7 +171,10 @@ export class NodeRuntime {
       keys: this.#keys,
       config: () => this.#config,
       tables: () => this.#controller.tables,
-      tablesInForce: (tables) => this.#applications.tablesInForce(tables),
+      tablesInForce: (tables) => {
+        this.#slots.installed(tables);
+        this.#applications.tablesInForce(tables);
+      },
       revoked: () => revocationSet(this.#revoked),
       isMaster: () => this.#isMaster,
       hello: () => this.#hello(),
@@ -268,7 +275,7 @@ export class NodeRuntime {
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
-    this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report(clock()));
+    this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report());
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
     if (this.#options.facts.arms.length > 0) {
       this.#every(ARMS_EVERY_MS, "watch the arms", () =>
@@ -380,6 +387,7 @@ export class NodeRuntime {
       heart: this.#counters,
       control: this.#world.followers,
       failovers: this.#failovers,
+      assignment: { movesWaiting: this.#controller.waitingMoves, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,
         interface: facts.interface,

@@ -1,40 +1,69 @@
-// What a node does for single slots while it runs: it reports to the master what its slots carry and which ones it needs not be asked
-// about any more (A8, B4).
+// What a node does for single slots while it runs: frames that its packet program holds wait here for an owner of their slot (A15), and
+// the master is told what this node's slots carry and which ones it needs not be asked about any more (A8, B4).
+import { macBytes, type MacAddress } from "#base/address.ts";
+import type { Measure } from "#base/assignment.ts";
 import type { NodeId } from "#base/ids.ts";
+import { instant, type Instant } from "#base/time.ts";
 import type { Input } from "#core/node/protocol.ts";
+import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/steering/holding.ts";
+import { completeChecksum } from "#core/steering/partial-checksum.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
+import { HeldFrames, type HeldRecord } from "#driver/bpf/held-frames.ts";
+import { PacketSocket } from "#driver/host/packet-socket.ts";
 import { TcpConnections } from "#driver/netlink/tcp-connections.ts";
+import { EthernetView } from "#wire/ethernet.ts";
+import { hopMac } from "#wire/ethernet-hop.ts";
 import type { Following } from "./following.ts";
 import { SlotReports } from "./slot-reports.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** As often as the master balances (A8). */
 export const REPORT_EVERY_MS = 2000;
+const XDP_TX = 3;
+const XDP_REDIRECT = 4;
+const clock = (): Instant => instant(performance.now());
 
 export interface SlotWorkOptions {
   readonly self: NodeId;
+  readonly mac: MacAddress;
+  /** Index of the cluster's interface. */
+  readonly link: number;
   readonly isMaster: () => boolean;
   /** The newest tables known here. */
   readonly tables: () => Tables | undefined;
-  readonly datapath: Pick<Datapath, "version">;
+  /** Groups that are balanced by measured load. */
+  readonly measured: () => ReadonlyMap<string, Measure>;
+  readonly datapath: Datapath;
   readonly following: Pick<Following, "send">;
   readonly step: (input: Input) => void;
+  readonly trouble: Trouble;
 }
 
 export class SlotWork {
   readonly #options: SlotWorkOptions;
   readonly #connections: TcpConnections;
+  readonly #socket: PacketSocket;
+  readonly #frames: HeldFrames;
+  readonly #holding: Holding;
   readonly #reports: SlotReports;
+  #installed: Tables | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isMeasuring: boolean | undefined;
 
   private constructor(options: SlotWorkOptions) {
+    const { self, datapath, trouble } = options;
     this.#options = options;
+    this.#holding = new Holding(self);
     this.#connections = TcpConnections.open();
+    this.#socket = PacketSocket.open(options.link);
+    this.#frames = HeldFrames.open(datapath.held, (records) =>
+      trouble.guard("hold frames", () => this.#hold(records)),
+    );
     this.#reports = new SlotReports({
-      self: options.self,
-      tables: options.tables,
-      version: () => options.datapath.version(),
-      measured: () => new Map(),
-      readLoads: () => new Map(),
+      ...options,
+      version: () => datapath.version(),
+      readLoads: () => datapath.slotCounters(),
       connections: () => this.#connections.list(),
     });
   }
@@ -44,16 +73,99 @@ export class SlotWork {
     return new SlotWork(options);
   }
 
+  get held(): HeldCounts {
+    return this.#holding.counts;
+  }
+
   /** To be called every REPORT_EVERY_MS. */
-  report(nowMs: number): void {
-    const { self, isMaster, step, following } = this.#options;
-    const report = this.#reports.next(nowMs);
+  report(): void {
+    const { self, isMaster, step, following, measured, datapath } = this.#options;
+    const isMeasured = measured().size > 0;
+    if (isMeasured !== this.#isMeasuring) datapath.measureSlots(isMeasured);
+    this.#isMeasuring = isMeasured;
+    const report = this.#reports.next(performance.now());
     if (report === undefined) return;
     if (isMaster()) step({ type: "slots-reported", id: self, report });
     else following.send({ type: "slot-report", report });
   }
 
+  /** The packet program goes by these tables. */
+  installed(tables: Tables): void {
+    this.#installed = tables;
+    this.#send(this.#holding.installed(clock(), tables));
+    this.#arm();
+  }
+
+  #hold(records: readonly HeldRecord[]): void {
+    const frames = records.map(({ reason, group, slot, frame }): HeldFrame => {
+      const name =
+        reason === "hold-unassigned" ? this.#options.datapath.heldGroup(group) : undefined;
+      return { frame, slot: name === undefined ? undefined : { group: name, slot } };
+    });
+    const slots = this.#holding.hold(clock(), frames);
+    if (slots.length > 0) this.#options.step({ type: "slots-wanted", slots });
+    // one that came after its slot got its owner would wait for the next tables
+    if (this.#installed !== undefined) this.installed(this.#installed);
+    this.#arm();
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const { deadline } = this.#holding;
+    if (deadline === undefined) return;
+    this.#timer = setTimeout(
+      () => this.#options.trouble.guard("release frames", () => this.#deadlineReached()),
+      Math.max(1, deadline - clock()),
+    );
+  }
+
+  #deadlineReached(): void {
+    const { datapath } = this.#options;
+    const ready = this.#holding.deadlineReached(clock(), (frame) =>
+      datapath.isFirstFragmentSeen(frame),
+    );
+    this.#send(ready.map((sent) => this.#steered(sent)));
+    this.#arm();
+  }
+
+  /** XDP does not see what is turned round at egress, so its decision about a fragment is asked for here. */
+  #steered(sent: SentOn): SentOn {
+    const { datapath } = this.#options;
+    if (datapath.hook !== "xdp") return sent;
+    const { returned, bytes } = datapath.testRun(sent.frame);
+    const leaves = returned === XDP_TX || returned === XDP_REDIRECT;
+    return leaves ? { frame: bytes, to: undefined } : sent;
+  }
+
+  #send(frames: readonly SentOn[]): void {
+    for (const sent of frames) {
+      completeChecksum(sent.frame);
+      const frame = this.#addressed(sent);
+      const failure = frame === undefined ? "no MAC" : this.#socket.send(frame);
+      if (failure !== undefined) this.#holding.unsent();
+    }
+  }
+
+  /** With the MAC addresses by which it is to go on (B5). A frame to this node itself is turned round at egress. */
+  #addressed({ frame, to }: SentOn): Uint8Array | undefined {
+    const { self, mac } = this.#options;
+    if (to === undefined) return frame;
+    const view = new EthernetView(frame);
+    if (to === self) {
+      view.destination = macBytes(mac);
+      return frame;
+    }
+    const row = this.#installed?.nodes.find(({ id }) => id === to);
+    if (row === undefined) return undefined;
+    view.destination = macBytes(row.mac);
+    view.source = hopMac(1, self);
+    return frame;
+  }
+
   close(): void {
+    clearTimeout(this.#timer);
+    this.#frames.close();
+    this.#socket.close();
     this.#connections.close();
   }
 }

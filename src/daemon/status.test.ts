@@ -1,7 +1,9 @@
 // What `pan status` says, out of one moment's values.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { instant } from "#base/time.ts";
 import { requireConfig } from "#config/load.ts";
+import { Holding } from "#core/steering/holding.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
 import { FailoverLog } from "./failover-log.ts";
@@ -28,6 +30,7 @@ const sources: StatusSources = {
   heart: undefined,
   control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
   failovers: new FailoverLog(),
+  assignment: { movesWaiting: 4, held: new Holding(self.id).counts },
   datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
   uptimeMs: 5,
 };
@@ -58,5 +61,30 @@ test("A2: who was refused at the control channel is shown, by reason", () => {
   assert.deepEqual(buildStatus(sources).control, {
     connected: 1,
     counts: [{ reason: "refused-not-admitted", count: 3 }],
+  });
+});
+
+test("A15: slots without an owner and frames that wait are shown", () => {
+  const holding = new Holding(self.id);
+  const frames = [{ frame: new Uint8Array(60), slot: { group: "web", slot: 1 } }];
+  holding.hold(instant(0), frames);
+  const lazy = desired(16, [{ id: 1 }]);
+  const wish = { ...lazy, groups: lazy.groups.map((g) => ({ ...g, assignment: "lazy" as const })) };
+  const tables = nextTables(undefined, wish, version(1));
+  const assignment = { movesWaiting: 4, held: holding.counts };
+  const status = buildStatus({ ...sources, tables, assignment });
+  assert.equal(status.groups[0]?.unassigned, 16);
+  assert.deepEqual(status.assignment, {
+    movesWaiting: 4,
+    heldNow: 1,
+    heldBytes: 60,
+    held: [
+      { reason: "held", count: 1 },
+      { reason: "released", count: 0 },
+      { reason: "refused", count: 0 },
+      { reason: "expired", count: 0 },
+      { reason: "unsent", count: 0 },
+      { reason: "doubtful", count: 0 },
+    ],
   });
 });

@@ -1,8 +1,9 @@
 // Puts together what `pan status` shows. Reads only; takes one moment's values.
 import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
 import { clusterMac } from "#base/delivery.ts";
-import { MAX_NODE_ID, NO_TABLES, type NodeId } from "#base/ids.ts";
+import { MAX_NODE_ID, NO_NODE, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
+import type { HeldCounts } from "#core/steering/holding.ts";
 import type { Delivery, GroupTable, Tables } from "#core/steering/tables.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
@@ -23,6 +24,7 @@ export interface StatusSources {
   readonly heart: HeartCounters | undefined;
   readonly control: { readonly connected: number; readonly counts: ControlCounts };
   readonly failovers: FailoverLog;
+  readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts };
   readonly datapath: {
     readonly hook: Hook;
     readonly interface: string;
@@ -63,8 +65,21 @@ export function buildStatus(sources: StatusSources): Status {
       connected: sources.control.connected,
       counts: [...sources.control.counts].map(([reason, count]) => ({ reason, count })),
     },
+    assignment: assignmentStatus(sources.assignment),
     failovers: failovers.newestFirst(nameOf),
     uptimeMs: Math.round(sources.uptimeMs),
+  };
+}
+
+function assignmentStatus({
+  movesWaiting,
+  held: { waiting, waitingBytes, ...counts },
+}: StatusSources["assignment"]): Status["assignment"] {
+  return {
+    movesWaiting,
+    heldNow: waiting,
+    heldBytes: waitingBytes,
+    held: Object.entries(counts).map(([reason, count]) => ({ reason, count })),
   };
 }
 
@@ -97,6 +112,9 @@ function groupStatus(group: GroupConfig, sources: StatusSources): GroupStatus {
     name: group.name,
     policy: group.policy,
     slots: group.slots,
+    assignment: group.assignment,
+    balance: group.balance,
+    unassigned: table?.owners.reduce((count, id) => count + (id === NO_NODE ? 1 : 0), 0) ?? 0,
     services: group.services.map((service) => ({ ...service })),
     shares: shares(group, table, sources.config),
     packets: total?.packets ?? 0,

@@ -89,6 +89,9 @@ export const STATUS: Status = {
       name: "web",
       policy: "weighted",
       slots: 1024,
+      assignment: "eager",
+      balance: "weights",
+      unassigned: 0,
       services: [web, ftp],
       shares: [
         { node: "alpha", slots: 1024, home: 512, weight: 1 },
@@ -120,6 +123,17 @@ export const STATUS: Status = {
     counts: [
       { reason: "accepted", count: 3 },
       { reason: "refused-not-admitted", count: 2 },
+    ],
+  },
+  assignment: {
+    movesWaiting: 3,
+    heldNow: 2,
+    heldBytes: 148,
+    held: [
+      { reason: "held", count: 12 },
+      { reason: "released", count: 9 },
+      { reason: "refused", count: 0 },
+      { reason: "expired", count: 1 },
     ],
   },
   failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],
