@@ -1,5 +1,6 @@
 // Panoply loses machines, one after another, while a client asks its VIPs: members that are not master, then masters.
 import { LabCluster } from "#lab/cluster.ts";
+import type { Lab } from "#lab/lab.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { monotonicMs, type Outage } from "./failover-attempts.ts";
 import { pause, ProbingClient } from "./failover-client.ts";
@@ -10,6 +11,8 @@ export interface DeathsOptions {
   readonly deaths: number;
   readonly members: number;
   readonly extraConfig?: string;
+  /** The client keeps the VIPs' MAC for ever, so that no announcement can help it. */
+  readonly pinned?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -35,6 +38,7 @@ export async function panoplyDeaths(options: DeathsOptions): Promise<Death[]> {
   });
   try {
     await cluster.settled();
+    if (options.pinned === true) await pinNeighbours(cluster.lab);
     const client = new ProbingClient(cluster.lab, [STANDARD.vip4, STANDARD.vip6]);
     const deaths: Death[] = [];
     for (const victim of options.victims) {
@@ -50,6 +54,20 @@ export async function panoplyDeaths(options: DeathsOptions): Promise<Death[]> {
     return deaths;
   } finally {
     await cluster.down();
+  }
+}
+
+/** Asks who has the VIPs once, and makes the answers permanent. */
+async function pinNeighbours(lab: Lab): Promise<void> {
+  const { client, interface: device, vip4, vip6 } = STANDARD;
+  for (const vip of [vip4, vip6]) {
+    await lab.exec(client, ["ping", "-n", "-c1", "-W5", vip]);
+    const { stdout } = await lab.exec(client, ["ip", "neigh", "show", "to", vip]);
+    const mac = /lladdr (\S+)/.exec(stdout)?.[1];
+    if (mac === undefined) throw new Error(`Nobody told the client where ${vip} is`);
+    const entry = ["ip", "neigh", "replace", vip, "lladdr", mac, "dev", device, "nud", "permanent"];
+    const { status, stderr } = await lab.exec(client, entry);
+    if (status !== 0) throw new Error(`Cannot keep the MAC of ${vip}: ${stderr}`);
   }
 }
 

@@ -39,7 +39,11 @@ export async function failover({
 }: SuiteOptions): Promise<Suite & { readonly text: string }> {
   const plan = quick ? QUICK : FULL;
   process.setMaxListeners(MOST_EXIT_LISTENERS);
-  const timed = [...(await ownDeaths(plan, say)), ...(await comparedDeaths(plan, say))];
+  const timed = [
+    ...(await ownDeaths(plan, say)),
+    ...(await filteredDeaths(plan, say)),
+    ...(await comparedDeaths(plan, say)),
+  ];
   const { connections, soakSeconds: seconds } = plan;
   const changes = await changesInService({ members: MEMBERS, connections, say });
   const counts = [...changes.map(changeRow), ...(await soaks({ members: MEMBERS, seconds, say }))];
@@ -65,7 +69,8 @@ const method = ({ deaths, compared, connections, soakSeconds }: Plan): string[] 
   "down, then ends all its processes) until the start of the first attempt from which on every one succeeded.",
   `A dead member of ${MEMBERS} concerns every ${MEMBERS}th attempt, a dead master all.`,
   `${deaths} deaths of each kind with default settings, ${compared} in every comparison. p99 by nearest rank: of fewer`,
-  "than 100 deaths it is the longest. keepalived: two servers, the VIP moves by VRRP; only its master's death is seen.",
+  "than 100 deaths it is the longest. unicast, multicast: the client's neighbour entries are fixed, so that no",
+  "announcement can help; a death counts once for each VIP. keepalived: two servers, the VIP moves by VRRP; only its master's death is seen.",
   `Connections: ${connections} open before each change and 50 a second more while it is under way, each saying a line`,
   "every 200 ms and waiting for its echo; broken: reset, closed, or silent for 5 s.",
   `False detections: nobody dies for ${soakSeconds} s; departures are counted at every member.`,
@@ -83,6 +88,24 @@ async function ownDeaths(plan: Plan, say: Say): Promise<Timed[]> {
       { name: `${name}, IPv6`, outages: ipv6, promisedMs: PROMISED_MS },
     ];
   });
+}
+
+/** Every member receives everything: the client's neighbour entries are fixed, so that announcements are of no use. */
+export async function filteredDeaths({ compared }: Plan, say: Say): Promise<Timed[]> {
+  const timed: Timed[] = [];
+  const victims = ["member", "master"] as const;
+  for (const method of ["unicast", "multicast"] as const) {
+    const extraConfig = `delivery: { method: ${method} }\n`;
+    const options = { victims, deaths: compared, members: MEMBERS, extraConfig, pinned: true, say };
+    const deaths = await panoplyDeaths(options);
+    for (const victim of victims) {
+      const own = deaths.filter((death) => death.victim === victim);
+      const outages = own.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
+      const name = `Panoply, ${method}, a ${victim} dies, IPv4 and IPv6`;
+      timed.push({ name, outages, promisedMs: PROMISED_MS });
+    }
+  }
+  return timed;
 }
 
 async function comparedDeaths({ compared: deaths }: Plan, say: Say): Promise<Timed[]> {

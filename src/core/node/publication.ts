@@ -26,6 +26,7 @@ import {
   ownerless,
   stepTowards,
   type SlotSets,
+  type StepRules,
 } from "#core/steering/transition.ts";
 import { Balancing, ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -274,7 +275,15 @@ export class Publication {
       behind: this.#behind,
       frozen: this.#behind.has(view.secondary),
       isNew: this.#isNew,
+      standsIn: this.#standsIn(view),
     });
+  }
+
+  /** Only its own slots: others may have been given away by it just before it died. */
+  #standsIn({ members }: View): StepRules["standsIn"] {
+    const forMaster = this.#isNew ? this.#target?.version.master : undefined;
+    if (forMaster === undefined || members.some(({ id }) => id === forMaster)) return undefined;
+    return { by: this.#self, forMaster };
   }
 
   /** Who must have acknowledged before the tables are used here. */

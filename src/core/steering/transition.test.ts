@@ -43,6 +43,7 @@ const rules = (change: Partial<StepRules> = {}): StepRules => ({
   isNew: false,
   ...change,
 });
+const MASTER_DIED = { members: new Set([N2, N3]), isNew: true, mayLetGo: false } as const;
 const uncertain = new Map([["web", new Set([0, 1, 2, 3])]]);
 
 interface Row {
@@ -160,6 +161,35 @@ const table: readonly Row[] = [
     wanted: 2,
     rules: { uncertain, released: false, isNew: true },
     next: [0, 2, 1],
+  },
+  {
+    title:
+      "a new master takes a slot of the master that is dead itself: nobody else knows of it yet",
+    now: [1],
+    wanted: 2,
+    rules: { ...MASTER_DIED, standsIn: { by: N3, forMaster: N1 } },
+    next: [3, 1],
+  },
+  {
+    title: "not one of another dead member: its master may have given it away before it died",
+    now: [1],
+    wanted: 2,
+    rules: { ...MASTER_DIED, standsIn: { by: N3, forMaster: nodeId(4) } },
+    next: [2, 1],
+  },
+  {
+    title: "nor one of a group that it does not serve",
+    now: [1],
+    wanted: 2,
+    rules: { ...MASTER_DIED, standsIn: { by: nodeId(4), forMaster: N1 } },
+    next: [2, 1],
+  },
+  {
+    title: "what it took in the meantime goes the way of every planned change",
+    now: [3],
+    wanted: 2,
+    rules: { members: new Set([N2, N3]) },
+    next: [0, 3],
   },
 ];
 

@@ -33,6 +33,11 @@ export interface StepRules {
   readonly frozen: boolean;
   /** This node has just become master: the one before may have given what is without an owner in the tables here. */
   readonly isNew: boolean;
+  /**
+   * This node has just become master in the place of a dead one and takes that one's slots itself at first, in the groups that it
+   * serves: it is the only member that goes by the new tables at once. They move on as in any planned change.
+   */
+  readonly standsIn?: { readonly by: NodeId; readonly forMaster: NodeId } | undefined;
 }
 
 export type SlotSets = ReadonlyMap<string, ReadonlySet<number>>;
@@ -65,7 +70,7 @@ function nextOwner(published: Published, wanted: NodeId, rules: StepRules): Node
   if (!rules.filtered) return isMember && isFull ? owner : wanted;
   if (owner === NO_NODE) return openSlot(published, wanted, rules);
   if (owner === wanted && !isMixed) return owner;
-  if (!isMember) return wanted;
+  if (!isMember) return owner === rules.standsIn?.forMaster ? rules.standsIn.by : wanted;
   const isSlow = rules.frozen || rules.behind.has(owner) || rules.behind.has(wanted);
   const stays = !rules.mayLetGo || isFull || isSlow;
   return stays ? owner : NO_NODE;
@@ -125,6 +130,8 @@ function ownersTowards(published: GroupTable, wanted: GroupTable, reach: Reach):
   const before = published.owners.length === slots ? published : resized(published, slots);
   const shrinks = published.owners.length > slots;
   const uncertain = rules.uncertain.get(wanted.name);
+  const serves = rules.standsIn !== undefined && wanted.owners.includes(rules.standsIn.by);
+  const own = serves ? rules : { ...rules, standsIn: undefined };
   return wanted.owners.map((wish, slot) => {
     const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
     if (owner === wish && owner !== NO_NODE && !shrinks) return owner;
@@ -137,7 +144,7 @@ function ownersTowards(published: GroupTable, wanted: GroupTable, reach: Reach):
       isMixed: shrinks && mixed(published, slot, slots),
       isFull: hasNoRoom([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
     };
-    return nextOwner(now, wish as NodeId, rules);
+    return nextOwner(now, wish as NodeId, own);
   });
 }
 
