@@ -2,7 +2,7 @@
 // the same privacy, so that labs made there collide with nothing. ssh, scp, systemctl and journalctl are stand-ins; "systemctl
 // start" runs the ExecStart and the ExecStartPost of a unit.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -26,8 +26,10 @@ const POLL_MS = 100;
 
 /** Ends when its standard input does, so that nothing outlives the test. */
 const KEEP_MACHINE = `set -eu
+[ -z "$AGENT_FOLDER" ] || mount --bind "$AGENT_FOLDER" /mnt
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/home /run/layers
+mkdir -p /run/home /run/layers /run/panoply
+[ -z "$AGENT_FOLDER" ] || { mount --bind /mnt /run/panoply; umount /mnt; }
 for folder in etc var/lib; do
   layer=/run/layers/$(echo $folder | tr / -)
   mkdir $layer $layer.work
@@ -103,16 +105,14 @@ export class Machines {
     };
   }
 
-  async add(name: string): Promise<void> {
+  /** @param agentFolder of an agent that runs already: the folder of its socket */
+  async add(name: string, agentFolder = ""): Promise<void> {
     const argv = ["unshare", "--mount", "--propagation=private", "sh", "-c", KEEP_MACHINE];
     const options = {
-      env: this.#env,
+      env: { ...this.#env, AGENT_FOLDER: agentFolder },
       stdio: ["pipe", "pipe", "inherit"] as ["pipe", "pipe", "inherit"],
     };
-    const keeper =
-      this.#lab === undefined
-        ? spawn(argv[0] ?? "", argv.slice(1), options)
-        : this.#lab.spawn(name, argv, options);
+    const keeper = this.#spawn(name, argv, options);
     this.#keepers.set(name, keeper);
     const said = await new Promise<string>((resolve) => {
       keeper.stdout?.once("data", (chunk: Buffer) => resolve(chunk.toString()));
@@ -120,6 +120,15 @@ export class Machines {
     });
     assert.equal(said, "ready\n", `machine ${name}`);
     writeFileSync(path.join(this.#folder, "machines", name), `${keeper.pid ?? 0}\n`);
+  }
+
+  #spawn(name: string, argv: readonly string[], options: SpawnOptions): ChildProcess {
+    const lab = this.#lab;
+    if (lab === undefined) return spawn(argv[0] ?? "", argv.slice(1), options);
+    if (lab.topology.hosts.some((host) => host.name === name)) {
+      return lab.spawn(name, argv, options);
+    }
+    return spawn("nsenter", [`--net=${lab.netns(name)}`, ...argv], options); // a switch
   }
 
   /** Like a terminal on the machine: the working folder stays from block to block. */
