@@ -69,6 +69,7 @@ async function bench(t: TestContext, maxQueuedBytes?: number): Promise<Bench> {
       answered: (_session, answer) => answers.push(answer),
       changed: () => changes.push(held.server.sessions),
       gone: (_session, why) => gone.push(why),
+      failed: (error) => assert.fail(error),
       ...(maxQueuedBytes === undefined ? {} : { maxQueuedBytes }),
     });
   const held = { server: make() };

@@ -243,6 +243,28 @@ describe("A10: applications in a cluster", { skip }, () => {
     await until("its application is back", () => at(master).snapshots.length > before);
   });
 
+  test("A10: where every member filters, slots are let go first: lost to nobody yet, then passed on", async () => {
+    await panOk(cluster, stayer, "delivery", "set", "unicast");
+    await cluster.settled();
+    for (const witness of witnesses.values()) witness.mark();
+    const had = await slotsOf(stayer);
+    await panOk(cluster, leaver, "drain", stayer);
+    const all = cluster.members.filter((member) => member !== stayer);
+    const passedOn = (): number =>
+      at(stayer).events.reduce((sum, event) => {
+        const isPassed = event.type === "work-sets-passed-on" && all.includes(event.to ?? "");
+        return isPassed ? sum + event.count : sum;
+      }, 0);
+    await until("all of them were passed on", () => passedOn() === had);
+    const lost = at(stayer).events.filter(({ type }) => type === "work-sets-lost");
+    assert.ok(lost.length > 0);
+    assert.ok(lost.every((event) => event.type === "work-sets-lost" && event.to === undefined));
+    const gained = (): number =>
+      all.reduce((sum, member) => sum + at(member).moved("work-sets-gained", stayer), 0);
+    await until("the others have gained them", () => gained() === had);
+    await panOk(cluster, leaver, "undrain", stayer);
+  });
+
   test("A10: the sockets go with the agents", async () => {
     for (const witness of witnesses.values()) witness.close();
     await endAgent(cluster, stayer, "SIGTERM");

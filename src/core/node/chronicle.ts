@@ -143,9 +143,9 @@ const groupsOf = (tables: Tables | undefined): ReadonlyMap<string, GroupTable> =
 
 function ownedBy(self: NodeId, { owners }: GroupTable): SlotRange[] {
   const ranges: { first: number; last: number }[] = [];
-  owners.forEach((owner, slot) => {
-    if (owner === self) addSlot(ranges, slot);
-  });
+  for (let slot = 0; slot < owners.length; slot++) {
+    if (owners[slot] === self) addSlot(ranges, slot);
+  }
   return ranges;
 }
 
@@ -155,22 +155,24 @@ function differences(
   before: GroupTable | undefined,
   after: GroupTable | undefined,
 ): News[] {
+  if (before !== undefined && after !== undefined && before.owners.length !== after.owners.length) {
+    return [...differences(self, before, undefined), ...differences(self, undefined, after)];
+  }
   const group = (after ?? before)?.name ?? "";
-  const isSameSize = before?.owners.length === after?.owners.length;
   const [gained, lost, passedOn] = [new ByPeer(), new ByPeer(), new ByPeer()];
-  before?.owners.forEach((owner, slot) => {
-    const now = isSameSize ? (after?.owners[slot] ?? NO_NODE) : NO_NODE;
-    if (owner === self && now !== self) lost.add(now, slot);
-  });
-  after?.owners.forEach((owner, slot) => {
-    const former = isSameSize ? (before?.owners[slot] ?? NO_NODE) : NO_NODE;
-    if (former === self) return;
-    if (owner === self) {
-      gained.add(former === NO_NODE ? otherThan(self, lastFormer(after, slot)) : former, slot);
-    } else if (isSameSize && owner !== NO_NODE && former === NO_NODE) {
-      if (lastFormer(after, slot) === self) passedOn.add(owner, slot);
+  const count = (after ?? before)?.owners.length ?? 0;
+  for (let slot = 0; slot < count; slot++) {
+    const was = before?.owners[slot] ?? NO_NODE;
+    const is = after?.owners[slot] ?? NO_NODE;
+    if (was === is) continue;
+    if (was === self) lost.add(is, slot);
+    else if (is === self) {
+      const from = was === NO_NODE ? lastFormer(after, slot) : was;
+      gained.add(from === self ? NO_NODE : from, slot);
+    } else if (was === NO_NODE && before !== undefined && lastFormer(after, slot) === self) {
+      passedOn.add(is, slot);
     }
-  });
+  }
   const told = <T extends News>(
     peers: ByPeer,
     news: (peer: NodeId, slots: SlotRange[]) => T,
@@ -183,17 +185,19 @@ function differences(
 }
 
 /** Who served the slot before, by the table itself. */
-const lastFormer = ({ former }: GroupTable, slot: number): number =>
-  former[slot * FORMER_OWNERS] ?? NO_NODE;
-
-const otherThan = (self: NodeId, id: number): number => (id === self ? NO_NODE : id);
+const lastFormer = (table: GroupTable | undefined, slot: number): number =>
+  table?.former[slot * FORMER_OWNERS] ?? NO_NODE;
 
 class ByPeer {
   readonly #slots = new Map<number, { first: number; last: number }[]>();
 
+  /** In rising order of slots. */
   add(peer: number, slot: number): void {
-    const ranges = this.#slots.get(peer) ?? [];
-    this.#slots.set(peer, ranges);
+    let ranges = this.#slots.get(peer);
+    if (ranges === undefined) {
+      ranges = [];
+      this.#slots.set(peer, ranges);
+    }
     addSlot(ranges, slot);
   }
 

@@ -55,6 +55,7 @@ export class Applications {
   readonly #polls = new Map<number, OpenPoll>();
   #sequence = 0;
   #rule: VoteRule | undefined;
+  #closed = false;
 
   constructor(options: ApplicationsOptions) {
     this.#options = options;
@@ -65,6 +66,7 @@ export class Applications {
       greeting: () => this.#greeting(),
       answered: (session, answer) => this.#answered(session, answer),
       changed: () => this.refreshVoters(),
+      failed: (error) => trouble.report("socket for applications", error),
       gone: (session, why) => {
         if (session.name !== "") log.info({ application: session.name, why }, "application left");
         this.#gone(session);
@@ -99,15 +101,22 @@ export class Applications {
 
   viewChanged(view: View): void {
     if (view.role !== "master") this.#forgetPolls();
-    this.#tell(this.#chronicle.viewChanged(view));
+    this.#later(() => this.#tell(this.#chronicle.viewChanged(view)));
   }
 
   departing(id: NodeId, reason: Departure): void {
-    this.#chronicle.departing(id, reason);
+    this.#later(() => this.#chronicle.departing(id, reason));
   }
 
   tablesInForce(tables: Tables): void {
-    this.#tell(this.#chronicle.tablesInForce(tables));
+    this.#later(() => this.#tell(this.#chronicle.tablesInForce(tables)));
+  }
+
+  /** Off the path of a failover, in the order in which it happened: differences of a million slots take a while. */
+  #later(act: () => void): void {
+    setImmediate(() => {
+      if (!this.#closed) this.#options.trouble.guard("tell applications", act);
+    });
   }
 
   #tell(news: readonly News[]): void {
@@ -279,6 +288,7 @@ export class Applications {
 
   /** Ends connections and hooks. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#forgetPolls();
     await this.#hooks.stop();
     await this.#server.close();

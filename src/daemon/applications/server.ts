@@ -16,6 +16,8 @@ export interface ServerHost {
   readonly answered: (session: Session, answer: Answer) => void;
   /** Applications have come or gone. */
   readonly changed: () => void;
+  /** A connection could not be accepted; it listens on. */
+  readonly failed: (error: Error) => void;
   /** It will not answer any more. */
   readonly gone: (session: Session, why: SessionEnd) => void;
   readonly maxQueuedBytes?: number;
@@ -40,6 +42,7 @@ export class ApplicationServer {
           this.#server.once("error", reject);
           this.#server.listen(path, () => {
             this.#server.removeListener("error", reject);
+            this.#server.on("error", this.#host.failed);
             resolve();
           });
         }),
