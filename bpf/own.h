@@ -52,23 +52,41 @@ static __noinline int knows_connection(frame_t *frame, struct packet *packet, st
 	return known;
 }
 
-/* Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is
- * not in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there. */
-static __always_inline __u16 ask_next(__u32 slot, __u16 owner, __u32 k)
+/* Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
+ * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere,
+ * and it is the k-th of those that are not this node. */
+static __always_inline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16 sender)
 {
-	struct former *former = bpf_map_lookup_elem(&former_owners, &slot);
+	__u32 skip = k ? k - 1 : 0, mine = 4, before = 4, entry;
+	__u16 chain[4] = { entry_of_slot & ABI_SLOT_OWNER }, next = 0;
 
-	if (!former)
-		return 0;
-	if (owner == config.self)
-		return former->owner[0];
-	if (former->owner[0] == config.self)
-		return former->owner[1];
-	if (former->owner[1] == config.self)
-		return former->owner[2];
-	if (former->owner[2] == config.self)
-		return 0;
-	return former->owner[k > 1]; /* entry max(k, 1); k is 0 … 2 */
+	if (entry_of_slot & ABI_SLOT_HAS_FORMER) {
+		struct former *former = bpf_map_lookup_elem(&former_owners, &slot);
+
+		if (!former)
+			return 0;
+		chain[1] = former->owner[0];
+		chain[2] = former->owner[1];
+		chain[3] = former->owner[2];
+	}
+	if (!k)
+		sender = 0;
+#pragma unroll
+	for (entry = 4; entry-- > 0;) {
+		mine = chain[entry] == config.self ? entry : mine;
+		before = sender && chain[entry] == sender ? entry : before;
+	}
+	if (before < mine && mine <= k && mine + 1 >= k)
+		return mine == 1 ? chain[2] : mine == 2 ? chain[3] : 0;
+#pragma unroll
+	for (entry = 0; entry < 4; entry++) {
+		if (!chain[entry] || chain[entry] == config.self || chain[entry] == sender)
+			continue;
+		next = chain[entry];
+		if (!skip--)
+			break;
+	}
+	return next;
 }
 
 /* A TCP segment that belongs to a connection which some node has already. Traffic that is routed through the cluster has
@@ -95,8 +113,8 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 		return decide(holds ? REASON_HOLD_UNASSIGNED : here);
 	if (k == 0 && !mine)
 		next = owner;
-	else if (k < ABI_FORMER_OWNERS && entry & ABI_SLOT_HAS_FORMER)
-		next = ask_next(slot, owner, k);
+	else if (k < ABI_FORMER_OWNERS)
+		next = ask_next(slot, entry, k, packet->sender);
 	if (next == config.self)
 		next = 0;
 	if ((!next && !holds) || knows_connection(frame, packet, flow))

@@ -33,6 +33,7 @@ struct packet {
 	__u8 protocol;
 	__u8 fragment; /* enum fragment_kind */
 	__u8 hop; /* 0: from outside; else 1 … HIGHEST_HOP */
+	__u16 sender; /* who forwarded it; of a frame with a hop */
 	__u8 flooded; /* came to a cluster MAC: every member has it */
 };
 

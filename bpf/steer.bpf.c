@@ -85,6 +85,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 	packet->flooded = is_cluster_mac(ethernet.destination_and_source);
 	if (!packet->flooded)
 		packet->hop = hop_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
+	packet->sender = bpf_ntohs(ethernet.source_rest >> 16);
 	if (has_hidden_tag(frame))
 		return decide(REASON_PASS_NOT_IP);
 	if (ethernet.type == bpf_htons(ETHERTYPE_ARP)) {

@@ -95,6 +95,28 @@ test("B4: while a change is being published, a segment finds its connection by o
   );
 });
 
+test("B4: owners that come back: a segment finds its connection by the interface node's older table", () => {
+  const order = fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 2, maxLength: 4 });
+  fc.assert(
+    fc.property(order, fc.nat(), node, node, (owners, back, interfaceNode, before) => {
+      // the last change gives the slots back to one that had them before
+      const returning = owners[back % (owners.length - 1)] ?? 1;
+      const series = [...owners, returning].map((owner) =>
+        [1, 2, 3, 4, 5].map((id) => ({ id, serves: id === owner })),
+      );
+      const tables = published(series);
+      const [old, next] = [tables.at(-2), tables.at(-1)];
+      assert.ok(old && next);
+      const tablesOf = (id: NodeId): Tables => (id === interfaceNode ? old : next);
+      for (const opened of tables.slice(-4, -1)) {
+        const home = delivered(SYN, before, () => opened, undefined);
+        assert.equal(delivered(ACK, interfaceNode, tablesOf, home), home);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 test("B7: connections of a node that drains end there, also when it was the last one", () => {
   const all = (serves: boolean): TestNode[] => [
     { id: 1, serves: false },

@@ -17,6 +17,8 @@ export interface Arrival {
   readonly flooded: boolean;
   /** How many nodes have forwarded it; 0 for a flooded frame. */
   readonly hop: number;
+  /** Who forwarded it last; NO_NODE for hop 0. */
+  readonly sender: NodeId;
 }
 
 export interface Owning {
@@ -42,7 +44,8 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
     return { reason: "forward-owner", node: owner, hop: 1 };
   }
   const k = arrival.hop === 0 ? 0 : arrival.hop - 1;
-  const next = k === 0 && !mine ? owner : askedNext(slot, k, context.self);
+  const sender = k > 0 ? arrival.sender : NO_NODE;
+  const next = k === 0 && !mine ? owner : askedNext(slot, { k, sender }, context.self);
   const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
   const holds = owner === NO_NODE && slot.group.holds && arrival.hop === 0;
   const passes = here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
@@ -58,14 +61,23 @@ const isSegment = ({ protocol, opening }: Flow, { group }: Slot): boolean =>
   protocol === PROTOCOL_TCP && !opening && !isRouted(group.policy);
 
 /**
- * Whom a node asks about a connection that it does not know: the entry after its own in the chain. A node that is not
- * in the chain has an older table than the sender; what the sender counts as entry k + 1 is entry k there.
+ * Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
+ * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere, and
+ * to go by their places would ask some twice and others never: then it is the k-th of those that are not this node.
  */
-function askedNext(slot: Slot, k: number, self: NodeId): NodeId {
-  for (let entry = 0; entry <= FORMER_OWNERS; entry++) {
-    if (chainEntry(slot, entry) === self) return chainEntry(slot, entry + 1);
-  }
-  return chainEntry(slot, Math.max(k, 1));
+function askedNext(
+  slot: Slot,
+  asked: { readonly k: number; readonly sender: NodeId },
+  self: NodeId,
+): NodeId {
+  const { k, sender } = asked;
+  const chain = [0, 1, 2, 3].map((entry) => chainEntry(slot, entry));
+  const mine = chain.indexOf(self);
+  const before = sender === NO_NODE ? -1 : chain.indexOf(sender);
+  if (before !== -1 && before < mine && mine <= k && mine >= k - 1)
+    return chain[mine + 1] ?? NO_NODE;
+  const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);
+  return others[Math.max(k - 1, 0)] ?? others.at(-1) ?? NO_NODE;
 }
 
 /** Entry 0 is the present owner, 1 … 3 are the earlier ones, newest first; beyond that nobody. */

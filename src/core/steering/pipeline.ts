@@ -2,7 +2,7 @@
 // bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
-import { hopMac, hopOf } from "#wire/ethernet-hop.ts";
+import { hopMac, hopOf, senderOf } from "#wire/ethernet-hop.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { slotOf } from "./hash.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
@@ -63,7 +63,8 @@ export function steer(frame: Uint8Array, context: PipelineContext): Verdict {
   const early = announce(packet, context) ?? admit(ethernet, flooded, context);
   if (early !== undefined) return emit(frame, here(early), flooded, context);
   const hop = flooded ? 0 : hopOf(ethernet.source);
-  const decision = decide(packet, { flooded, hop }, context);
+  const sender = hop === 0 ? NO_NODE : senderOf(ethernet.source);
+  const decision = decide(packet, { flooded, hop, sender }, context);
   return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
 }
 

@@ -121,7 +121,8 @@ export const HASH: readonly Vector[] = [
 ];
 
 const chain = { tables: owned(1, [2, 3, 4]) };
-const peer = (hop: number): Came => ({ hop });
+/** From node 7, which is in no chain, or from one that is. */
+const peer = (hop: number, by = 7): Came => ({ hop, from: `06:50:4e:0${hop}:00:0${by}` });
 /** Node 1's table says that node 2 owns the slot; the sender believed in node 1. */
 const stale = { tables: owned(2, [1, 3, 4]) };
 
@@ -153,39 +154,61 @@ export const OWN: readonly Vector[] = [
     known: [KNOWN4],
   }),
   goes("own: hop 1, mine, unknown", toFormer(tcp4(ACK, 80, peer(1)), 2, 2), chain),
-  goes("own: hop 2, unknown", toFormer(tcp4(ACK, 80, peer(2)), 3, 3), {
+  goes("own: hop 2, unknown", toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3), {
     tables: owned(5, [1, 3, 4]),
   }),
   stays("own: hop 2, known", tcp4(ACK, 80, peer(2)), "pass-local", {
     tables: owned(5, [1, 3, 4]),
     known: [KNOWN4],
   }),
-  goes("own: hop 3, unknown", toFormer(tcp6(ACK, 80, peer(3)), 4, 4), {
+  goes("own: hop 3, unknown", toFormer(tcp6(ACK, 80, peer(3, 3)), 4, 4), {
     tables: owned(5, [3, 1, 4]),
   }),
   stays("own: hop 4, unknown: nobody is left", tcp4(ACK, 80, peer(4)), "pass-local", {
     tables: owned(5, [2, 3, 1]),
   }),
-  goes("own: this node is further down than the hop says", toFormer(tcp4(ACK, 80, peer(2)), 4, 3), {
-    tables: owned(5, [2, 1, 4]),
+  goes(
+    "own: further down than the hop says, those before were not asked",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3),
+    {
+      tables: owned(5, [2, 1, 4]),
+    },
+  ),
+  stays("own: this node is the last of the chain", tcp4(ACK, 80, peer(3, 2)), "pass-local", {
+    tables: owned(5, [2, 1]),
   }),
-  stays("own: this node is the last of the chain", tcp4(ACK, 80, peer(2)), "pass-local", {
-    tables: owned(5, [2, 3, 1]),
+  goes(
+    "own: the owner before asks the one by a newer table",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3),
+    {
+      tables: owned(1, [5, 3]),
+    },
+  ),
+  goes("own: fewer are left than the hop says", toFormer(tcp4(ACK, 80, peer(3, 4)), 5, 4), {
+    tables: owned(5, [1]),
   }),
   goes("own: hop 2, mine by an older table", toFormer(tcp4(ACK, 80, peer(2)), 2, 3), chain),
-  goes("own: hop 2, not in the chain of an older table", toFormer(tcp4(ACK, 80, peer(2)), 2, 3), {
-    tables: owned(5, [2, 3, 4]),
-  }),
-  goes("own: hop 3, not in the chain of an older table", toFormer(tcp6(ACK, 80, peer(3)), 3, 4), {
-    tables: owned(5, [2, 3, 4]),
-  }),
+  goes(
+    "own: hop 2, not in the chain of an older table",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3),
+    {
+      tables: owned(5, [2, 3, 4]),
+    },
+  ),
+  goes(
+    "own: hop 3, not in the chain of an older table",
+    toFormer(tcp6(ACK, 80, peer(3, 2)), 3, 4),
+    {
+      tables: owned(5, [2, 3, 4]),
+    },
+  ),
   stays("own: hop 4, not in the chain", tcp4(ACK, 80, peer(4)), "pass-local", {
     tables: owned(5, [2, 3, 4]),
   }),
   stays("own: the next one is this node again", tcp4(ACK, 80, peer(1)), "pass-local", {
     tables: owned(1, [1]),
   }),
-  stays("own: the chain ends", tcp4(ACK, 80, peer(2)), "pass-local", { tables: owned(5, [1]) }),
+  stays("own: the chain ends", tcp4(ACK, 80, peer(2, 5)), "pass-local", { tables: owned(5, [1]) }),
   goes("own: hop 1, but another's by a newer table", toFormer(tcp4(ACK, 80, peer(1)), 2, 2), stale),
   stays(
     "own: hop 1, another's by a newer table, a SYN",
