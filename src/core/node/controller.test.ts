@@ -172,6 +172,18 @@ test("B4: a member that never acknowledges delays a planned change by a bounded 
   assert.ok(kinds(late).includes("install-tables"));
 });
 
+test("B4: once nobody is waited for, no deadline is left behind that would be met again and again", () => {
+  const { controller } = settledMaster();
+  controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });
+  const { version } = controller.tables ?? { version: NO_TABLES };
+  controller.step(at(11), { type: "tables-acknowledged", id: N2, version });
+  const due = controller.deadline;
+  assert.ok(due !== undefined && due > 11);
+  const late = at(10 + ACKNOWLEDGE_MS);
+  controller.step(late, { type: "deadline-reached" });
+  assert.ok(controller.deadline === undefined || controller.deadline > late, "it never came");
+});
+
 test("A9: a dead member's slots move at once, and it stays a former owner until its death is certain", () => {
   const { controller } = settledMaster();
   const effects = controller.step(at(10), {

@@ -167,6 +167,7 @@ export class Publication {
       return isNew ? this.publish(now, cluster, "planned") : [];
     }
     const wasLast = this.#waitingFor.delete(id) && this.#waitingFor.size === 0;
+    if (wasLast) this.#acknowledgeBy = undefined;
     this.#installAfter?.delete(id);
     const wasBehind = this.#behind.delete(id);
     const effects = this.#installWhenAcknowledged();
@@ -180,6 +181,7 @@ export class Publication {
 
   #waited(now: Instant, cluster: Cluster): Effect[] {
     if (this.#acknowledgeBy === undefined || now < this.#acknowledgeBy) return [];
+    this.#acknowledgeBy = undefined;
     for (const id of this.#waitingFor) this.#behind.add(id);
     this.#waitingFor.clear();
     this.#installAfter?.clear();
