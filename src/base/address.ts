@@ -77,12 +77,36 @@ export function parseIp(text: string): IpAddress | undefined {
   return bytes === undefined ? undefined : ipFromBytes(bytes);
 }
 
-/** 4 or 16 bytes in network order. */
-export function ipBytes(ip: IpAddress): Uint8Array {
-  const bytes = ip.includes(":") ? parseIpv6(ip) : parseIpv4(ip);
-  if (bytes === undefined) throw new RangeError(`Cannot read "${ip}" as an IP address`);
-  return bytes;
+/** Bytes of addresses that were asked for lately: each keepalive names every member. */
+class Remembered {
+  readonly #bytes = new Map<string, Uint8Array>();
+  readonly #read: (text: string) => Uint8Array;
+
+  constructor(read: (text: string) => Uint8Array) {
+    this.#read = read;
+  }
+
+  get(text: string): Uint8Array {
+    const known = this.#bytes.get(text);
+    if (known !== undefined) return known;
+    const bytes = this.#read(text);
+    if (this.#bytes.size >= MOST_REMEMBERED) this.#bytes.clear();
+    this.#bytes.set(text, bytes);
+    return bytes;
+  }
 }
+
+/** More than there are nodes and VIPs. */
+const MOST_REMEMBERED = 8192;
+
+const ips = new Remembered((text) => {
+  const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  if (bytes === undefined) throw new RangeError(`Cannot read "${text}" as an IP address`);
+  return bytes;
+});
+
+/** 4 or 16 bytes in network order. */
+export const ipBytes = (ip: IpAddress): Uint8Array => ips.get(ip).slice();
 
 /** An address written by hand in the source; throws where that is not one. */
 export function ip(text: string): IpAddress {
@@ -93,10 +117,11 @@ export function ip(text: string): IpAddress {
 
 /** Order of addresses as numbers; IPv4 before IPv6. A5 and A3 break ties by it. */
 export function compareIp(a: IpAddress, b: IpAddress): number {
-  const [left, right] = [ipBytes(a), ipBytes(b)];
+  const [left, right] = [ips.get(a), ips.get(b)];
   if (left.length !== right.length) return left.length - right.length;
-  for (const [index, byte] of left.entries()) {
-    if (byte !== right[index]) return byte - (right[index] ?? 0);
+  for (let index = 0; index < left.length; index++) {
+    const difference = (left[index] ?? 0) - (right[index] ?? 0);
+    if (difference !== 0) return difference;
   }
   return 0;
 }
@@ -113,9 +138,17 @@ export function mac(text: string): MacAddress {
   return address;
 }
 
-/** Six bytes in the order of transmission. */
-export const macBytes = (address: MacAddress): Uint8Array =>
-  Uint8Array.from(address.split(":"), (byte) => Number.parseInt(byte, 16));
+const macs = new Remembered((text) =>
+  Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16)),
+);
 
-export const macFromBytes = (bytes: Uint8Array): MacAddress =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":") as MacAddress;
+/** Six bytes in the order of transmission. */
+export const macBytes = (address: MacAddress): Uint8Array => macs.get(address).slice();
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+export function macFromBytes(bytes: Uint8Array): MacAddress {
+  let text = "";
+  for (const byte of bytes) text += text === "" ? HEX[byte] : `:${HEX[byte]}`;
+  return text as MacAddress;
+}

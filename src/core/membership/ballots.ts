@@ -34,6 +34,7 @@ export class Ballots {
   }
 
   get deadline(): Instant | undefined {
+    if (this.#ballots.size === 0) return undefined; // asked after every step
     return earliest(...Array.from(this.#ballots.values(), ({ until }) => until));
   }
 

@@ -7,8 +7,14 @@ import type { Member } from "./types.ts";
 export const byAddress = (a: Member, b: Member): number => compareIp(a.address, b.address);
 
 /** The member that takes over when the master dies: the lowest address after the master's. */
-export const secondaryOf = (members: readonly Member[], master: NodeId): NodeId =>
-  members.filter(({ id }) => id !== master).sort(byAddress)[0]?.id ?? NO_NODE;
+export function secondaryOf(members: readonly Member[], master: NodeId): NodeId {
+  let first: Member | undefined;
+  for (const member of members) {
+    if (member.id !== master && (first === undefined || byAddress(member, first) < 0))
+      first = member;
+  }
+  return first?.id ?? NO_NODE;
+}
 
 export interface RosterPart {
   readonly offset: number;

@@ -15,7 +15,7 @@ import {
   type Received,
 } from "../protocol.ts";
 import type { View } from "../types.ts";
-import { EventQueue } from "./event-queue.ts";
+import { EventQueue } from "#base/event-queue.ts";
 
 export interface VirtualSettings {
   readonly size: number;
