@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   apps: ["base", "wire"],
   cli: ["base", "config", "api", "lab", "daemon", "driver"],
+  sim: ["base", "wire", "core/membership", "core/steering", "core/node"],
 };
 const PURE = ["base", "wire", "core/membership", "core/steering", "core/node"];
 const IMPURE =

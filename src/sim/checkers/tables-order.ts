@@ -1,0 +1,42 @@
+// B9: a version names one content wherever it is installed, and what a node's packet program holds only ever gets newer.
+import { compareVersions, type TableVersion } from "#base/ids.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import type { SimNode } from "../node.ts";
+import type { PacketProgram } from "../packet-program.ts";
+import type { Observer } from "../probes.ts";
+import { sumOf } from "../tables-bytes.ts";
+import { Violation } from "../violation.ts";
+import type { World } from "../world.ts";
+
+const textOf = ({ epoch, counter, master }: TableVersion): string =>
+  `${epoch}.${counter} of node ${master}`;
+
+export class TablesOrder implements Observer {
+  readonly #world: World;
+  readonly #last = new WeakMap<PacketProgram, TableVersion>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  installed(node: SimNode, tables: Tables): void {
+    const before = this.#last.get(node.program);
+    if (before !== undefined && compareVersions(tables.version, before) < 0) {
+      const text = `node ${node.id} went back from tables ${textOf(before)} to ${textOf(tables.version)}`;
+      throw new Violation("tables-order", text);
+    }
+    this.#last.set(node.program, tables.version);
+    this.#sameContent(node, tables);
+  }
+
+  /** Whoever has lost its disk may begin with small numbers again; nobody else holds tables of these any more. */
+  #sameContent(node: SimNode, tables: Tables): void {
+    for (const other of this.#world.nodes) {
+      const { installed } = other.program;
+      if (other === node || compareVersions(installed.version, tables.version) !== 0) continue;
+      if (sumOf(installed) === sumOf(tables)) continue;
+      const text = `nodes ${node.id} and ${other.id} hold different tables of version ${textOf(tables.version)}`;
+      throw new Violation("tables-order", text);
+    }
+  }
+}

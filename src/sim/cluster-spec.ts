@@ -1,0 +1,44 @@
+// What the simulated cluster serves: two VIPs, a weighted group of TCP services and a sticky one, with few slots, so that every slot can
+// be looked at after every change.
+import { ip, type IpAddress } from "#base/address.ts";
+import { type AdmittedNode, DEFAULT_DETECTION } from "#core/membership/protocol.ts";
+import type { ClusterSpec } from "#core/node/cluster-spec.ts";
+import { configOf, type ClusterConfig } from "./cluster-config.ts";
+
+export const VIP: IpAddress = ip("10.77.0.100");
+const OTHER_VIP: IpAddress = ip("10.77.0.101");
+export const WEB_PORT = 80;
+export const WEB_SLOTS = 32;
+const STICKY_SLOTS = 8;
+
+export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
+  const nodes = admitted.map(({ id }) => ({ id, weight: 10 }));
+  const rules = { assignment: "eager", balance: "weights" } as const;
+  const web = [{ protocol: "tcp", vip: VIP, port: WEB_PORT }] as const;
+  const other = [{ protocol: "tcp", vip: OTHER_VIP, port: "any" }] as const;
+  return {
+    method: "forward",
+    hash: "keyed",
+    vips: [VIP, OTHER_VIP],
+    drained: [],
+    groups: [
+      { name: "web", policy: "weighted", slots: WEB_SLOTS, services: web, nodes, ...rules },
+      {
+        name: "other",
+        policy: "wildcard-sticky",
+        slots: STICKY_SLOTS,
+        services: other,
+        nodes,
+        ...rules,
+      },
+    ],
+  };
+}
+
+export const firstConfig = (admitted: readonly AdmittedNode[]): ClusterConfig =>
+  configOf(1, {
+    admitted,
+    revoked: [],
+    detection: DEFAULT_DETECTION,
+    spec: specOf(admitted),
+  });

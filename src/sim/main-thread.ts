@@ -1,0 +1,416 @@
+// The main thread of a simulated node: daemon/node-runtime.ts, perform.ts, from-heart.ts and followers.ts on virtual time. The
+// decisions are the real Controller's; what it asks for is done to the simulated kernel, disk and control channel.
+import { compareVersions, type NodeId, sameConfig } from "#base/ids.ts";
+import type { View } from "#core/membership/types.ts";
+import { Controller } from "#core/node/controller.ts";
+import type { Effect, Input } from "#core/node/protocol.ts";
+import { bytesOf, tablesIn } from "./tables-bytes.ts";
+import { FormerSlots } from "#core/steering/former-slots.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import { type ClusterConfig, edited, names, type ConfigContent } from "./cluster-config.ts";
+import {
+  type Attempt,
+  connect,
+  type Connection,
+  type ControlEnd,
+  type ControlMessage,
+} from "./control.ts";
+import { GroupKeys } from "./group-keys.ts";
+import type { Heart, MembershipEvent } from "./heart.ts";
+import type { SimNode } from "./node.ts";
+import { TaskQueue } from "./task-queue.ts";
+import type { World } from "./world.ts";
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 2000;
+const REPAIR_EVERY_MS = 2000;
+const REPORT_EVERY_MS = 2000;
+
+export class MainThread {
+  readonly tasks: TaskQueue;
+  readonly controller: Controller;
+  readonly keys: GroupKeys;
+  /** Members that are connected to this node. */
+  readonly followers = new Set<Connection>();
+  readonly #world: World;
+  readonly #node: SimNode;
+  readonly #formerSlots: FormerSlots;
+  #heart: Heart | undefined;
+  #config: ClusterConfig;
+  #view: View | undefined;
+  #following: NodeId | undefined;
+  #attempt: Attempt | undefined;
+  #client: Connection | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #unpublished: Tables | undefined;
+  #timerMs = Number.POSITIVE_INFINITY;
+  #closed = false;
+  readonly #clientEnd: ControlEnd;
+  readonly serverEnd: ControlEnd;
+
+  constructor(world: World, node: SimNode, config: ClusterConfig, tables: Tables | undefined) {
+    this.#world = world;
+    this.#node = node;
+    this.#config = config;
+    this.#formerSlots = new FormerSlots(node.id);
+    this.tasks = new TaskQueue(world);
+    this.keys = this.#makeKeys();
+    this.controller = new Controller({
+      self: node.id,
+      spec: config.spec,
+      tables,
+      hashKey: [world.prng.uint32(), world.prng.uint32()],
+    });
+    const end = {
+      node: node.id,
+      responds: () => !this.#closed && node.responds,
+      post: (task: () => void) => this.tasks.post(task),
+    };
+    this.#clientEnd = {
+      ...end,
+      received: (connection, message) => {
+        if (connection === this.#client) this.#fromMaster(message);
+      },
+      closed: (connection) => {
+        if (connection === this.#client) this.#lost();
+      },
+    };
+    this.serverEnd = {
+      ...end,
+      received: (connection, message) => this.#fromMember(connection, message),
+      closed: (connection) => void this.followers.delete(connection),
+    };
+  }
+
+  #makeKeys(): GroupKeys {
+    return new GroupKeys({
+      prng: this.#world.prng,
+      isMaster: () => this.isMaster,
+      config: () => this.#config,
+      heart: (order) => this.#order(order),
+      sendToAll: () => {
+        for (const follower of this.followers) this.#sendKey(follower);
+      },
+      later: (delayMs, act) => this.tasks.later(delayMs, act),
+    });
+  }
+
+  get isMaster(): boolean {
+    return this.#view?.role === "master";
+  }
+
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  get view(): View | undefined {
+    return this.#view;
+  }
+
+  open(heart: Heart): void {
+    this.#heart = heart;
+    this.#perform(this.controller.open(this.#node.now));
+    // those that were in force before this start
+    this.#order({ type: "tables-published", version: this.#node.program.version });
+    this.#repairLater();
+    this.#reportLater();
+  }
+
+  /** daemon/slot-work.ts: where this node has no connection left. */
+  #reportLater(): void {
+    this.tasks.later(REPORT_EVERY_MS, () => {
+      this.#reportLater();
+      const { installed, version } = this.#node.program;
+      const found = this.#formerSlots.look(installed, () => this.#node.program.tcpConnections());
+      if (found.length === 0) return;
+      const groups = found.map(({ name, unused }) => ({ name, unused, rates: [] }));
+      const report = { tables: version, groups };
+      if (this.isMaster) this.step({ type: "slots-reported", id: this.#node.id, report });
+      else this.#client?.send(this.#clientEnd, { type: "slot-report", report });
+    });
+  }
+
+  #order(order: Parameters<Heart["order"]>[0]): void {
+    const heart = this.#heart;
+    this.#world.queue.add(this.#world.nowMs + 0.02, () => heart?.order(order));
+  }
+
+  /** What the heart reports. */
+  fromHeart(event: MembershipEvent): void {
+    this.tasks.post(() => this.#takeFromHeart(event));
+  }
+
+  #takeFromHeart(event: MembershipEvent): void {
+    switch (event.type) {
+      case "view-changed":
+        this.#view = event.view;
+        return this.step({ type: "view-changed", view: event.view });
+      case "became-master":
+        this.keys.becameMaster(event.keyId);
+        this.#node.disk.epoch = event.epoch;
+        return;
+      case "lost-mastership":
+        return this.#dismiss();
+      case "announce-wanted":
+        return this.step({ type: "announce-wanted" });
+      case "departure-confirmed":
+        return this.step(event);
+      case "admitted-by":
+        return this.#follow(event.master);
+      case "config-wanted":
+        return this.#follow(event.from);
+      case "left":
+        return this.#node.agentEnded();
+      case "member-departed":
+      case "member-joined":
+      case "refused":
+      case "join-denied":
+      case "address-conflict":
+      case "vote-wanted":
+      case "vote-unanswered":
+        return;
+    }
+  }
+
+  step(input: Input): void {
+    this.#perform(this.controller.step(this.#node.now, input));
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { deadline } = this.controller;
+    if (deadline === undefined) return;
+    const atMs = Math.max(this.#node.clock.whenPast(deadline), this.#world.nowMs);
+    if (atMs >= this.#timerMs) return;
+    this.#timerMs = atMs;
+    this.#world.queue.add(atMs, () => {
+      if (this.#timerMs !== atMs) return;
+      this.tasks.post(() => this.#deadline());
+      this.#timerMs = Number.POSITIVE_INFINITY;
+    });
+  }
+
+  #deadline(): void {
+    const { deadline } = this.controller;
+    if (deadline !== undefined && deadline <= this.#node.now) {
+      return this.step({ type: "deadline-reached" });
+    }
+    this.#arm();
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#performOne(effect);
+  }
+
+  #performOne(effect: Effect): void {
+    switch (effect.type) {
+      case "place-vips":
+        return this.#node.placeVips(effect);
+      case "announce-vips":
+        return this.#node.announce(effect.delivery);
+      case "report-group":
+        return;
+      case "install-tables":
+        return this.#publish(effect.tables);
+      case "replicate-tables":
+        for (const follower of this.followers) this.#sendTables(follower, effect.tables);
+        return;
+      case "acknowledge-tables":
+        if (this.#unpublished === undefined) {
+          this.#client?.send(this.#clientEnd, { type: "tables-ack", version: effect.version });
+        }
+        return;
+      case "follow":
+        if (effect.master === undefined) this.#unfollow();
+        else this.#follow(effect.master.id);
+        return;
+    }
+  }
+
+  #publish(tables: Tables): void {
+    this.#unpublished = tables;
+    if (!this.#node.program.publish(tables)) {
+      return this.#world.probes.tablesRefused(this.#node.id, tables);
+    }
+    this.#unpublished = undefined;
+    this.#world.probes.installed(this.#node, tables);
+    this.#order({ type: "tables-published", version: tables.version });
+    this.#node.disk.tables = bytesOf(tables);
+  }
+
+  #repairLater(): void {
+    this.tasks.later(REPAIR_EVERY_MS, () => {
+      this.#repairLater();
+      const tables = this.#unpublished;
+      if (tables === undefined) return;
+      this.#publish(tables);
+      this.#client?.send(this.#clientEnd, { type: "tables-ack", version: tables.version });
+    });
+  }
+
+  // ---- following a master
+
+  #follow(master: NodeId): void {
+    if (this.#following === master) return;
+    this.#unfollow();
+    this.#following = master;
+    this.#connect(master);
+  }
+
+  #unfollow(): void {
+    this.#following = undefined;
+    this.#retryMs = FIRST_RETRY_MS;
+    if (this.#attempt !== undefined) this.#attempt.cancelled = true;
+    const client = this.#client;
+    this.#client = undefined;
+    client?.close(this.#clientEnd, true);
+  }
+
+  #connect(master: NodeId): void {
+    this.#attempt = connect(this.#world, this.#clientEnd, master, (connection) => {
+      if (connection === undefined) return this.#lost();
+      this.#client = connection;
+      this.#retryMs = FIRST_RETRY_MS;
+      connection.send(this.#clientEnd, this.#hello());
+    });
+  }
+
+  #lost(): void {
+    this.#client = undefined;
+    const master = this.#following;
+    if (master === undefined) return;
+    this.tasks.later(this.#retryMs, () => {
+      if (this.#following === master && this.#client === undefined) this.#connect(master);
+    });
+    this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY_MS);
+  }
+
+  #hello(): ControlMessage {
+    const { version } = this.#config;
+    return { type: "hello", config: version, tables: this.#node.program.version };
+  }
+
+  #fromMaster(message: ControlMessage): void {
+    switch (message.type) {
+      case "group-key":
+        return this.keys.adopt(message.newest, message.before);
+      case "config":
+        return this.#adopt(message.config);
+      case "tables": {
+        const tables = tablesIn(message.bytes);
+        return this.step({ type: "tables-received", tables });
+      }
+      case "hello":
+      case "slot-report":
+      case "tables-ack":
+        return;
+    }
+  }
+
+  #adopt(config: ClusterConfig): void {
+    this.#inForce(config);
+    if (!this.#isTrusted(this.#node.id, config)) this.#node.agentOut();
+  }
+
+  // ---- being followed
+
+  /** Whether a node's certificate and address let it in. */
+  admits(id: number): boolean {
+    return this.#isTrusted(id as NodeId, this.#config);
+  }
+
+  #isTrusted(id: NodeId, config: ClusterConfig): boolean {
+    return names(config, id) && !config.revoked.includes(this.#world.node(id).serial);
+  }
+
+  accepted(connection: Connection): void {
+    this.tasks.post(() => {
+      if (!this.isMaster) return connection.cut();
+      for (const older of this.followers) {
+        if (older.client.node === connection.client.node) older.cut();
+      }
+      this.followers.add(connection);
+      connection.send(this.serverEnd, this.#hello());
+    });
+  }
+
+  #fromMember(connection: Connection, message: ControlMessage): void {
+    const id = connection.client.node as NodeId;
+    switch (message.type) {
+      case "hello":
+        return this.#bringUpToDate(connection, message);
+      case "tables-ack":
+        return this.step({ type: "tables-acknowledged", id, version: message.version });
+      case "slot-report":
+        return this.step({ type: "slots-reported", id, report: message.report });
+      case "group-key":
+      case "config":
+      case "tables":
+        return;
+    }
+  }
+
+  #bringUpToDate(connection: Connection, theirs: Extract<ControlMessage, { type: "hello" }>): void {
+    this.#sendKey(connection);
+    if (!sameConfig(theirs.config, this.#config.version)) {
+      connection.send(this.serverEnd, { type: "config", config: this.#config });
+    }
+    const { tables } = this.controller;
+    if (tables === undefined) return;
+    const id = connection.client.node as NodeId;
+    if (compareVersions(theirs.tables, tables.version) === 0) {
+      this.step({ type: "tables-acknowledged", id, version: tables.version });
+    } else this.#sendTables(connection, tables);
+  }
+
+  #sendKey(connection: Connection): void {
+    const { newest, before } = this.keys;
+    if (newest === undefined) return;
+    connection.send(this.serverEnd, { type: "group-key", newest, before });
+  }
+
+  #sendTables(connection: Connection, tables: Tables): void {
+    connection.send(this.serverEnd, { type: "tables", bytes: bytesOf(tables) });
+  }
+
+  #dismiss(): void {
+    for (const follower of this.followers) follower.close(this.serverEnd, true);
+  }
+
+  // ---- configuration
+
+  /** An operator's change, at the master. */
+  edit(change: Partial<ConfigContent>): void {
+    const config = edited(this.#config, change);
+    for (const follower of this.followers) {
+      follower.send(this.serverEnd, { type: "config", config });
+      if (!this.#isTrusted(follower.client.node as NodeId, config)) {
+        this.tasks.later(1, () => follower.cut());
+      }
+    }
+    this.#inForce(config);
+    if (!this.#isTrusted(this.#node.id, config)) this.#node.agentOut();
+  }
+
+  #inForce(config: ClusterConfig): void {
+    this.#config = config;
+    this.#node.disk.config = config;
+    const { version, admitted, revoked, detection, spec } = config;
+    this.#order({ type: "config-changed", config: version, admitted, revoked, detection });
+    this.step({ type: "spec-changed", spec });
+    if (this.isMaster) {
+      for (const { id } of admitted) {
+        if (revoked.includes(this.#world.node(id).serial)) this.#order({ type: "expel", id });
+      }
+    }
+    this.keys.trustChanged();
+  }
+
+  close(isMachineUp: boolean): void {
+    this.#closed = true;
+    this.tasks.close();
+    this.#client?.close(this.#clientEnd, isMachineUp);
+    for (const follower of this.followers) follower.close(this.serverEnd, isMachineUp);
+    if (this.#attempt !== undefined) this.#attempt.cancelled = true;
+  }
+}

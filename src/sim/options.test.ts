@@ -1,0 +1,31 @@
+// The command line of the simulator.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readOptions, UsageError } from "./options.ts";
+
+test("sim: options have defaults, and are read", () => {
+  const { command, seed, seeds, nodes, minutes, json } = readOptions([]);
+  assert.deepEqual([command, seed, seeds, nodes, minutes, json], ["run", 1, 1, 5, 30, false]);
+  const other = readOptions(["--seed", "7", "--seeds", "3", "--nodes", "4", "--minutes", "2"]);
+  assert.deepEqual([other.seed, other.seeds, other.nodes, other.minutes], [7, 3, 4, 2]);
+  assert.equal(readOptions(["--soak"]).command, "soak");
+  assert.equal(readOptions(["--help", "--soak"]).command, "help");
+});
+
+test("sim: what is not understood is refused with what to write instead", () => {
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [["--seed", "x"], /--seed is a whole number from 0 to/],
+    [["--nodes", "0"], /--nodes is a whole number from 1 to 16, not "0"/],
+    [["--minutes", "1.5"], /--minutes is a whole number/],
+    [["--seeds", ""], /--seeds is a whole number/],
+    [["--bogus"], /--bogus/],
+    [["7"], /7/],
+    [["--soak", "--scale"], /exclude each other/],
+  ];
+  for (const [args, message] of wrong) {
+    assert.throws(
+      () => readOptions(args),
+      (error) => error instanceof UsageError && message.test(error.message),
+    );
+  }
+});

@@ -1,0 +1,105 @@
+// What stays in a node's kernel when its agent dies: the packet program with its tables and leases, the VIPs, and the server's
+// TCP connections. It is gone when the machine restarts.
+import { ip, ipBytes, macBytes, type MacAddress } from "#base/address.ts";
+import { compareVersions, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
+import { FragmentMemory } from "#core/steering/fragments.ts";
+import type { IndexedTables } from "#core/steering/indexed-tables.ts";
+import type { Flow } from "#core/steering/packet.ts";
+import type { PipelineContext } from "#core/steering/pipeline.ts";
+import type { Connection } from "#core/steering/former-slots.ts";
+import type { Tables } from "#core/steering/tables.ts";
+import { clientAddress } from "./client-frame.ts";
+import { VIP, WEB_PORT } from "./cluster-spec.ts";
+import { indexOf } from "./tables-bytes.ts";
+
+const EMPTY: Tables = {
+  version: NO_TABLES,
+  delivery: { method: "forward", primary: undefined },
+  hash: "keyed",
+  hashKey: [0, 0],
+  nodes: [],
+  vips: [],
+  groups: [],
+};
+
+/** Enough of a flow to tell the simulator's clients and their connections apart. */
+export const connectionKey = (client: number, port: number): number => client * 65_536 + port;
+
+const keyOfFlow = ({ source, sourcePort }: Flow): number =>
+  connectionKey(source[source.byteLength - 1] ?? 0, sourcePort);
+
+/** Reads like the context that steer() wants, and is always up to date. */
+export class PacketProgram implements PipelineContext {
+  readonly self: NodeId;
+  readonly mac: Uint8Array;
+  readonly fragments = new FragmentMemory(64);
+  /** There is always room for frames that wait. */
+  readonly canHold = (): boolean => true;
+  readonly connections = new Set<number>();
+  readonly #nowMs: () => number;
+  #tables: Tables = EMPTY;
+  #indexed: IndexedTables = indexOf(EMPTY);
+  /** By this node's clock. */
+  leaseUntilMs = 0;
+  /**
+   * The right to take flooded frames (docs/adr/0008), renewed by a heart that runs; what is left of it when it does not. Asked and
+   * not pushed, since a heart renews it forty times a second.
+   */
+  acceptUntil: () => number = () => 0;
+  /** What this node listens to besides its own MAC (A13); once listened to, a cluster MAC stays so. */
+  readonly listensTo = new Set<string>();
+  /** The VIPs are on the interface, so the kernel answers questions that the program lets pass. */
+  answers = false;
+  /** Rises with everything that frames may notice. */
+  changes = 0;
+
+  /** @param nowMs this node's clock */
+  constructor(self: NodeId, mac: MacAddress, nowMs: () => number) {
+    this.self = self;
+    this.mac = macBytes(mac);
+    this.#nowMs = nowMs;
+  }
+
+  get installed(): Tables {
+    return this.#tables;
+  }
+
+  get version(): TableVersion {
+    return this.#tables.version;
+  }
+
+  get tables(): IndexedTables {
+    return this.#indexed;
+  }
+
+  get leased(): boolean {
+    return this.#nowMs() < this.leaseUntilMs;
+  }
+
+  get accepting(): boolean {
+    return this.#nowMs() < this.acceptUntil();
+  }
+
+  knows(flow: Flow): boolean {
+    return this.connections.has(keyOfFlow(flow));
+  }
+
+  /** As the kernel lists them to whoever asks for its sockets. */
+  tcpConnections(): Connection[] {
+    return Array.from(this.connections, (key) => ({
+      source: ipBytes(ip(clientAddress(Math.floor(key / 65_536)))),
+      sourcePort: key % 65_536,
+      destination: ipBytes(VIP),
+      destinationPort: WEB_PORT,
+    }));
+  }
+
+  /** False: the kernel holds a later version, and keeps it. */
+  publish(tables: Tables): boolean {
+    if (compareVersions(tables.version, this.#tables.version) < 0) return false;
+    this.#tables = tables;
+    this.#indexed = indexOf(tables);
+    this.changes += 1;
+    return true;
+  }
+}

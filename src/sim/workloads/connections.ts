@@ -1,0 +1,190 @@
+// Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
+// that took its SYN; whoever else takes one of its later segments would answer with a reset.
+import { compareVersions, NO_TABLES } from "#base/ids.ts";
+import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
+import { Prng } from "#base/prng.ts";
+import { VIP, WEB_PORT } from "../cluster-spec.ts";
+import { clientFrame, slotOfClient } from "../client-frame.ts";
+import type { DataPlane } from "../data-plane.ts";
+import type { Heart, MembershipEvent } from "../heart.ts";
+import type { SimNode } from "../node.ts";
+import { connectionKey, type PacketProgram } from "../packet-program.ts";
+import type { Observer } from "../probes.ts";
+import type { World } from "../world.ts";
+
+const CLIENTS = 8;
+const MOST_OPEN = 48;
+const OPEN_EVERY_MS = 700;
+const SHORTEST_MS = 3000;
+const LONGEST_MS = 60_000;
+/** A client whose question was not answered asks again. */
+const RESOLVE_EVERY_MS = 1000;
+/** After two clusters have met, clients come back once they have heard of the one that stays. */
+const UNITED_MS = 2000;
+
+/** Of the slot that a client's connection belongs to. */
+function ownerOf(
+  tables: Tables,
+  connection: { readonly client: number; readonly port: number },
+): number {
+  const slot = slotOfClient(tables, connection);
+  return slot === undefined ? 0 : (tables.groups[0]?.owners[slot] ?? 0);
+}
+
+export interface Connection {
+  readonly client: number;
+  readonly port: number;
+  readonly server: SimNode;
+  /** The server's kernel in which it lives. */
+  readonly program: PacketProgram;
+  readonly openedMs: number;
+  readonly closeMs: number;
+  /** Why nothing is promised to it any more. */
+  excuse: string | undefined;
+  /** Of its slot, in the newest tables that anybody has installed. */
+  owner: number;
+  /** How often that has changed since it was opened. */
+  moves: number;
+  /** Since when its segments have reached nobody. */
+  stuckSinceMs: number | undefined;
+}
+
+export class Connections implements Observer {
+  readonly open: Connection[] = [];
+  opened = 0;
+  excused = 0;
+  #newest: Tables | undefined;
+  readonly #world: World;
+  readonly #plane: DataPlane;
+  readonly #prng: Prng;
+  /** Whose MAC the clients have for the VIPs. */
+  entry: SimNode | undefined;
+  #ambiguousMs = Number.NEGATIVE_INFINITY;
+  #nextPort = 1024;
+  #openAtMs = 0;
+  #resolveAtMs = 0;
+
+  constructor(world: World, plane: DataPlane, seed: number) {
+    this.#world = world;
+    this.#plane = plane;
+    this.#prng = new Prng(seed ^ 0xc1e);
+  }
+
+  announced(node: SimNode): void {
+    if (node.isUp) this.entry = node;
+  }
+
+  /**
+   * A slot remembers its last three owners (docs/adr/0004). While tables are on their way, nodes that have the new ones and nodes
+   * that have the old ones see different chains, and the last entry can be out of reach.
+   */
+  installed(_node: SimNode, tables: Tables): void {
+    if (this.#newest !== undefined && compareVersions(tables.version, this.#newest.version) <= 0)
+      return;
+    this.#newest = tables;
+    for (const connection of this.open) {
+      const owner = ownerOf(tables, connection);
+      if (owner !== connection.owner) connection.moves += 1;
+      connection.owner = owner;
+      if (connection.moves >= FORMER_OWNERS)
+        this.#excuseOne(connection, "its slot has moved too often");
+    }
+  }
+
+  /** Gone or given up for dead: nothing on it can be promised. */
+  nodeChanged(node: SimNode): void {
+    if (node.state === "machine-down" || node.state === "paused") this.#excuse(node.id, node.state);
+  }
+
+  decided(heart: Heart, event: MembershipEvent): void {
+    if (event.type === "became-master") this.#excuseUnknownTo(heart.id);
+    if (event.type === "became-master" && this.#isAmbiguous) this.excuseAll("two masters");
+    if (event.type === "member-departed" && event.reason === "silent") {
+      this.#excuse(event.id, "given up as silent");
+    }
+  }
+
+  /** Two clusters where there should be one: a client may talk to either. */
+  get #isAmbiguous(): boolean {
+    const masters = this.#world.masters.filter(({ state }) => state === "running");
+    return masters.length > 1 || !this.#world.network.isWhole;
+  }
+
+  /** Links were cut: which part of the cluster a client talks to is anybody's guess. */
+  excuseAll(why: string): void {
+    for (const connection of this.open) this.#excuse(connection.server.id, why);
+  }
+
+  /** A cold start from tables that are older than those under which a connection was opened. */
+  #excuseUnknownTo(master: number): void {
+    const known = this.#world.node(master).agent?.main.controller.tables?.version ?? NO_TABLES;
+    for (const connection of this.open) {
+      if (compareVersions(connection.program.version, known) <= 0) continue;
+      this.#excuseOne(connection, "its master never knew these tables");
+    }
+  }
+
+  #excuse(server: number, why: string): void {
+    for (const connection of this.open) {
+      if (connection.server.id === server) this.#excuseOne(connection, why);
+    }
+  }
+
+  #excuseOne(connection: Connection, why: string): void {
+    if (connection.excuse !== undefined) return;
+    connection.excuse = why;
+    this.excused += 1;
+  }
+
+  sample(): void {
+    const { nowMs } = this.#world;
+    if (nowMs >= this.#resolveAtMs) this.#resolve();
+    if (this.#isAmbiguous) {
+      this.#ambiguousMs = nowMs;
+      this.excuseAll("two clusters");
+    }
+    for (let at = this.open.length - 1; at >= 0; at--) {
+      const connection = this.open[at];
+      if (connection === undefined) continue;
+      if (nowMs < connection.closeMs && connection.excuse === undefined) continue;
+      connection.program.connections.delete(connectionKey(connection.client, connection.port));
+      this.open.splice(at, 1);
+    }
+    if (nowMs - this.#ambiguousMs < UNITED_MS) return;
+    if (nowMs >= this.#openAtMs && this.open.length < MOST_OPEN) this.#tryToOpen();
+  }
+
+  #resolve(): void {
+    this.#resolveAtMs = this.#world.nowMs + RESOLVE_EVERY_MS;
+    const answering = this.#plane.answering();
+    if (this.entry !== undefined && answering.includes(this.entry)) return;
+    this.entry = answering[0] ?? this.entry;
+  }
+
+  #tryToOpen(): void {
+    const { nowMs } = this.#world;
+    this.#openAtMs = nowMs + this.#prng.below(2 * OPEN_EVERY_MS);
+    if (this.entry === undefined) return;
+    const client = 1 + this.#prng.below(CLIENTS);
+    const port = this.#nextPort;
+    this.#nextPort = port >= 60_000 ? 1024 : port + 1;
+    const fate = this.#plane.walk(this.entry, this.frame({ client, port }, true));
+    if (fate.what !== "taken" || fate.reason !== "pass-local") return;
+    const server = this.#world.node(fate.by);
+    server.program.connections.add(connectionKey(client, port));
+    const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);
+    const { program } = server;
+    this.open.push({
+      ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
+      excuse: undefined,
+      owner: ownerOf(program.installed, { client, port }),
+      moves: 0,
+      stuckSinceMs: undefined,
+    });
+    this.opened += 1;
+  }
+
+  frame({ client, port }: { client: number; port: number }, opening: boolean): Uint8Array {
+    return clientFrame(VIP, { client, from: port, to: WEB_PORT }, opening);
+  }
+}

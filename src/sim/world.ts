@@ -1,0 +1,157 @@
+// The composition root on virtual time: one queue of events, one network, the machines on it, and whoever looks on. Everything
+// random comes from the run's seed, in streams of its own for the network, the nodes and each workload.
+import { ip, mac, type IpAddress } from "#base/address.ts";
+import { EventQueue } from "#base/event-queue.ts";
+import { type NodeId, nodeId } from "#base/ids.ts";
+import { Prng } from "#base/prng.ts";
+import type { AdmittedNode } from "#core/membership/protocol.ts";
+import { NodeClock } from "./clock.ts";
+import type { ClusterConfig } from "./cluster-config.ts";
+import { FAIR, Network } from "./network.ts";
+import { SimNode } from "./node.ts";
+import { type Observer, type Probes, probesOf } from "./probes.ts";
+import type { Packet } from "./proof.ts";
+import { Transcript } from "./transcript.ts";
+
+export const SAMPLE_MS = 50;
+const AUTHORITY = 0xca;
+const CLUSTER = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+/** Clocks of real machines are not further apart in speed. */
+const WORST_DRIFT = 500e-6;
+
+export interface WorldSettings {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly config: (admitted: readonly AdmittedNode[]) => ClusterConfig;
+}
+
+export const addressOf = (id: number): IpAddress => ip(`10.0.${id >> 8}.${id & 255}`);
+const byte = (value: number): string => value.toString(16).padStart(2, "0");
+const macOf = (id: number): ReturnType<typeof mac> =>
+  mac(`02:00:00:00:${byte(id >> 8)}:${byte(id & 255)}`);
+
+export class World {
+  readonly queue = new EventQueue();
+  readonly transcript = new Transcript();
+  readonly network: Network;
+  readonly nodes: readonly SimNode[];
+  readonly config: ClusterConfig;
+  /** Of what happens inside nodes and control connections. */
+  readonly prng: Prng;
+  probes: Probes = probesOf([]);
+  nowMs = 0;
+  readonly #byAddress: ReadonlyMap<string, SimNode>;
+
+  constructor(settings: WorldSettings) {
+    const { seed, nodes: size } = settings;
+    this.prng = new Prng(seed);
+    const clocks = new Prng(seed ^ 0x10c4);
+    this.network = new Network(size, new Prng(seed ^ 0x4e7), this.queue, (to, packet) =>
+      this.#arrived(to, packet),
+    );
+    this.nodes = Array.from({ length: size }, (_, index) => {
+      const id = nodeId(index + 1);
+      const drift = (clocks.uint32() / 2 ** 31 - 1) * WORST_DRIFT;
+      const clock = new NodeClock(1000 + clocks.below(10_000_000), 1 + drift);
+      const place = { id, address: addressOf(id), mac: macOf(id), clock };
+      return new SimNode(this, { ...place, authority: AUTHORITY, cluster: CLUSTER });
+    });
+    this.#byAddress = new Map(this.nodes.map((node) => [node.address, node]));
+    this.config = settings.config(
+      this.nodes.map(({ id, address }) => ({ id, name: `n${id}`, address })),
+    );
+  }
+
+  observe(observers: readonly Observer[]): void {
+    this.probes = probesOf([this.#recorder(), ...observers]);
+    const tick = (): void => {
+      this.probes.sample();
+      this.queue.add(this.nowMs + SAMPLE_MS, tick);
+    };
+    this.queue.add(this.nowMs + SAMPLE_MS, tick);
+  }
+
+  /** What goes into the transcript whatever is checked. */
+  #recorder(): Observer {
+    const note = (node: number, what: string, detail?: unknown): void =>
+      this.transcript.note(this.nowMs, node, what, detail);
+    return {
+      decided: (heart, event) => note(heart.id, event.type, event),
+      sent: (heart, to, message) => {
+        const isRoutine = message.type.endsWith("keepalive") || message.type === "probe";
+        if (isRoutine) this.transcript.count(this.nowMs, heart.id, 3);
+        else note(heart.id, `sends to ${to}:`, message);
+      },
+      installed: (node, { version, groups }) =>
+        note(node.id, "installs tables", { version, owners: groups[0]?.owners.join() }),
+      tablesRefused: (id, { version }) => note(id, "kernel keeps its tables, not", version),
+      nodeChanged: (node) => note(node.id, `is ${node.state}`),
+      announced: (node, { method }) => note(node.id, "announces the VIPs at the MAC of", method),
+      fault: (what, detail) => note(0, what, detail),
+    };
+  }
+
+  node(id: number): SimNode {
+    const node = this.nodes[id - 1];
+    if (node === undefined) throw new RangeError(`there is no node ${id}`);
+    return node;
+  }
+
+  at(address: IpAddress): SimNode | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  in(delayMs: number, run: () => void): void {
+    this.queue.add(this.nowMs + delayMs, run);
+  }
+
+  runUntil(endMs: number): void {
+    for (;;) {
+      const atMs = this.queue.nextAtMs;
+      if (atMs === undefined || atMs > endMs) break;
+      this.nowMs = Math.max(this.nowMs, atMs);
+      this.queue.take()?.run();
+    }
+    this.nowMs = endMs;
+  }
+
+  /** A datagram leaves a node's socket. */
+  transmit(from: number, to: IpAddress | "everyone", bytes: Uint8Array): void {
+    const packet: Packet = {
+      bytes,
+      from: this.node(from).address,
+      decoded: undefined,
+      provedBy: undefined,
+      hostile: undefined,
+    };
+    if (to === "everyone") return this.network.broadcast(this.nowMs, from, packet);
+    const target = this.at(to);
+    if (target !== undefined) this.network.send(this.nowMs, from, target.id, packet);
+  }
+
+  #arrived(to: number, packet: Packet): void {
+    this.transcript.count(this.nowMs, to, packet.bytes.byteLength);
+    this.node(to).arrive(packet);
+  }
+
+  /** The kernel of a machine without an agent refuses a unicast datagram; probes are the ones that want to know. */
+  nobodyListens(node: SimNode, packet: Packet): void {
+    const sender = this.at(packet.from);
+    const isProbe = packet.bytes[5] === 11;
+    if (sender === undefined || !isProbe || !this.network.carries(node.id, sender.id)) return;
+    if (this.prng.chance(this.network.lossBetween(node.id, sender.id))) return;
+    this.in(FAIR.jitterMs, () => {
+      sender.agent?.heart.portUnreachable({ type: "port-unreachable", address: node.address });
+    });
+  }
+
+  get masters(): SimNode[] {
+    return this.nodes.filter((node) => node.agent?.heart.machine.view.role === "master");
+  }
+
+  isListed(id: NodeId): boolean {
+    return this.masters.some((node) =>
+      node.agent?.heart.machine.view.members.some((member) => member.id === id),
+    );
+  }
+}
