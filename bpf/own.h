@@ -55,34 +55,33 @@ static __noinline int knows_connection(frame_t *frame, struct packet *packet, st
 /* Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
  * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere,
  * and it is the k-th of those that are not this node. */
-static __always_inline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16 sender)
+static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16 sender)
 {
 	__u32 skip = k ? k - 1 : 0, mine = 4, before = 4, entry;
-	__u16 chain[4] = { entry_of_slot & ABI_SLOT_OWNER }, next = 0;
+	__u64 chain = entry_of_slot & ABI_SLOT_OWNER; /* 16 bits an entry: the stack is short */
+	__u16 next = 0;
 
 	if (entry_of_slot & ABI_SLOT_HAS_FORMER) {
 		struct former *former = bpf_map_lookup_elem(&former_owners, &slot);
 
 		if (!former)
 			return 0;
-		chain[1] = former->owner[0];
-		chain[2] = former->owner[1];
-		chain[3] = former->owner[2];
+		chain |= (__u64)former->owner[0] << 16 | (__u64)former->owner[1] << 32 | (__u64)former->owner[2] << 48;
 	}
 	if (!k)
 		sender = 0;
 #pragma unroll
 	for (entry = 4; entry-- > 0;) {
-		mine = chain[entry] == config.self ? entry : mine;
-		before = sender && chain[entry] == sender ? entry : before;
+		mine = (__u16)(chain >> 16 * entry) == config.self ? entry : mine;
+		before = sender && (__u16)(chain >> 16 * entry) == sender ? entry : before;
 	}
 	if (before < mine && mine <= k && mine + 1 >= k)
-		return mine == 1 ? chain[2] : mine == 2 ? chain[3] : 0;
+		return mine == 1 ? chain >> 32 : mine == 2 ? chain >> 48 : 0;
 #pragma unroll
-	for (entry = 0; entry < 4; entry++) {
-		if (!chain[entry] || chain[entry] == config.self || chain[entry] == sender)
+	for (entry = 0; entry < 4; entry++, chain >>= 16) {
+		if (!(__u16)chain || (__u16)chain == config.self || (__u16)chain == sender)
 			continue;
-		next = chain[entry];
+		next = chain;
 		if (!skip--)
 			break;
 	}
