@@ -118,7 +118,8 @@ export async function tracesOf(lab: Lab, host: string): Promise<HostTraces> {
     settings,
     filters:
       (await run("tc", "qdisc", "show", "dev", STANDARD.interface)) +
-      (await run("tc", "filter", "show", "dev", STANDARD.interface, "ingress")),
+      (await run("tc", "filter", "show", "dev", STANDARD.interface, "ingress")) +
+      (await run("tc", "filter", "show", "dev", STANDARD.interface, "egress")),
   };
 }
 

@@ -33,14 +33,25 @@ import {
 
 const name = labName("life");
 
+/** The packet program and, beside it, the egress program. */
+const PROGRAMS = ["mask_egress", "steer_tc"];
+/** What the programs hand on to their successors: everything but constants. */
+const HANDED_ON = [
+  ...[".data.state", "counters", "former_owners", "fragments", "group_counters", "held"],
+  ...["node_counters", "nodes", "service_buckets", "services4", "services6", "slot_counters"],
+  ...["slots", "vips"],
+];
+
 interface KernelObject {
   readonly id: number;
-  readonly name?: string;
+  readonly name: string;
+  readonly map_ids?: readonly number[];
 }
 
+/** Names of the kernel's objects, by id. */
 interface Kept {
-  readonly programs: readonly number[];
-  readonly maps: readonly number[];
+  readonly programs: ReadonlyMap<number, string>;
+  readonly maps: ReadonlyMap<number, string>;
 }
 
 describe("an agent's life", { skip }, () => {
@@ -58,25 +69,41 @@ describe("an agent's life", { skip }, () => {
   const state = (member: string, file = ""): string =>
     path.join(cluster.lab.folder(member), "state", file);
 
-  /** Ids of the kernel's programs or maps that the interface of this host keeps alive. */
-  async function kept(member: string): Promise<Kept> {
-    const shown = await cluster.lab.exec(member, ["bpftool", "-j", "net", "show", "dev", "eth0"]);
-    const [net] = JSON.parse(shown.stdout) as { tc: KernelObject[]; xdp: KernelObject[] }[];
-    const programs = [...(net?.tc ?? []), ...(net?.xdp ?? [])].map(({ id }) => id);
-    const maps = new Set<number>();
-    for (const id of programs) {
-      const argv = ["bpftool", "-j", "prog", "show", "id", String(id)];
-      const { stdout } = await cluster.lab.exec(member, argv);
-      for (const map of (JSON.parse(stdout) as { map_ids?: number[] }).map_ids ?? []) maps.add(map);
-    }
-    return { programs, maps: [...maps].sort((a, b) => a - b) };
+  async function shown(member: string, ...words: string[]): Promise<unknown> {
+    const { status, stdout } = await cluster.lab.exec(member, ["bpftool", "-j", ...words]);
+    assert.equal(status, 0, stdout);
+    return JSON.parse(stdout);
   }
 
-  /** All but one: the program's constants belong to the program. */
+  const object = async (member: string, kind: "prog" | "map", id: number): Promise<KernelObject> =>
+    (await shown(member, kind, "show", "id", String(id))) as KernelObject;
+
+  /** The kernel's programs and maps that the interface of this host keeps alive. */
+  async function kept(member: string): Promise<Kept> {
+    const nets = await shown(member, "net", "show", "dev", "eth0");
+    const [net] = nets as { tc: KernelObject[]; xdp: KernelObject[] }[];
+    const programs = new Map<number, string>();
+    const maps = new Map<number, string>();
+    for (const { id } of [...(net?.tc ?? []), ...(net?.xdp ?? [])]) {
+      const { name, map_ids: used = [] } = await object(member, "prog", id);
+      programs.set(id, name);
+      for (const map of used) maps.set(map, (await object(member, "map", map)).name);
+    }
+    assert.deepEqual([...programs.values()].sort(), PROGRAMS);
+    return { programs, maps };
+  }
+
+  const isConstant = (name: string): boolean => name.includes(".rodata");
+
+  /** Each map once, handed on from the programs of before; constants belong to a program and are new. */
   function assertSameMaps(before: Kept, now: Kept): void {
-    const handedOn = now.maps.filter((id) => before.maps.includes(id));
-    assert.equal(now.maps.length, before.maps.length);
-    assert.equal(handedOn.length, before.maps.length - 1);
+    const handedOn = [...now.maps].filter(([id]) => before.maps.has(id));
+    assert.deepEqual(handedOn.map(([, name]) => name).sort(), HANDED_ON);
+    const others = [...now.maps].filter(([id]) => !before.maps.has(id));
+    assert.deepEqual(
+      others.filter(([, name]) => !isConstant(name)),
+      [],
+    );
   }
 
   const exists = async (kind: "prog" | "map", id: number): Promise<boolean> =>
@@ -135,9 +162,8 @@ describe("an agent's life", { skip }, () => {
     });
     const now = await kept(member);
     assertSameMaps(before, now);
-    assert.equal(now.programs.length, 1);
-    for (const id of before.programs) {
-      assert.ok(!now.programs.includes(id) && !(await exists("prog", id)), "the program is new");
+    for (const id of before.programs.keys()) {
+      assert.ok(!now.programs.has(id) && !(await exists("prog", id)), "the programs are new");
     }
   });
 
@@ -250,7 +276,8 @@ describe("an agent's life", { skip }, () => {
   test("--teardown leaves nothing, also after a killed agent: addresses, settings, filter, maps, locks, socket", async () => {
     const { lab } = cluster;
     const objects = await kept("m1");
-    assert.ok(objects.programs.length === 1 && objects.maps.length > 5);
+    const names = [...objects.maps.values()].filter((each) => !isConstant(each));
+    assert.deepEqual(names.sort(), HANDED_ON);
     await endAgent(cluster, "m1", "SIGKILL");
     assert.notDeepEqual((await tracesOf(lab, "m1")).filters, untouched.filters);
     const socket = socketOf(cluster, "m1");
@@ -267,9 +294,9 @@ describe("an agent's life", { skip }, () => {
       { filters: untouched.filters, settings: untouched.settings },
     );
     for (const vip of [STANDARD.vip4, STANDARD.vip6]) assert.ok(!now.addresses.includes(`${vip}/`));
-    for (const id of objects.programs) assert.equal(await exists("prog", id), false);
+    for (const id of objects.programs.keys()) assert.equal(await exists("prog", id), false);
     await until("the kernel has freed the maps", async () => {
-      const left = await Promise.all(objects.maps.map((id) => exists("map", id)));
+      const left = await Promise.all([...objects.maps.keys()].map((id) => exists("map", id)));
       return left.every((there) => !there);
     });
     assert.equal(existsSync(socket), false);
