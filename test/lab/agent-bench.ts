@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Status } from "#api/status.ts";
 import { inNetns } from "#driver/libc.ts";
 import { agentProgram, type LabCluster } from "#lab/cluster.ts";
 import type { ExecOptions, ExecResult, Lab } from "#lab/lab.ts";
@@ -122,6 +123,17 @@ export async function tracesOf(lab: Lab, host: string): Promise<HostTraces> {
       (await run("tc", "filter", "show", "dev", STANDARD.interface, "egress")),
   };
 }
+
+/**
+ * What of a node's status only changes of the cluster change: views, configuration, who serves what. Not the number of the tables:
+ * chains of former owners are swept now and then (docs/adr/0009), also when nobody does anything.
+ */
+export const standing = ({ cluster: seen, members, groups, failovers }: Status): unknown => ({
+  view: [seen.master, seen.epoch, seen.config, seen.tables.epoch, seen.tables.master],
+  members: members.map(({ name, state, mac, drained }) => [name, state, mac, drained]),
+  groups: groups.map(({ name, slots, services, shares }) => [name, slots, services, shares]),
+  failovers,
+});
 
 /** Host name that answers at this address, as curl on `from` sees it; undefined: nobody. */
 export async function whoami(
