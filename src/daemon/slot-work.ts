@@ -9,6 +9,7 @@ import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/ste
 import { completeChecksum } from "#core/steering/partial-checksum.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
+import { fragmentKey } from "#driver/bpf/fragment-lookup.ts";
 import { HeldFrames, type HeldRecord } from "#driver/bpf/held-frames.ts";
 import { PacketSocket } from "#driver/host/packet-socket.ts";
 import { TcpConnections } from "#driver/netlink/tcp-connections.ts";
@@ -97,16 +98,20 @@ export class SlotWork {
   }
 
   #hold(records: readonly HeldRecord[]): void {
-    const frames = records.map(({ reason, group, slot, frame }): HeldFrame => {
-      const name =
-        reason === "hold-unassigned" ? this.#options.datapath.heldGroup(group) : undefined;
-      return { frame, slot: name === undefined ? undefined : { group: name, slot } };
-    });
-    const slots = this.#holding.hold(clock(), frames);
+    const slots = this.#holding.hold(
+      clock(),
+      records.map((record) => this.#heldFrame(record)),
+    );
     if (slots.length > 0) this.#options.step({ type: "slots-wanted", slots });
-    // one that came after its slot got its owner would wait for the next tables
-    if (this.#installed !== undefined) this.installed(this.#installed);
+    this.#send(this.#holding.decided(clock()));
     this.#arm();
+  }
+
+  #heldFrame({ reason, group, slot, frame }: HeldRecord): HeldFrame {
+    const name = reason === "hold-unassigned" ? this.#options.datapath.heldGroup(group) : undefined;
+    if (name !== undefined) return { frame, slot: { group: name, slot } };
+    // also a frame whose group has gone meanwhile: nothing lets it go on, and it expires
+    return { frame, datagram: fragmentKey(frame)?.toString("latin1") ?? "" };
   }
 
   #arm(): void {

@@ -1,5 +1,5 @@
 // Frames that wait for a decision (A15): for an owner of their slot, or for the first fragment of their packet. Bounded by count, bytes
-// and age; what a bound costs is counted. Keys are made by whoever holds: a slot, a fragment.
+// and age; what a bound costs is counted. Keys are made by whoever holds: a slot, a datagram.
 import { after, type Instant } from "#base/time.ts";
 
 export interface HoldLimits {
@@ -8,7 +8,7 @@ export interface HoldLimits {
   readonly ageMs: number;
 }
 
-/** Some hundred connections that begin at the same time; a client repeats its SYN after a second. */
+/** Some hundred connections that begin at the same time; a client repeats its SYN after a second. Early fragments: half as much besides. */
 export const HOLD_LIMITS: HoldLimits = { frames: 4096, bytes: 8 * 1024 * 1024, ageMs: 1000 };
 
 export interface HoldCounts {
@@ -70,6 +70,13 @@ export class HoldQueue {
   /** What is waited for, each once. */
   get keys(): Set<string> {
     return new Set(this.#waiting.map(({ key }) => key));
+  }
+
+  /** What is waited for, each once, with the oldest frame that waits for it. */
+  get oldest(): Map<string, Uint8Array> {
+    const oldest = new Map<string, Uint8Array>();
+    for (const { key, frame } of this.#waiting) if (!oldest.has(key)) oldest.set(key, frame);
+    return oldest;
   }
 
   /** False: there is no room, and the frame is lost. */

@@ -1,13 +1,11 @@
 // What a node does with frames that its packet program holds (A15): it keeps them, asks for an owner of their slot, and says where they
-// go once the tables that are in force here name one. Early fragments wait for what is decided about their first fragment.
+// go once the tables that are in force here name one. Early fragments wait beside them for what is decided about their first fragment.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { SlotRef } from "./assignment.ts";
-import { HoldQueue, type HoldCounts, type HoldLimits } from "./hold-queue.ts";
+import { EarlyFragments } from "./early-fragments.ts";
+import { HOLD_LIMITS, HoldQueue, type HoldCounts, type HoldLimits } from "./hold-queue.ts";
 import type { Tables } from "./tables.ts";
-
-/** How often the memory of first fragments is asked while fragments wait: usually they are only out of order. */
-export const FRAGMENT_RETRY_MS = 5;
 
 /**
  * Every member gets a flooded frame, and not all look at it in the same moment. What comes here so soon after its slot was let go may be
@@ -16,11 +14,11 @@ export const FRAGMENT_RETRY_MS = 5;
 export const DOUBTFUL_MS = 20;
 
 /** One frame as it came from the packet program. */
-export interface HeldFrame {
-  readonly frame: Uint8Array;
-  /** The slot that has no owner; undefined: an early fragment. */
-  readonly slot: SlotRef | undefined;
-}
+export type HeldFrame =
+  /** The slot has no owner. */
+  | { readonly frame: Uint8Array; readonly slot: SlotRef }
+  /** An early fragment; the text is the same for all fragments of one datagram. */
+  | { readonly frame: Uint8Array; readonly datagram: string };
 
 /** A frame that goes on. */
 export interface SentOn {
@@ -40,20 +38,17 @@ export interface HeldCounts extends HoldCounts {
 }
 
 const slotKey = ({ group, slot }: SlotRef): string => `${slot} ${group}`;
-const FRAGMENT = "fragment";
 
 function slotOfKey(key: string): SlotRef {
   const space = key.indexOf(" ");
   return { slot: Number(key.slice(0, space)), group: key.slice(space + 1) };
 }
 
-const ownerOf = (tables: Tables, { group, slot }: SlotRef): NodeId =>
-  (tables.groups.find(({ name }) => name === group)?.owners[slot] ?? NO_NODE) as NodeId;
-
 export class Holding {
   readonly #self: NodeId;
+  /** By slot. */
   readonly #queue: HoldQueue;
-  #retryAt: Instant | undefined;
+  readonly #fragments: EarlyFragments;
   #unsent = 0;
   #doubtful = 0;
   /** Owners by group in the tables that are in force here. */
@@ -61,38 +56,45 @@ export class Holding {
   /** Slots that have lost their owner just now, and until when frames for them are doubtful. */
   readonly #letGo = new Map<string, Instant>();
 
-  constructor(self: NodeId, limits?: HoldLimits) {
+  constructor(self: NodeId, limits: HoldLimits = HOLD_LIMITS) {
     this.#self = self;
     this.#queue = new HoldQueue(limits);
+    this.#fragments = new EarlyFragments(limits);
   }
 
   get counts(): HeldCounts {
-    const { frames, bytes, counts } = this.#queue;
+    const [frames, fragments] = [this.#queue.counts, this.#fragments.counts];
     return {
-      ...counts,
+      held: frames.held + fragments.held,
+      released: frames.released + fragments.released,
+      refused: frames.refused + fragments.refused,
+      expired: frames.expired + fragments.expired,
       unsent: this.#unsent,
       doubtful: this.#doubtful,
-      waiting: frames,
-      waitingBytes: bytes,
+      waiting: this.#queue.frames + this.#fragments.frames,
+      waitingBytes: this.#queue.bytes + this.#fragments.bytes,
     };
   }
 
   get deadline(): Instant | undefined {
-    return earliest(this.#queue.deadline, this.#retryAt);
+    return earliest(this.#queue.deadline, this.#fragments.deadline);
   }
 
-  /** Keeps frames; answers the slots that are wanted, each once. */
+  /** Keeps frames; answers the slots that are wanted, each once. That holds for a frame without room as well: the client repeats it. */
   hold(now: Instant, frames: readonly HeldFrame[]): SlotRef[] {
     const wanted = new Map<string, SlotRef>();
-    for (const { frame, slot } of frames) {
-      const key = slot === undefined ? FRAGMENT : slotKey(slot);
+    for (const held of frames) {
+      if ("datagram" in held) {
+        this.#fragments.hold(now, held.datagram, held.frame);
+        continue;
+      }
+      const key = slotKey(held.slot);
       if (this.#isDoubtful(now, key)) {
         this.#doubtful += 1;
         continue;
       }
-      if (!this.#queue.hold(now, key, frame)) continue;
-      if (slot !== undefined) wanted.set(key, slot);
-      else this.#retryAt ??= after(now, FRAGMENT_RETRY_MS);
+      wanted.set(key, held.slot);
+      this.#queue.hold(now, key, held.frame);
     }
     return [...wanted.values()];
   }
@@ -105,7 +107,21 @@ export class Holding {
   /** These tables are in force here: frames whose slot has an owner go there. */
   installed(now: Instant, tables: Tables): SentOn[] {
     this.#noteLetGo(now, tables);
-    return this.#decided(now, tables);
+    return this.decided(now);
+  }
+
+  /** By the tables in force: one that came after its slot got its owner would wait for the next ones. */
+  decided(now: Instant): SentOn[] {
+    const owners = new Map<string, NodeId>();
+    for (const key of this.#queue.keys) {
+      const { group, slot } = slotOfKey(key);
+      const owner = (this.#owners.get(group)?.[slot] ?? NO_NODE) as NodeId;
+      if (owner !== NO_NODE) owners.set(key, owner);
+    }
+    if (owners.size === 0) return [];
+    return this.#queue
+      .release(now, ({ key }) => owners.has(key))
+      .map(({ key, frame }) => ({ frame, to: owners.get(key) }));
   }
 
   #isDoubtful(now: Instant, key: string): boolean {
@@ -130,33 +146,16 @@ export class Holding {
     this.#owners = new Map(tables.groups.map(({ name, owners }) => [name, owners]));
   }
 
-  #decided(now: Instant, tables: Tables): SentOn[] {
-    const owners = new Map<string, NodeId>();
-    for (const key of this.#queue.keys) {
-      if (key === FRAGMENT) continue;
-      const owner = ownerOf(tables, slotOfKey(key));
-      if (owner !== NO_NODE) owners.set(key, owner);
-    }
-    if (owners.size === 0) return [];
-    return this.#queue
-      .release(now, ({ key }) => owners.has(key))
-      .map(({ key, frame }) => ({ frame, to: owners.get(key) }));
-  }
-
   /** Still wanted: a new master may not have heard of them. */
   get wanted(): SlotRef[] {
-    return [...this.#queue.keys].filter((key) => key !== FRAGMENT).map(slotOfKey);
+    return [...this.#queue.keys].map(slotOfKey);
   }
 
   /** Drops what is too old, and lets go fragments whose first one has been seen meanwhile. */
   deadlineReached(now: Instant, isFirstSeen: (frame: Uint8Array) => boolean): SentOn[] {
     this.#queue.expire(now);
-    if (this.#retryAt === undefined || now < this.#retryAt) return [];
-    const taken = this.#queue.release(
-      now,
-      ({ key, frame }) => key === FRAGMENT && isFirstSeen(frame),
-    );
-    this.#retryAt = this.#queue.keys.has(FRAGMENT) ? after(now, FRAGMENT_RETRY_MS) : undefined;
-    return taken.map(({ frame }) => ({ frame, to: this.#self }));
+    return this.#fragments
+      .deadlineReached(now, isFirstSeen)
+      .map((frame) => ({ frame, to: this.#self }));
   }
 }

@@ -42,13 +42,13 @@ export class HeldFrames {
     }).unref();
   }
 
-  /** What was written before this process came is read first; nobody waits for it any more. */
+  /** What was written before this process came is passed over: nobody waits for it any more. */
   static open(
     held: { readonly fd: number; readonly size: number },
     onFrames: (frames: HeldRecord[]) => void,
   ): HeldFrames {
     const ring = new RingBuffer(held.fd, held.size);
-    while (ring.read(FRAMES_A_TURN).length > 0);
+    ring.skip();
     return new HeldFrames(ring, held.fd, onFrames);
   }
 

@@ -33,21 +33,32 @@ export class RingBuffer {
   /** The records that are complete, oldest first, at most so many. Each is a copy; its place is free again. */
   read(limit: number): Uint8Array[] {
     const records: Uint8Array[] = [];
+    this.#consume((start, length) => {
+      const from = start + HEADER_LENGTH;
+      records.push(this.#bytes.slice(from, from + length));
+      return records.length < limit;
+    });
+    return records;
+  }
+
+  /** Frees what has been written up to now, unread. What is written meanwhile stays: a busy writer does not keep the reader here. */
+  skip(): void {
+    this.#consume(() => true);
+  }
+
+  /** @param take answers whether to go on to the next record */
+  #consume(take: (start: number, length: number) => boolean): void {
     let at = Atomics.load(this.#consumed, 0);
     const end = Atomics.load(this.#produced, 0);
-    while (at < end && records.length < limit) {
+    for (let goOn = true; at < end && goOn; ) {
       const start = Number(at & BigInt(this.#size - 1));
       const header = Atomics.load(this.#lengths, start / 4) >>> 0;
       if ((header & BUSY) !== 0) break;
       const length = header & ~(BUSY | DISCARDED);
-      if ((header & DISCARDED) === 0) {
-        const from = start + HEADER_LENGTH;
-        records.push(this.#bytes.slice(from, from + length));
-      }
+      if ((header & DISCARDED) === 0) goOn = take(start, length);
       at += BigInt((length + HEADER_LENGTH + 7) & ~7);
       Atomics.store(this.#consumed, 0, at);
     }
-    return records;
   }
 
   close(): void {
