@@ -183,6 +183,14 @@ test("B1, B3: what contradicts itself is refused", () => {
       "groups: [{ name: a, policy: routed-symmetric }]",
       /groups\[0\]\.policy: .*method forward; set delivery\.method to unicast, multicast or igmp/,
     ],
+    [
+      "delivery: { method: unicast }\ngroups: [{ name: a, policy: routed, assignment: lazy }]",
+      /groups\[0\]\.assignment: lazy does not go with the policy routed: .*set it to eager/,
+    ],
+    [
+      "delivery: { method: igmp }\ngroups: [{ name: a, policy: routed-symmetric, assignment: lazy }]",
+      /groups\[0\]\.assignment: lazy .* routed-symmetric: .*set it to eager/,
+    ],
     ["delivery: { method: multicats }", /delivery\.method: .*Did you mean "multicast"/],
     ["hash: md5", /hash: "md5" is not one of keyed, xor/],
     // equal although spelt differently

@@ -40,7 +40,8 @@ const TAIL = `## Limits
 - \`*\` needs the policy \`wildcard-sticky\`.
 - \`any ADDRESS\` is looked up last: it takes what no other service of the address takes, of every protocol.
 - At most one group is \`routed\` or \`routed-symmetric\`. It has no services, since its traffic is for no virtual
-  address, and it needs a \`delivery.method\` other than \`forward\` (A22).
+  address, and it needs a \`delivery.method\` other than \`forward\` (A22). Its \`assignment\` is \`eager\`: a frame that
+  waits for an owner would go on by another interface than it came.
 - A virtual address is never a node's own address, and both are unicast addresses; IPv4 and IPv6 mix
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more

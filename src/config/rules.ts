@@ -108,6 +108,16 @@ function routedGroups(config: DraftConfig, report: Report): void {
   report({ path: first, message: `routed traffic does not go with the method forward; ${remedy}` });
 }
 
+/** A held frame is sent on by the cluster's interface, and would come in there although it came by an arm. */
+function routedIsEager(config: DraftConfig, report: Report): void {
+  for (const [g, group] of (config.groups ?? []).entries()) {
+    if (group === undefined || !isRouted(group) || group.assignment !== "lazy") continue;
+    const remedy = "set it to eager, or leave it out";
+    const message = `lazy does not go with the policy ${group.policy}: frames that wait for an owner would go on by another interface; ${remedy}`;
+    report({ path: ["groups", g, "assignment"], message });
+  }
+}
+
 function vipsOf(config: DraftConfig): Placed<IpAddress>[] {
   const ofServices = servicesOf(config).flatMap(({ value, path }) => {
     const parsed = parseService(value);
@@ -262,6 +272,7 @@ const RULES: readonly Rule[] = [
   uniqueServices,
   anyPortNeedsWildcard,
   routedGroups,
+  routedIsEager,
   usableAddresses,
   ipv4Nodes,
   virtualAddresses,

@@ -1,5 +1,6 @@
 // Which scripts are run (A10): every executable file of the hook folder, in the order of names. They run with the rights of the agent, so
-// folder and files must belong to root and be writable by nobody else.
+// folder and files must belong to root and be writable by nobody else. What cannot be looked at is refused like them: others may change
+// the folder at any moment, and no agent stays away because of a script.
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import path from "node:path";
 
@@ -18,38 +19,75 @@ export interface HookFiles {
   readonly events: readonly string[];
   readonly votes: readonly string[];
   /** What would be a hook, and why it is not run. */
-  readonly refused: readonly { readonly file: string; readonly problem: string }[];
+  readonly refused: readonly Refused[];
+}
+
+export interface Refused {
+  readonly file: string;
+  readonly problem: string;
 }
 
 const NONE: HookFiles = { events: [], votes: [], refused: [] };
 
 /** A folder that does not exist has no hooks. */
 export function listHooks(folder: string): HookFiles {
-  const place = statSync(folder, { throwIfNoEntry: false });
-  if (place?.isDirectory() !== true) return NONE;
-  const unsafe = problemOf(place, folder);
-  if (unsafe !== undefined) return { ...NONE, refused: [{ file: folder, problem: unsafe }] };
+  const names = looked(folder, () => namesIn(folder));
+  if ("problem" in names) return { ...NONE, refused: [names] };
   const events: string[] = [];
   const votes: string[] = [];
-  const refused: { file: string; problem: string }[] = [];
-  for (const name of readdirSync(folder).sort()) {
+  const refused: Refused[] = [];
+  for (const name of names.found) {
     const file = path.join(folder, name);
-    if (!isHook(name, file)) continue;
-    const problem =
-      events.length + votes.length < MAX_HOOKS
-        ? problemOfFile(file)
-        : `more than ${MAX_HOOKS} hooks; let one of them call the others`;
-    if (problem !== undefined) refused.push({ file, problem });
-    else if (name.endsWith(VOTE_ENDING)) votes.push(file);
-    else events.push(file);
+    const hasRoom = events.length + votes.length < MAX_HOOKS;
+    const use = looked(file, () => useOf(file, hasRoom));
+    if ("problem" in use) refused.push(use);
+    else if (use.found === "votes") votes.push(file);
+    else if (use.found === "events") events.push(file);
   }
   return { events, votes, refused };
 }
 
-function isHook(name: string, file: string): boolean {
-  if (!NAME.test(name) || BACKUP.test(name)) return false;
+class Refusal extends Error {}
+
+/** What was found, or why it is refused. */
+function looked<T>(file: string, look: () => T): { readonly found: T } | Refused {
+  try {
+    return { found: look() };
+  } catch (error) {
+    if (error instanceof Refusal) return { file, problem: error.message };
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === undefined || syscall === undefined) throw error;
+    return { file, problem: `${REFUSING[code] ?? `cannot be looked at (${syscall}: ${code})`}` };
+  }
+}
+
+const REFUSING: Readonly<Record<string, string | undefined>> = {
+  ELOOP: "its symbolic links lead round in a circle: remove it, or let it point to a file",
+  ENOENT: "it was removed while it was looked at; if it comes back, it is run again",
+  EACCES: "the agent may not look at it: give its folders the right to be searched (chmod +x)",
+  ENOTDIR: "a part of its path is no folder: let it point to a file",
+};
+
+/** Names that may be those of hooks, in order. */
+function namesIn(folder: string): string[] {
+  const place = statSync(folder, { throwIfNoEntry: false });
+  if (place?.isDirectory() !== true) return [];
+  refuse(problemOf(place, folder));
+  return readdirSync(folder)
+    .filter((name) => NAME.test(name) && !BACKUP.test(name))
+    .sort();
+}
+
+/** Undefined: it is no hook. */
+function useOf(file: string, hasRoom: boolean): "votes" | "events" | undefined {
   const stats = statSync(file, { throwIfNoEntry: false });
-  return stats?.isFile() === true && (stats.mode & ANY_EXECUTE) !== 0;
+  if (stats?.isFile() !== true || (stats.mode & ANY_EXECUTE) === 0) return undefined;
+  refuse(hasRoom ? problemOfFile(file) : `more than ${MAX_HOOKS} hooks; let one call the others`);
+  return file.endsWith(VOTE_ENDING) ? "votes" : "events";
+}
+
+function refuse(problem: string | undefined): void {
+  if (problem !== undefined) throw new Refusal(problem);
 }
 
 function problemOfFile(file: string): string | undefined {

@@ -1,6 +1,6 @@
 // A10: scripts that take part: which files are run, with what, for how long.
 import assert from "node:assert/strict";
-import {
+import fs, {
   chmodSync,
   chownSync,
   existsSync,
@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -19,7 +20,7 @@ import type { Event, JoinVote } from "#wire/applications/message.ts";
 import { hookEnvironment } from "./hook-environment.ts";
 import { listHooks, MAX_HOOKS } from "./hook-files.ts";
 import { MAX_OUTPUT_BYTES, runHook } from "./hook-run.ts";
-import { Hooks } from "./hooks.ts";
+import { Hooks, type HooksHost } from "./hooks.ts";
 import { Tally } from "./tally.ts";
 
 /** Between two looks at what has no event of its own. */
@@ -46,7 +47,7 @@ interface Bench {
   written(name: string): Promise<string>;
 }
 
-function bench(t: TestContext, more: { timeoutMs?: number; maxWaiting?: number } = {}): Bench {
+function bench(t: TestContext, more: Partial<HooksHost> = {}): Bench {
   const base = mkdtempSync(path.join(tmpdir(), "pan-hooks-"));
   const folder = path.join(base, "hooks.d");
   mkdirSync(folder, { mode: 0o755 });
@@ -245,6 +246,67 @@ test("A10: files that others could change are not run, and it is said what to do
   assert.match(at.hooks.files().refused[0]?.problem ?? "", /hooks\.d .*chmod go-w/);
   assert.deepEqual(at.hooks.files().events, []);
   assert.deepEqual(listHooks("/nonexistent"), { events: [], votes: [], refused: [] });
+});
+
+test("A10: a link that leads in a circle is refused, and the others are run", (t) => {
+  const at = bench(t);
+  symlinkSync("20-b", path.join(at.folder, "10-a"));
+  symlinkSync("10-a", path.join(at.folder, "20-b"));
+  const good = at.write("30-good", "");
+  const { events, refused } = at.hooks.files();
+  assert.deepEqual(events, [good]);
+  assert.deepEqual(
+    refused.map(({ file }) => path.basename(file)),
+    ["10-a", "20-b"],
+  );
+  assert.match(refused[0]?.problem ?? "", /circle: remove it/);
+  const folder = path.join(at.folder, "../self");
+  symlinkSync("self", folder);
+  const circle = listHooks(folder);
+  assert.match(circle.refused[0]?.problem ?? "", /circle/);
+  assert.equal(circle.refused[0]?.file, folder);
+});
+
+test("A10: a file that is removed while it is looked at is refused, and the others are run", (t) => {
+  const at = bench(t);
+  const going = at.write("10-going", "");
+  const good = at.write("20-good", "");
+  const real = fs.realpathSync;
+  const removing = t.mock.method(fs, "realpathSync", (file: string) => {
+    if (file === going) rmSync(file);
+    return real(file);
+  });
+  syncBuiltinESMExports();
+  try {
+    const { events, refused } = at.hooks.files();
+    assert.deepEqual(events, [good]);
+    assert.equal(refused[0]?.file, going);
+    assert.match(refused[0]?.problem ?? "", /removed while it was looked at/);
+  } finally {
+    removing.mock.restore();
+    syncBuiltinESMExports();
+  }
+  assert.deepEqual(at.hooks.files().refused, []);
+});
+
+test("A10: an event that cannot be told is counted and reported; the next ones go on", async (t) => {
+  let places = 0;
+  const at = bench(t, {
+    place: () => {
+      places += 1;
+      if (places === 2) throw new Error("no place");
+      return PLACE;
+    },
+  });
+  at.write(
+    "hook",
+    `echo "$PANOPLY_SEQUENCE missed=$PANOPLY_MISSED" >> "$OUT/log"
+[ "$PANOPLY_SEQUENCE" = 4 ] && mv "$OUT/log" "$OUT/done" || true`,
+  );
+  for (const sequence of [1, 2, 3, 4]) at.hooks.tell(joined(sequence));
+  assert.equal(await at.written("done"), "1 missed=\n3 missed=1\n4 missed=\n");
+  assert.equal(at.tally.of("hook-events-lost"), 1);
+  assert.deepEqual(at.troubles.splice(0), [new Error("no place")]);
 });
 
 test("A10: more hooks than are run are refused", (t) => {

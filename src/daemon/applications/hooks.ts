@@ -31,7 +31,7 @@ export class Hooks {
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   #isDraining = false;
-  /** Of the last event that hooks were told. */
+  /** Of the last event that all hooks were told. */
   #sequence: number | undefined;
   #complained = "";
 
@@ -83,21 +83,28 @@ export class Hooks {
     this.#isDraining = true;
     try {
       for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
-        await this.#tellAll(event);
+        await this.#tellAll(event).catch((error: unknown) => this.#lost(event, error));
       }
     } finally {
       this.#isDraining = false;
     }
   }
 
+  /** A fault of the agent keeps no further events back; the next hook is told that it missed this one. */
+  #lost(event: Event, error: unknown): void {
+    this.#sequence ??= event.sequence - 1;
+    this.#host.tally.add("hook-events-lost");
+    this.#host.trouble.report("tell hooks", error);
+  }
+
   async #tellAll(event: Event): Promise<void> {
     const missed = event.sequence - (this.#sequence ?? event.sequence - 1) - 1;
-    this.#sequence = event.sequence;
     const timeoutMs = this.#host.timeoutMs ?? HOOK_TIMEOUT_MS;
     for (const file of this.files().events) {
       if (this.#stopping.signal.aborted) return;
       await this.#run(file, event, { timeoutMs, missed });
     }
+    this.#sequence = event.sequence;
   }
 
   /** Asks the vote hooks one after the other; the first that refuses ends it. */

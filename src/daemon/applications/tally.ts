@@ -19,8 +19,9 @@ export const APPLICATION_COUNTS = [
   "hook-runs",
   "hook-failures", // ended with a status other than 0, or could not be started
   "hook-timeouts",
-  "hook-refusals", // files that are not run because others could change them
+  "hook-refusals", // files that are not run: others could change them, or they cannot be looked at
   "hook-events-dropped", // more was waiting for hooks than is kept
+  "hook-events-lost", // a fault of the agent: not all hooks were told
 ] as const;
 export type ApplicationCount = (typeof APPLICATION_COUNTS)[number];
 
