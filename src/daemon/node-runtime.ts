@@ -121,6 +121,12 @@ export class NodeRuntime {
     this.#rollout = this.#makeRollout();
     this.#applications = this.#makeApplications();
     this.operator = this.#makeOperator();
+    this.#controller = new Controller({
+      self: self.id,
+      spec: clusterSpec(store.current.config),
+      tables: state.tables(),
+      hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
+    });
     const names = [facts, ...facts.arms].map((port) => port.interface);
     const former = state.interfaces().filter((name) => !names.includes(name));
     state.saveInterfaces([...names, ...former]); // --teardown goes by it
@@ -130,22 +136,28 @@ export class NodeRuntime {
     const traces = Object.values(this.#world.host.journal).flat();
     this.#isFirst = traces.length === 0 && !this.#world.datapath.reused;
     this.#performer = new Performer(this.#world, options.log, this.#trouble);
-    this.#lease = new AnswerLease(this.#world.datapath.stateFd);
-    this.#controller = new Controller({
-      self: self.id,
-      spec: clusterSpec(store.current.config),
-      tables: state.tables(),
-      hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
-    });
-    this.#slots = SlotWork.open({
+    try {
+      this.#lease = new AnswerLease(this.#world.datapath.stateFd);
+      this.#slots = this.#openSlots();
+    } catch (error) {
+      this.#undo(); // nobody has this runtime yet and could stop it
+      this.#closeHost();
+      throw error;
+    }
+  }
+
+  #openSlots(): SlotWork {
+    const { self, facts } = this.#options;
+    const { datapath, following } = this.#world;
+    return SlotWork.open({
       self: self.id,
       mac: facts.mac,
-      link: this.#world.datapath.ports.get(facts.interface) ?? 0,
+      link: datapath.ports.get(facts.interface) ?? 0,
       isMaster: () => this.#isMaster,
       tables: () => this.#controller.tables,
       measured: () => measuredGroups(this.#config.config),
-      datapath: this.#world.datapath,
-      following: this.#world.following,
+      datapath,
+      following,
       step: (input) => this.#step(input),
       trouble: this.#trouble,
     });
@@ -418,10 +430,14 @@ export class NodeRuntime {
     this.#rotation.close();
     this.#world.following.stop();
     await this.#world.followers.close();
-    this.#world.segments.close();
-    this.#world.host.close();
     this.#slots.close();
     this.#lease.close();
+    this.#closeHost();
+  }
+
+  #closeHost(): void {
+    this.#world.segments.close();
+    this.#world.host.close();
     this.#world.datapath.close();
   }
 }

@@ -20,6 +20,7 @@ import { createCa, issueNode, type NodeRequest } from "#driver/identity/authorit
 import { writeBundle } from "#driver/identity/bundle.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import type { ExecResult } from "#lab/lab.ts";
+import { root } from "#tools/steps.ts";
 import { CALM, endAgent, labName, PAN, panIn, skip, socketOf, tracesOf } from "./agent-bench.ts";
 
 const DAY_MS = 86_400_000;
@@ -263,6 +264,21 @@ describe("an agent that must not start", { skip }, () => {
     assert.ok(!readdirSync(state).some((file) => /lock|sock|host-changes/.test(file)));
     const lock = `/run/panoply/netns-${statSync(lab.netns("m1")).ino}.lock`;
     assert.equal(existsSync(lock), false);
+  });
+
+  test("A19: a start that fails once the packet program is there takes it away again", async () => {
+    const source = (file: string): string => JSON.stringify(path.join(root, "src", file));
+    const refusing = path.join(scratch, "refusing.mjs");
+    writeFileSync(
+      refusing,
+      `import { PanError } from ${source("base/error-codes.ts")};
+import { TcpConnections } from ${source("driver/netlink/tcp-connections.ts")};
+TcpConnections.open = () => { throw new PanError("PAN_SYSCALL", "no connections today"); };
+`,
+    );
+    const state = path.join(scratch, "late");
+    const by = ["env", `NODE_OPTIONS=--import=${refusing}`];
+    await refused("PAN_SYSCALL", /no connections today/, { state, by });
   });
 
   test("--teardown on a host that never had an agent says so", async () => {

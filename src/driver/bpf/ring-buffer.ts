@@ -50,7 +50,7 @@ export class RingBuffer {
   #consume(take: (start: number, length: number) => boolean): void {
     let at = Atomics.load(this.#consumed, 0);
     const end = Atomics.load(this.#produced, 0);
-    for (let goOn = true; at < end && goOn; ) {
+    for (let goOn = true; at < end && goOn;) {
       const start = Number(at & BigInt(this.#size - 1));
       const header = Atomics.load(this.#lengths, start / 4) >>> 0;
       if ((header & BUSY) !== 0) break;
