@@ -4,7 +4,16 @@ import { test } from "node:test";
 import { nodeId, type TableVersion } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import type { MasterKeepalive } from "#wire/cluster/message.ts";
-import { keepalive, newConfig, OFFER, PHASES, SELF, type Subject } from "./testing/subject.ts";
+import { acceptMs as acceptedFor } from "./context.ts";
+import {
+  keepalive,
+  newConfig,
+  OFFER,
+  PHASES,
+  SELF,
+  shown,
+  type Subject,
+} from "./testing/subject.ts";
 
 /** As a member that has the tables of its master. */
 function following(): Subject {
@@ -21,16 +30,22 @@ const again = (sequence: number, ...ids: number[]): MasterKeepalive => ({
 
 const acceptMs = (subject: Subject): number => subject.machine.acceptMs(instant(subject.nowMs));
 const TABLES: TableVersion = { epoch: 5, counter: 1, master: nodeId(1) };
-/** Its keepalives come every 40 of 200 ms. */
-const MEMBER_MS = 160;
+/** Its keepalives come every 40 of 200 ms, and the packet program's clock may be 10 ms late. */
+const MEMBER_MS = 150;
 
-test("A13: members and masters take frames for the detection interval less the keepalive interval", () => {
+test("A13: members and masters take frames for the detection interval less the keepalive interval and a tick of the clock", () => {
   for (const phase of ["joining", "admitted", "offering"] as const) {
     assert.equal(acceptMs(PHASES[phase]()), 0, phase);
   }
   assert.equal(acceptMs(following()), MEMBER_MS);
   const { machine, nowMs } = PHASES.governing();
-  assert.equal(machine.acceptMs(instant(nowMs)), 200 - machine.view.keepaliveIntervalMs);
+  assert.equal(machine.acceptMs(instant(nowMs)), 190 - machine.view.keepaliveIntervalMs);
+});
+
+test("A13: the right leaves room for the slowest tick of a kernel's clock, and is left over by the shortest interval", () => {
+  assert.equal(acceptedFor(200, 100), 90, "HZ = 100: the clock is up to 10 ms late");
+  assert.equal(acceptedFor(40, 20), 10);
+  assert.equal(acceptedFor(20, 10), 5);
 });
 
 test("A13: a member that has not yet said that it lives takes nothing on", () => {
@@ -45,6 +60,7 @@ test("A13, A12: a running member keeps the right from its master's death to the 
   const agreeing = following();
   agreeing.run(150);
   agreeing.hears(3, { ...OFFER, epoch: 5, silent: nodeId(1), config: newConfig });
+  assert.ok(agreeing.run(50).map(shown).includes("offer-accepted > 3"));
   assert.equal(agreeing.machine.view.role, "member");
   assert.equal(acceptMs(agreeing), MEMBER_MS);
   agreeing.hears(3, keepalive(6, 2, 3));

@@ -64,6 +64,18 @@ export interface Transitions {
   governing(now: Instant, survivors: readonly Survivor[], succession: Succession | undefined): void;
 }
 
+/**
+ * The packet program reads the time of its kernel's last tick, which is up to 10 ms ago (HZ = 100; 4 ms at 250). By as much
+ * the right to take frames is given for less long. Half of it where the detection interval is shorter than this is meant for.
+ */
+export const COARSE_CLOCK_MS = 10;
+
+/** For how long from a moment at which its next keepalive was not yet due a node may take frames (docs/adr/0008). */
+export function acceptMs(detectionMs: number, keepaliveMs: number): number {
+  const rightMs = detectionMs - keepaliveMs;
+  return rightMs - Math.min(COARSE_CLOCK_MS, rightMs / 2);
+}
+
 export class Context {
   readonly become: Transitions;
   readonly self: Member;

@@ -13,7 +13,7 @@ import {
   UNASKED,
 } from "#wire/cluster/message.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { type Context, type Phase, viewOf } from "./context.ts";
+import { acceptMs, type Context, type Phase, viewOf } from "./context.ts";
 import { ASK_RIVAL_EVERY_MS } from "./contest.ts";
 import { LossEstimate } from "./loss-estimate.ts";
 import type { Received } from "./protocol.ts";
@@ -25,6 +25,12 @@ import type { Departure, Member } from "./types.ts";
 const OBJECTORS = 3;
 /** A member that the master does not list any more asks to join, should the exit request have been lost. */
 export const UNLISTED_MS = 500;
+
+/** A candidate that misses the master, and when this node agrees with it. */
+interface Candidacy {
+  readonly received: Received;
+  readonly agreeAt: Instant;
+}
 
 /** Another master, as long as it has not proved that it is one. */
 interface Contender {
@@ -50,6 +56,9 @@ export class Following implements Phase {
   #unlistedSince: Instant | undefined;
   #wanted: ConfigVersion | undefined;
   #contender: Contender | undefined;
+  /** Since when this node has been asked to agree that the master is gone. */
+  #offeredAt: Instant | undefined;
+  #candidacy: Candidacy | undefined;
 
   constructor(context: Context, now: Instant, received: Received, members: readonly Member[]) {
     const { message, sender, from } = received;
@@ -71,7 +80,7 @@ export class Following implements Phase {
   }
 
   get deadline(): Instant | undefined {
-    return earliest(this.#keepaliveAt, this.#silence.deadline);
+    return earliest(earliest(this.#keepaliveAt, this.#silence.deadline), this.#candidacy?.agreeAt);
   }
 
   get #intervalMs(): number {
@@ -83,13 +92,16 @@ export class Following implements Phase {
     if (this.#unlistedSince !== undefined && now >= after(this.#unlistedSince, UNLISTED_MS)) {
       return this.#context.become.joining(now, 0);
     }
+    if (this.#candidacy !== undefined && now >= this.#candidacy.agreeAt) {
+      return this.#lose(now, this.#silence.cause, this.#candidacy.received);
+    }
     switch (this.#silence.check(now)) {
       case "waiting":
         return;
       case "probe":
         return this.#context.send(this.#master.address, { type: "probe" });
       case "expired":
-        return this.#lose(now, "silent", undefined);
+        return this.#lose(now, this.#silence.cause, this.#candidacy?.received);
     }
   }
 
@@ -110,6 +122,8 @@ export class Following implements Phase {
       case "master-keepalive":
         if (!fromMaster) return this.#otherMaster(now, received, message);
         this.#silence.heard(received.at);
+        this.#offeredAt = undefined;
+        this.#candidacy = undefined;
         return this.#heardKeepalive(now, received.at, message);
       case "probe":
         if (fromMaster) this.#sendKeepalive(now);
@@ -161,7 +175,9 @@ export class Following implements Phase {
     if (isCurrent) this.#context.hasForeignTables = false;
     if (this.#unlistedSince !== undefined || this.#context.hasForeignTables) {
       this.#context.acceptMs = 0;
-    } else this.#context.mayAccept(this.#lastAt, this.#last.detectionMs - this.#intervalMs);
+    } else {
+      this.#context.mayAccept(this.#lastAt, acceptMs(this.#last.detectionMs, this.#intervalMs));
+    }
   }
 
   #publish(): void {
@@ -229,11 +245,22 @@ export class Following implements Phase {
     return { type: "other-master-exists", nonce, request, master, epoch, config, members };
   }
 
-  /** A12: agrees with a candidate that misses the same master, and tells it when the master lives. */
+  /**
+   * A12: agrees with a candidate that misses the same master, and tells it when the master lives. The candidate may have lost
+   * the master's last keepalive, so whoever has heard that one agrees only when its own interval ends: until then
+   * the old master may take frames (docs/adr/0008). But in time for the candidate to count it.
+   */
   #offered(now: Instant, received: Received, offer: Offer): void {
     this.#context.sawEpoch(offer.epoch);
     if (offer.silent !== this.#master.id) return; // the master itself objects
-    if (this.#silence.isDoubtful(now)) return this.#lose(now, "silent", received);
+    this.#offeredAt ??= now;
+    if (this.#silence.isDoubtful(now)) {
+      const latest = after(this.#offeredAt, this.#context.detection.offerMs / 2);
+      const agreeAt = earliest(this.#silence.endsAt, latest) ?? now;
+      if (now >= agreeAt) return this.#lose(now, this.#silence.cause, received);
+      this.#candidacy = { received, agreeAt };
+      return;
+    }
     const others = this.#members.filter(
       ({ id }) => id !== this.#master.id && id !== received.sender,
     );
@@ -261,8 +288,7 @@ export class Following implements Phase {
   }
 
   portUnreachable(now: Instant, address: IpAddress): void {
-    if (address !== this.#master.address || !this.#silence.isProbing(now)) return;
-    this.#lose(now, "agent-down", undefined);
+    if (address === this.#master.address) this.#silence.refused(now);
   }
 
   stalled(now: Instant, _lateMs: number): void {

@@ -114,7 +114,7 @@ export class Governing implements Phase {
     let next = after(now, this.#context.detection.intervalMs);
     for (const [id, { silence, member }] of this.#watches) {
       const verdict = silence.check(now);
-      if (verdict === "expired") this.#depart(now, id, "silent");
+      if (verdict === "expired") this.#depart(now, id, silence.cause);
       else {
         if (verdict === "probe") this.#context.send(member.address, { type: "probe" });
         next = earliest(next, silence.deadline) ?? next;
@@ -382,9 +382,8 @@ export class Governing implements Phase {
 
   portUnreachable(now: Instant, address: IpAddress): void {
     this.#departures.portUnreachable(address);
-    for (const [id, { member, silence }] of this.#watches) {
-      if (member.address !== address || !silence.isProbing(now)) continue;
-      return this.#depart(now, id, "agent-down");
+    for (const { member, silence } of this.#watches.values()) {
+      if (member.address === address) silence.refused(now);
     }
   }
 

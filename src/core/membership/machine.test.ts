@@ -305,13 +305,70 @@ test("A12: the secondary offers when the master has been silent for the detectio
   assert.equal(subject.machine.view.role, "member", "nothing to be seen outside");
 });
 
-test("A12: a closed port ends the wait for a silent master, but not for one that was just heard", () => {
+const MISSES_1 = { ...OFFER, epoch: 5, silent: nodeId(1) } as const;
+
+test("A12, A13: whoever has heard the master later than the candidate agrees when its own interval ends", () => {
+  const subject = PHASES.following();
+  subject.run(165);
+  assert.deepEqual(subject.hears(3, MISSES_1).map(shown), []);
+  assert.ok(!subject.run(34).map(shown).includes("offer-accepted > 3"));
+  assert.deepEqual(subject.run(1).map(shown).slice(-1), ["offer-accepted > 3"]);
+});
+
+test("A12: but in time for a candidate that decides after 100 ms", () => {
+  const subject = PHASES.following();
+  subject.run(90);
+  assert.deepEqual(subject.hears(3, MISSES_1).map(shown), ["other-master-exists > 3"]);
+  subject.run(25);
+  subject.hears(3, { ...MISSES_1, request: 2 });
+  assert.ok(!subject.run(24).map(shown).includes("offer-accepted > 3"));
+  assert.ok(subject.run(1).map(shown).includes("offer-accepted > 3"));
+});
+
+test("A12: and not at all when the master is heard meanwhile", () => {
+  const subject = PHASES.following();
+  subject.run(165);
+  subject.hears(3, MISSES_1);
+  subject.hears(1, { ...keepalive(5, 1, 2, 3), sequence: 2 } as Message);
+  assert.ok(!subject.run(150).map(shown).includes("offer-accepted > 3"));
+  assert.equal(subject.machine.view.master, 1);
+});
+
+test("A12, A13: a master whose port is closed keeps its whole interval, and departs as an agent that is down", () => {
   const subject = PHASES.following();
   const closed = { type: "port-unreachable", address: address(1) } as const;
-  assert.deepEqual(subject.machine.step(instant(subject.nowMs), closed), []);
   subject.run(120);
-  const effects = subject.machine.step(instant(subject.nowMs), closed);
-  assert.deepEqual(effects.map(shown), ["offer > all"]);
+  assert.deepEqual(subject.machine.step(instant(subject.nowMs), closed), []);
+  assert.ok(!subject.run(79).map(shown).includes("offer > all"));
+  assert.deepEqual(subject.run(1).map(shown).slice(-1), ["offer > all"]);
+  assert.ok(subject.run(200).map(shown).includes("member-departed 1 agent-down"));
+});
+
+test("A12: a closed port says nothing of a master that was just heard, nor once it is heard again", () => {
+  const subject = PHASES.following();
+  const closed = { type: "port-unreachable", address: address(1) } as const;
+  subject.machine.step(instant(subject.nowMs), closed);
+  subject.run(130);
+  subject.machine.step(instant(subject.nowMs), closed);
+  subject.hears(1, { ...keepalive(5, 1, 2, 3), sequence: 2 } as Message);
+  assert.ok(subject.run(400).map(shown).includes("member-departed 1 silent"));
+});
+
+test("A9, A13: a member whose port is closed keeps its whole interval, and departs as an agent that is down", () => {
+  const subject = PHASES.governing();
+  const closed = { type: "port-unreachable", address: address(3) } as const;
+  subject.hears(3, memberKeepalive());
+  subject.run(120);
+  assert.deepEqual(subject.machine.step(instant(subject.nowMs), closed), []);
+  const before = subject.run(79).map(shown);
+  assert.ok(!before.some((effect) => effect.startsWith("member-departed")), before.join());
+  const told = subject.run(1).map(shown);
+  assert.deepEqual(told.slice(-4), [
+    "member-departed 3 agent-down",
+    "departure-confirmed 3 agent-down",
+    "view master 2",
+    "master-keepalive > all",
+  ]);
 });
 
 test("A9: the reason of a departure becomes final by a closed port, or by 500 ms of silence", () => {
@@ -319,14 +376,11 @@ test("A9: the reason of a departure becomes final by a closed port, or by 500 ms
   const effects = silent.run(1000).map(shown);
   assert.ok(effects.includes("member-departed 3 silent"));
   assert.ok(effects.includes("departure-confirmed 3 silent"));
-  const down = PHASES.governing();
-  down.run(130);
+  const late = PHASES.governing();
+  assert.ok(late.run(300).map(shown).includes("member-departed 3 silent"));
   const closed = { type: "port-unreachable", address: address(3) } as const;
-  const told = down.machine.step(instant(down.nowMs), closed).map(shown);
-  assert.deepEqual(told.slice(0, 2), [
-    "member-departed 3 agent-down",
-    "departure-confirmed 3 agent-down",
-  ]);
+  const told = late.machine.step(instant(late.nowMs), closed).map(shown);
+  assert.deepEqual(told, ["departure-confirmed 3 agent-down"]);
 });
 
 test("A2: replayed messages, other addresses and unknown senders are ignored by name", () => {

@@ -11,7 +11,7 @@ import type { Instant } from "#base/time.ts";
 import type { ConfigVersion } from "#base/ids.ts";
 import type { ExitRequest, Message, OtherMasterExists } from "#wire/cluster/message.ts";
 import { Admitted } from "./admitted.ts";
-import { byId, Context, type Phase } from "./context.ts";
+import { acceptMs, byId, Context, type Phase } from "./context.ts";
 import { Following } from "./following.ts";
 import { Governing } from "./governing.ts";
 import { CONFIG_RETRY_MS, Joining, REFUSED_RETRY_MS } from "./joining.ts";
@@ -101,7 +101,7 @@ export class Membership {
     if (deadline === undefined || deadline < now) return 0; // it has not said that it lives
     if (!(this.#phase instanceof Governing)) return this.#context.acceptMs;
     if (this.#phase.inDoubt(now)) return 0;
-    return this.#context.detection.intervalMs - this.view.keepaliveIntervalMs;
+    return acceptMs(this.#context.detection.intervalMs, this.view.keepaliveIntervalMs);
   }
 
   /** Effects are to be performed in order. */

@@ -50,6 +50,18 @@ test("A12: after a stall of our own the peer is probed first, once in a silence"
   assert.equal(silence.check(at(1580)), "expired");
 });
 
+test("A9, A13: a closed port gives the silence its cause, and does not shorten it", () => {
+  const silence = new Silence(200, at(1000));
+  silence.refused(at(1119));
+  assert.equal(silence.cause, "silent", "it was heard just before");
+  silence.refused(at(1120));
+  assert.equal(silence.check(at(1199)), "probe");
+  assert.equal(silence.check(at(1200)), "expired");
+  assert.equal(silence.cause, "agent-down");
+  silence.heard(at(1200));
+  assert.equal(silence.cause, "silent", "it has said something since");
+});
+
 test("A12: doubt begins at half the interval", () => {
   const silence = new Silence(200, at(1000));
   assert.equal(silence.isDoubtful(at(1100)), false);

@@ -4,6 +4,7 @@
 // have to hit all of them too, so false alarms vanish while detection gets no later. (Three were not enough: 7 false
 // alarms in 50 simulated hours at 5 % loss.)
 import { after, type Instant } from "#base/time.ts";
+import type { Departure } from "./types.ts";
 
 /** Shares of the detection interval after which a silent peer is probed. */
 const PROBES = [0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.95] as const;
@@ -18,6 +19,7 @@ export class Silence {
   #start: Instant;
   #probes = 0;
   #excused = false;
+  #isRefused = false;
 
   constructor(intervalMs: number, now: Instant) {
     this.#intervalMs = intervalMs;
@@ -44,9 +46,27 @@ export class Silence {
     return now >= after(this.#heard, FIRST_PROBE * this.#intervalMs);
   }
 
+  /** When the peer has been silent for the whole interval, whatever this node itself was doing. */
+  get endsAt(): Instant {
+    return after(this.#heard, this.#intervalMs);
+  }
+
   /** Longer than half the detection interval: enough to agree with somebody who misses the peer (A12). */
   isDoubtful(now: Instant): boolean {
     return now > after(this.#heard, this.#intervalMs / 2);
+  }
+
+  /**
+   * Its machine says that nobody listens there. It shortens nothing: the right to take frames outlives an agent that was
+   * killed by almost the whole interval (docs/adr/0008). Of a peer that was just heard it is not believed.
+   */
+  refused(now: Instant): void {
+    if (this.isProbing(now)) this.#isRefused = true;
+  }
+
+  /** What the silence means once it has expired. */
+  get cause(): Departure {
+    return this.#isRefused ? "agent-down" : "silent";
   }
 
   /** @param at arrival in the kernel */
@@ -56,6 +76,7 @@ export class Silence {
     this.#start = at;
     this.#probes = 0;
     this.#excused = false;
+    this.#isRefused = false;
   }
 
   /**

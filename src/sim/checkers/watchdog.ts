@@ -52,7 +52,8 @@ export class Watchdog implements Observer {
 
   decided(heart: Heart, event: MembershipEvent): void {
     if (event.type === "became-master") this.#ear(heart).masterSince = heart.localNow;
-    if (event.type !== "member-departed" || event.reason !== "silent") return;
+    if (event.type !== "member-departed") return;
+    if (event.reason !== "silent" && event.reason !== "agent-down") return;
     const { masterSince, heard } = this.#ear(heart);
     const now = heart.localNow;
     if (masterSince === now) return; // what the old master's members did not agree to

@@ -123,6 +123,7 @@ export const PHASES = {
     const subject = PHASES.following();
     subject.run(150);
     subject.hears(3, { ...OFFER, epoch: 5, silent: nodeId(1), config: newConfig });
+    subject.run(50);
     return subject;
   },
   offering(): Subject {

@@ -151,6 +151,11 @@ export class VirtualCluster {
     );
   }
 
+  /** For how long the node's packet program would take flooded frames if its agent ended now (docs/adr/0008). */
+  acceptMs(id: number): number {
+    return this.#node(id).machine.acceptMs(instant(this.nowMs));
+  }
+
   crash(id: number, how: "agent-down" | "machine-down"): void {
     this.#node(id).state = how;
   }
