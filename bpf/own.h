@@ -88,6 +88,15 @@ static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16
 	return next;
 }
 
+/* Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
+ * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009). */
+static __always_inline __u16 last_word(__u16 owner, int holds, __u16 sender)
+{
+	if (!owner)
+		return holds ? state.master : 0;
+	return owner == sender ? 0 : owner;
+}
+
 /* A TCP segment that belongs to a connection which some node has already. Traffic that is routed through the cluster has
  * no sockets to ask: its slot's owner takes all of it at once. */
 static __always_inline int is_segment(const struct flow *flow, __u8 flags)
@@ -102,18 +111,20 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	__u8 here = owner ? REASON_PASS_LOCAL : REASON_PASS_NO_OWNER;
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
-	int holds = !owner && !packet->hop && flags & ABI_SERVICE_HOLDS;
+	int holds = !owner && flags & ABI_SERVICE_HOLDS;
 
 	if (packet->flooded && owner != config.self && (owner || !is_leased()))
 		return decide(REASON_DROP_PEER);
 	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
 	if (!is_segment(flow, flags))
-		return decide(holds ? REASON_HOLD_UNASSIGNED : here);
+		return decide(holds && !packet->hop ? REASON_HOLD_UNASSIGNED : here);
 	if (k == 0 && !mine)
 		next = owner;
 	else if (k < ABI_FORMER_OWNERS)
 		next = ask_next(slot, entry, k, packet->sender);
+	if (!next && packet->hop && k < ABI_FORMER_OWNERS)
+		next = last_word(owner, holds, packet->sender);
 	if (next == config.self)
 		next = 0;
 	if ((!next && !holds) || knows_connection(frame, packet, flow))

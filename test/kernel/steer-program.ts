@@ -1,4 +1,5 @@
 // The packet program on a test bench: loaded but attached to nothing, run over single frames by BPF_PROG_TEST_RUN.
+import assert from "node:assert/strict";
 import type { MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
@@ -137,7 +138,7 @@ export class SteerProgram {
   /** Puts tables and leases in force and forgets fragments. */
   prepare(tables: Tables, { leased, accepting }: Leases): void {
     this.#published++;
-    const version = { ...tables.version, counter: this.#published };
+    const version = { ...tables.version, epoch: this.#published };
     this.#writer.publish({ ...tables, version }, () => {});
     const anHourOn = process.hrtime.bigint() + 3_600_000_000_000n;
     this.#lease.renew(leased ? anHourOn : 0n);
@@ -150,6 +151,19 @@ export class SteerProgram {
       Buffer.from(key),
     );
     for (const key of keys) libbpf().deleteElem(fd, key);
+  }
+
+  /** Writes these tables as an agent does that is killed when the first group without a counter has its turn. */
+  interrupt(tables: Tables): void {
+    const version = { ...tables.version, epoch: this.#published + 1 };
+    const killed = new Error("killed");
+    assert.throws(
+      () =>
+        this.#writer.publish({ ...tables, version }, () => {
+          throw killed;
+        }),
+      killed,
+    );
   }
 
   /** BPF_PROG_TEST_RUN refuses frames without an Ethernet header, and at tc also those without an IP header. */

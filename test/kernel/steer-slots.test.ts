@@ -1,7 +1,7 @@
 // What the packet program tells the agent beside its counters: how much it took of each slot (A8), and which datagrams it knows.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ip } from "#base/address.ts";
+import { ip, mac } from "#base/address.ts";
 import {
   ethernet,
   fragmentHeader,
@@ -12,12 +12,14 @@ import {
   zeros,
 } from "#core/steering/testing/frames.ts";
 import { held, owned, ROUTER_MAC } from "#core/steering/testing/vector.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { fragmentKey } from "#driver/bpf/fragment-lookup.ts";
 import { inNetns } from "#driver/libc.ts";
 import { hex } from "#wire/testing/hex.ts";
 import { SELF } from "#core/steering/testing/vector.ts";
 import { TestNetns } from "./netns.ts";
+import { SteerProgram } from "./steer-program.ts";
 
 let netns: TestNetns;
 before(() => {
@@ -144,3 +146,28 @@ test("A15: a frame that waits names its group", () => {
     assert.deepEqual(ip(VIP), "10.0.0.100");
   });
 });
+
+test("A15: an agent that is killed while slots lose their owner leaves a program that lets packets wait", () => {
+  inNetns(netns.path, () => {
+    const program = new SteerProgram("tc", SELF.id, mac(SELF.mac));
+    try {
+      program.prepare(owned(1), { leased: true, accepting: true });
+      assert.equal(program.run(datagram(40_000)).reason, "pass-local");
+      program.interrupt(withNewGroup(held()));
+      assert.equal(program.run(datagram(40_000)).reason, "hold-unassigned");
+      program.prepare(held(), { leased: true, accepting: true });
+      program.interrupt(withNewGroup(owned(1)));
+      assert.equal(program.run(datagram(40_000)).reason, "pass-local");
+    } finally {
+      program.close();
+    }
+  });
+});
+
+/** The first group whose counter is new comes last: by then the slots of the others are written, and no service is. */
+function withNewGroup(tables: Tables): Tables {
+  const [web] = tables.groups;
+  assert.ok(web !== undefined);
+  const services = [{ protocol: "udp", vip: ip(VIP), port: 123 }] as const;
+  return { ...tables, groups: [...tables.groups, { ...web, name: "new", services }] };
+}

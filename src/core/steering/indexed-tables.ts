@@ -9,6 +9,8 @@ import { isRouted, type GroupTable, type Protocol, type Tables } from "./tables.
 export interface IndexedTables {
   readonly hash: HashKind;
   readonly hashKey: HashKey;
+  /** Who published them. */
+  readonly master: NodeId;
   isVip(address: Uint8Array): boolean;
   /** One of the three addresses that every member listens to, whatever the method is. */
   isClusterMac(mac: Uint8Array): boolean;
@@ -54,6 +56,7 @@ export function indexTables(tables: Tables): IndexedTables {
   return {
     hash: tables.hash,
     hashKey: tables.hashKey,
+    master: tables.version.master,
     routed: tables.groups.find(({ policy }) => isRouted(policy)),
     isVip: (address) => vips.has(bytesKey(address)),
     isClusterMac: (address) => shared.has(bytesKey(address)),

@@ -3,6 +3,7 @@
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
 import type { Decision } from "./fragments.ts";
+import type { IndexedTables } from "./indexed-tables.ts";
 import type { Flow } from "./packet.ts";
 import { FORMER_OWNERS, isRouted, type GroupTable } from "./tables.ts";
 
@@ -25,6 +26,7 @@ export interface Owning {
   readonly self: NodeId;
   /** This node may stand in for slots that have no owner. */
   readonly leased: boolean;
+  readonly tables: Pick<IndexedTables, "master">;
   knows(flow: Flow): boolean;
 }
 
@@ -43,17 +45,29 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   } else if (arrival.hop === 0 && !mine) {
     return { reason: "forward-owner", node: owner, hop: 1 };
   }
+  const holds = owner === NO_NODE && slot.group.holds;
+  const passes = here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
+  if (!isSegment(flow, slot)) return holds && arrival.hop === 0 ? here("hold-unassigned") : passes;
   const k = arrival.hop === 0 ? 0 : arrival.hop - 1;
   const sender = k > 0 ? arrival.sender : NO_NODE;
-  const next = k === 0 && !mine ? owner : askedNext(slot, { k, sender }, context.self);
+  const former = k === 0 && !mine ? owner : askedNext(slot, { k, sender }, context.self);
+  const isLast = former === NO_NODE && arrival.hop > 0;
+  const next = isLast ? lastWord(slot, arrival.sender, context) : former;
   const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
-  const holds = owner === NO_NODE && slot.group.holds && arrival.hop === 0;
-  const passes = here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
-  if (isSegment(flow, slot) && (somebodyLeft || holds)) {
-    if (context.knows(flow)) return passes;
-    if (somebodyLeft) return { reason: "forward-former", node: next, hop: k + 2 };
-  }
-  return holds ? here("hold-unassigned") : passes;
+  if ((!somebodyLeft && !holds) || context.knows(flow)) return passes;
+  return somebodyLeft
+    ? { reason: "forward-former", node: next, hop: k + 2 }
+    : here("hold-unassigned");
+}
+
+/**
+ * Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
+ * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009).
+ */
+function lastWord(slot: Slot, sender: NodeId, { tables }: Owning): NodeId {
+  const owner = chainEntry(slot, 0);
+  if (owner === NO_NODE) return slot.group.holds ? tables.master : NO_NODE;
+  return owner === sender ? NO_NODE : owner;
 }
 
 /** A TCP segment that belongs to a connection which some node has already. */

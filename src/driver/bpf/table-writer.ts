@@ -1,6 +1,6 @@
 // Brings the kernel's maps from whatever they hold to new tables, writing only what differs. The order makes every
 // state in between one that a packet may meet, also the one that a killed agent leaves behind: services that vanish
-// go first; then nodes, slots, services, each needing only what was written before it; the version last.
+// go first; then nodes, which groups hold, slots, services, each needing only what was written before it; the version last.
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
 import { compareVersions, type TableVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
@@ -9,6 +9,7 @@ import {
   ADDRESS,
   FORMER,
   FORMER_OWNERS,
+  SERVICE_HOLDS,
   SLOT_HAS_FORMER,
   TABLE_ANY,
   TABLE_VIP,
@@ -88,11 +89,12 @@ export class TableWriter {
     for (const key of plan.vanished) this.#services.delete(key);
     let nodes = 0;
     for (const { id, mac } of tables.nodes) if (this.#nodes.set(id, macBytes(mac))) nodes++;
+    const holding = this.#writeHolding(plan);
     const slots = this.#writeGroups(plan, resetGroup);
     this.state.setHash(tables.hash, tables.hashKey);
     this.state.delivery = tables.delivery;
     const vips = this.#addVips(tables.vips);
-    const services = this.#writeServices(plan) + plan.vanished.length;
+    const services = holding + this.#writeServices(plan) + plan.vanished.length;
     const removed = this.#removeVips(tables.vips);
     nodes += this.#nodes.keepOnly(new Set(tables.nodes.map(({ id }) => id)));
     this.#groupNames = new Map(plan.groups.map(({ table, entry }) => [entry.group, table.name]));
@@ -110,6 +112,24 @@ export class TableWriter {
     this.#slots.close();
     this.#nodes.close();
     this.#services.close();
+  }
+
+  /**
+   * That packets wait for an owner is said before a slot loses its owner, and taken back after it has got one: otherwise the lease
+   * holder takes a SYN in between, for a slot that goes to another node.
+   */
+  #writeHolding(plan: TablePlan): number {
+    let written = 0;
+    for (const { keys, entry } of plan.groups) {
+      if ((entry.flags & SERVICE_HOLDS) === 0) continue;
+      for (const key of keys) {
+        const present = this.#services.entries.get(key);
+        if (present?.base !== entry.base || present.group !== entry.group) continue;
+        const flags = present.flags | SERVICE_HOLDS;
+        if (this.#services.set(key, { ...present, flags })) written++;
+      }
+    }
+    return written;
   }
 
   #writeGroups(plan: TablePlan, resetGroup: (index: number) => void): number {

@@ -2,7 +2,7 @@
 // Most frames hit something: addresses, ports and datagrams come from small pools, so that services, fragments
 // and chains of owners meet; then some are mutated, cut or padded.
 import { ip, mac } from "#base/address.ts";
-import { nodeId } from "#base/ids.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
 import type { Prng } from "#base/prng.ts";
 import {
   FORMER_OWNERS,
@@ -76,7 +76,7 @@ export function randomScenario(prng: Prng): Scenario {
   );
   const ids = [1, 2, 3, 4, 5].filter((id) => id === 1 || prng.chance(0.9));
   const tables: Tables = {
-    version: { epoch: 1, counter: 1, master: SELF.id },
+    version: { epoch: 1, counter: 1, master: prng.pick(OWNERS) as NodeId },
     hashKey: [prng.uint32(), prng.uint32()],
     hash: prng.chance(0.7) ? "keyed" : "xor",
     delivery: { method: "forward", primary: prng.chance(0.9) ? ip("10.0.0.100") : undefined },

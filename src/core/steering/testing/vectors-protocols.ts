@@ -1,6 +1,8 @@
 // Steering vectors of protocols other than TCP and UDP (table 3), of traffic through the cluster, of the published hash, and
 // of packets that wait. The slots of the keyed hash were computed by a Python program from the definition in the walk, those
 // of the published one by hand; node = slot + 1.
+import type { NodeId } from "#base/ids.ts";
+import type { Tables } from "../tables.ts";
 import {
   ACK,
   ah,
@@ -23,6 +25,7 @@ import {
   CLIENT6,
   frame4,
   frame6,
+  goes,
   held,
   KNOWN4,
   owned,
@@ -238,6 +241,12 @@ const XOR: readonly Vector[] = [
   ),
 ];
 
+const peer = (hop: number): Came => ({ from: peerMac(hop) });
+const ledBy = (master: number, tables: Tables): Tables => ({
+  ...tables,
+  version: { ...tables.version, master: master as NodeId },
+});
+
 const long4 = (length: number): Uint8Array =>
   frame4(
     ipv4({ source: CLIENT4, destination: "10.0.0.100" }, 17, udp(portsTo(53), zeros(length - 42))),
@@ -277,6 +286,40 @@ const HELD: readonly Vector[] = [
       tables: held(),
     },
   ),
+  stays(
+    "hold: the master of the tables is asked last",
+    tcp4(ACK, 80, { from: "06:50:4e:03:00:02" }),
+    "hold-unassigned",
+    { tables: held([2]) },
+  ),
+  stays("hold: asked last, and known", tcp4(ACK, 80, peer(2)), "pass-no-owner", {
+    tables: ledBy(3, held([1])),
+    known: [KNOWN4],
+  }),
+  goes(
+    "hold: asked last, and the master may know the owner",
+    {
+      frame: tcp4(ACK, 80, peer(2)),
+      reason: "forward-former",
+      header: "025000000003 06504e030001",
+    },
+    { tables: ledBy(3, held([1])) },
+  ),
+  goes(
+    "hold: the same over IPv6, a hop later",
+    {
+      frame: tcp6(ACK, 80, peer(3)),
+      reason: "forward-former",
+      header: "025000000003 06504e040001",
+    },
+    { tables: ledBy(3, held([7, 1])), leased: false },
+  ),
+  stays("hold: hop 4 can ask nobody", tcp4(ACK, 80, peer(4)), "hold-unassigned", {
+    tables: ledBy(3, held([7, 1])),
+  }),
+  stays("hold: nobody published these tables", tcp4(ACK, 80, peer(2)), "hold-unassigned", {
+    tables: ledBy(0, held([1])),
+  }),
   stays("hold: the longest frame", long4(2048), "hold-unassigned", { tables: held() }),
   stays("hold: too long a frame", long4(2049), "drop-hold-full", { tables: held() }),
 ];

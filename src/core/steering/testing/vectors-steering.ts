@@ -174,8 +174,13 @@ export const OWN: readonly Vector[] = [
       tables: owned(5, [2, 1, 4]),
     },
   ),
-  stays("own: this node is the last of the chain", tcp4(ACK, 80, peer(3, 2)), "pass-local", {
-    tables: owned(5, [2, 1]),
+  goes(
+    "own: this node is the last of the chain, and the owner may not have been asked",
+    toFormer(tcp4(ACK, 80, peer(3, 2)), 5, 4),
+    { tables: owned(5, [2, 1]) },
+  ),
+  stays("own: the last of the chain, asked by the owner", tcp4(ACK, 80, peer(2, 5)), "pass-local", {
+    tables: owned(5, [1]),
   }),
   goes(
     "own: the owner before asks the one by a newer table",
