@@ -11,6 +11,10 @@ import type { Effect } from "./protocol.ts";
 export const ANNOUNCE_AGAIN_MS = [50, 200, 1000, 3000] as const;
 /** Afterwards, for as long as the node is the interface node (a neighbour may have been away). */
 export const ANNOUNCE_EVERY_MS = 30_000;
+/** A node that did not run for so long may have been replaced: it announces nothing until it has heard. */
+export const LATE_MS = 200;
+/** Long enough to hear whether it has. */
+const HEAR_FIRST_MS = 1000;
 /** The group is reported again, in case the first report was lost (RFC 2236 section 3). */
 export const REPORT_AGAIN_MS = 1000;
 /** Afterwards: well within the 260 s after which a switch forgets a member, also where nobody asks (RFC 2236 section 8.4). */
@@ -77,9 +81,16 @@ export class Announcements {
     return [{ type: "report-group", group }];
   }
 
+  #announceDue(now: Instant, vips: readonly IpAddress[]): Effect[] {
+    if (this.#announceAt === undefined || now < this.#announceAt) return [];
+    if (now - this.#announceAt <= LATE_MS) return this.announce(now, vips);
+    this.#announceAt = after(now, HEAR_FIRST_MS);
+    return [];
+  }
+
   deadlineReached(now: Instant, vips: readonly IpAddress[]): Effect[] {
     return [
-      ...(isDue(now, this.#announceAt) ? this.announce(now, vips) : []),
+      ...this.#announceDue(now, vips),
       ...(isDue(now, this.#reportAt) ? this.report(now) : []),
     ];
   }

@@ -434,3 +434,16 @@ test("A15: only a master assigns slots", () => {
   const want = { type: "slots-wanted", slots: [{ group: "web", slot: 3 }] } as const;
   assert.deepEqual(controller.step(at(1), want), []);
 });
+
+test("A5: a master that did not run for a while announces nothing before it can have heard of its successor", () => {
+  const { controller } = settledMaster();
+  const due = controller.deadline;
+  assert.ok(due !== undefined);
+  const frozen = at(60_000);
+  const told = (ms: number): string[] =>
+    kinds(controller.step(at(ms), { type: "deadline-reached" })).filter(
+      (kind) => kind === "announce-vips",
+    );
+  assert.deepEqual(told(frozen), []);
+  assert.deepEqual(told(frozen + 1000), ["announce-vips"], "it is master after all");
+});
