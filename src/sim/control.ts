@@ -125,14 +125,17 @@ export class Connection {
   close(by: ControlEnd, isMachineUp: boolean): void {
     if (!this.#open) return;
     if (isMachineUp && this.#carries) return this.cut();
-    // its side is gone; the other finds out by silence
+    // its side is gone; the other finds out when its next ping is answered by a reset, or by silence
     this.#queues.clear();
-    this.#silent = 0;
-    const other = by === this.client ? this.server : this.client;
     this.#open = false;
-    this.#world.queue.add(this.#world.nowMs + SILENT_TICKS * TICK_MS, () =>
-      other.post(() => other.closed(this)),
-    );
+    this.#findOut(by === this.client ? this.server : this.client, 0);
+  }
+
+  #findOut(other: ControlEnd, ticks: number): void {
+    this.#world.queue.add(this.#world.nowMs + TICK_MS, () => {
+      if (this.#carries || ticks >= SILENT_TICKS) other.post(() => other.closed(this));
+      else this.#findOut(other, ticks + 1);
+    });
   }
 }
 
@@ -155,10 +158,10 @@ export function connect(
       else if (connection !== undefined) connection.cut();
     });
   const poll = (): void => {
-    if (attempt.cancelled || !client.responds()) return;
+    if (attempt.cancelled) return;
     if (world.nowMs - startedMs > CONNECT_LIMIT_MS) return finish(undefined);
     const again = (): void => world.queue.add(world.nowMs + POLL_MS, poll);
-    if (!world.network.connects(client.node, target)) return again();
+    if (!client.responds() || !world.network.connects(client.node, target)) return again();
     const node = world.node(target);
     if (!node.isUp) return again();
     const server = node.agent?.serverEnd;

@@ -20,6 +20,9 @@ export const UNSERVED_MS = 1500;
 /** Longest time for which members forward by different tables: what a member missed is sent when it connects again. */
 export const DISAGREE_MS = 6000;
 
+/** A member that could not reach its master tries again after two seconds at most, and then acknowledges. */
+const REACHED_MS = 5000;
+
 const shown = (fate: Fate): string =>
   fate.what === "lost" ? "lost" : `${fate.what} by node ${fate.by} (${fate.reason})`;
 
@@ -96,11 +99,17 @@ export class Ownership implements Observer {
     }
   }
 
-  /** Operators may have drained all that are left. */
+  /**
+   * Operators may have drained all that are left. The master itself can always be given slots; others once they have
+   * acknowledged tables, for which they must have reached it.
+   */
   #anybodyServes(master: SimNode): boolean {
-    const spec = master.agent?.main.config.spec;
+    const drained = master.agent?.main.config.spec.drained ?? [];
+    if (!drained.includes(master.id)) return true;
     const members = master.agent?.heart.machine.view.members ?? [];
-    return members.some(({ id }) => spec?.drained.includes(id) === false);
+    return (
+      this.#conditions.calmForMs > REACHED_MS && members.some(({ id }) => !drained.includes(id))
+    );
   }
 
   #judge(): void {

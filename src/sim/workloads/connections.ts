@@ -93,7 +93,10 @@ export class Connections implements Observer {
 
   /** Gone or given up for dead: nothing on it can be promised. */
   nodeChanged(node: SimNode): void {
-    if (node.state === "machine-down" || node.state === "paused") this.#excuse(node.id, node.state);
+    if (node.state !== "machine-down" && node.state !== "paused") return;
+    this.#excuse(node.id, node.state);
+    // whoever gets no answer from there asks again
+    if (this.entry === node) this.entry = undefined;
   }
 
   decided(heart: Heart, event: MembershipEvent): void {
