@@ -1,5 +1,6 @@
 // Frames through the simulated cluster: a client's frame enters at the node whose MAC the client has, and each node treats it with the
 // real steer() under its own tables, leases and connections, until somebody takes or drops it.
+import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { steer } from "#core/steering/pipeline.ts";
 import type { Reason } from "#core/steering/reasons.ts";
@@ -11,7 +12,7 @@ const MOST_HOPS = 6;
 const CLIENT_MAC = Uint8Array.of(2, 0xc1, 0, 0, 0, 1);
 
 export type Fate =
-  | { readonly what: "taken" | "dropped"; readonly by: NodeId; readonly reason: Reason }
+  | { readonly what: "taken" | "dropped" | "held"; readonly by: NodeId; readonly reason: Reason }
   /** A cable, or a machine that is not there. */
   | { readonly what: "lost" };
 
@@ -37,12 +38,27 @@ export class DataPlane {
     return this.#walkOn(entry, copy);
   }
 
+  /** What becomes of a client's frame to a cluster MAC, at every member that listens to it, unless it is somebody else's there. */
+  flood(mac: MacAddress, frame: Uint8Array): Fate[] {
+    const fates: Fate[] = [];
+    for (const node of this.#world.nodes) {
+      if (!node.isUp || !node.program.listensTo.has(mac)) continue;
+      const copy = frame.slice();
+      copy.set(macBytes(mac), 0);
+      copy.set(CLIENT_MAC, 6);
+      const fate = this.#walkOn(node, copy);
+      if (fate.what === "taken" || fate.what === "held") fates.push(fate);
+    }
+    return fates;
+  }
+
   #walkOn(entry: SimNode, frame: Uint8Array): Fate {
     let node = entry;
     for (let hops = 0; hops < MOST_HOPS; hops++) {
       if (!node.isUp) return LOST;
       const verdict = steer(frame, node.program);
       if (verdict.action === "pass") return { what: "taken", by: node.id, reason: verdict.reason };
+      if (verdict.action === "hold") return { what: "held", by: node.id, reason: verdict.reason };
       if (verdict.action !== "forward") {
         return { what: "dropped", by: node.id, reason: verdict.reason };
       }

@@ -8,6 +8,7 @@ import { Failover } from "./checkers/failover.ts";
 import { NoGhosts } from "./checkers/no-ghosts.ts";
 import { NoLostConnection } from "./checkers/no-lost-connection.ts";
 import { OneMaster } from "./checkers/one-master.ts";
+import { OneTaker } from "./checkers/one-taker.ts";
 import { Ownership } from "./checkers/ownership.ts";
 import { Queues } from "./checkers/queues.ts";
 import { Replays } from "./checkers/replays.ts";
@@ -65,6 +66,7 @@ export class Simulation {
   readonly #replays: Replays;
   readonly #ownership: Ownership;
   readonly #segments: NoLostConnection;
+  readonly #oneTaker: OneTaker;
   #rounds = 0;
 
   constructor(settings: RunSettings) {
@@ -85,6 +87,7 @@ export class Simulation {
     this.#replays = new Replays();
     this.#ownership = new Ownership(world, plane, parts, conditions);
     this.#segments = new NoLostConnection(world, plane, this.#connections, conditions);
+    this.#oneTaker = new OneTaker(world, plane, parts);
     const common = { world, conditions, parts, connections: this.#connections };
     this.#storm = new Storm({ ...common, prng: new Prng(seed ^ 0x5707) });
     this.#operations = new Operations({
@@ -109,6 +112,7 @@ export class Simulation {
       this.#segments,
       this.#failover,
       this.#convergence,
+      this.#oneTaker,
     ]);
   }
 
@@ -152,6 +156,7 @@ export class Simulation {
       excusedConnections: this.#connections.excused,
       segments: this.#segments.segments,
       failovers: this.#failover.checked,
+      floodedLooks: this.#oneTaker.looks,
       ownershipChecks: this.#ownership.evaluations,
       hostileDatagrams: hostile,
       falseAlarms: this.#watchdog.falseAlarms,

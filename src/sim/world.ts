@@ -12,8 +12,11 @@ import { SimNode } from "./node.ts";
 import { type Observer, type Probes, probesOf } from "./probes.ts";
 import type { Packet } from "./proof.ts";
 import { Transcript } from "./transcript.ts";
+import { Violation } from "./violation.ts";
 
 export const SAMPLE_MS = 50;
+/** Of one node in a second; a busy one needs a tenth of it. */
+const MOST_EVENTS = 20_000;
 const AUTHORITY = 0xca;
 const CLUSTER = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 /** Clocks of real machines are not further apart in speed. */
@@ -41,6 +44,8 @@ export class World {
   probes: Probes = probesOf([]);
   nowMs = 0;
   readonly #byAddress: ReadonlyMap<string, SimNode>;
+  #second = 0;
+  #thisSecond = 0;
 
   constructor(settings: WorldSettings) {
     const { seed, nodes: size } = settings;
@@ -110,9 +115,20 @@ export class World {
       const atMs = this.queue.nextAtMs;
       if (atMs === undefined || atMs > endMs) break;
       this.nowMs = Math.max(this.nowMs, atMs);
+      this.#count();
       this.queue.take()?.run();
     }
     this.nowMs = endMs;
+  }
+
+  /** A deadline that is met and stays in the past is met again and again: an agent would do nothing else. */
+  #count(): void {
+    const second = Math.floor(this.nowMs / 1000);
+    if (second !== this.#second) this.#thisSecond = 0;
+    this.#second = second;
+    this.#thisSecond += 1;
+    if (this.#thisSecond <= MOST_EVENTS * this.nodes.length) return;
+    throw new Violation("progress", `${this.#thisSecond} events in one simulated second`);
   }
 
   /** A datagram leaves a node's socket. */

@@ -56,7 +56,9 @@ export class NoLostConnection implements Observer {
     const { entry } = this.#connections;
     if (entry === undefined) return;
     this.segments += 1;
-    const fate = this.#plane.walk(entry, this.#connections.frame(connection, false));
+    const frame = this.#connections.frame(connection, false);
+    const fate = this.#connections.send(frame, connection.server.id);
+    if (fate === undefined) return;
     const { nowMs } = this.#world;
     if (fate.what === "taken" && fate.by === connection.server.id) {
       connection.stuckSinceMs = undefined;

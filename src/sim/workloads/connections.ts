@@ -1,11 +1,12 @@
 // Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
 // that took its SYN; whoever else takes one of its later segments would answer with a reset.
+import { clusterMac } from "#base/delivery.ts";
 import { compareVersions, NO_TABLES } from "#base/ids.ts";
-import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
+import { FORMER_OWNERS, type Delivery, type Tables } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
 import { clientFrame, slotOfClient } from "../client-frame.ts";
-import type { DataPlane } from "../data-plane.ts";
+import type { DataPlane, Fate } from "../data-plane.ts";
 import type { Heart, MembershipEvent } from "../heart.ts";
 import type { SimNode } from "../node.ts";
 import { connectionKey, type PacketProgram } from "../packet-program.ts";
@@ -53,6 +54,7 @@ export class Connections implements Observer {
   readonly open: Connection[] = [];
   opened = 0;
   excused = 0;
+  #delivery: Delivery = { method: "forward", primary: undefined };
   #newest: Tables | undefined;
   readonly #world: World;
   readonly #plane: DataPlane;
@@ -70,8 +72,21 @@ export class Connections implements Observer {
     this.#prng = new Prng(seed ^ 0xc1e);
   }
 
-  announced(node: SimNode): void {
-    if (node.isUp) this.entry = node;
+  announced(node: SimNode, delivery: Delivery): void {
+    if (!node.isUp) return;
+    this.entry = node;
+    this.#delivery = delivery;
+  }
+
+  /** What becomes of a frame that a client sends to the MAC that it has for the VIPs. */
+  send(frame: Uint8Array, server: number): Fate | undefined {
+    const { method, primary } = this.#delivery;
+    if (method === "forward" || primary === undefined) {
+      return this.entry && this.#plane.walk(this.entry, frame);
+    }
+    const fates = this.#plane.flood(clusterMac(method, primary), frame);
+    const wrong = fates.find((fate) => fate.what === "taken" && fate.by !== server);
+    return (server === 0 ? fates[0] : (wrong ?? fates[0])) ?? { what: "lost" };
   }
 
   /**
@@ -171,8 +186,8 @@ export class Connections implements Observer {
     const client = 1 + this.#prng.below(CLIENTS);
     const port = this.#nextPort;
     this.#nextPort = port >= 60_000 ? 1024 : port + 1;
-    const fate = this.#plane.walk(this.entry, this.frame({ client, port }, true));
-    if (fate.what !== "taken" || fate.reason !== "pass-local") return;
+    const fate = this.send(this.frame({ client, port }, true), 0);
+    if (fate?.what !== "taken" || fate.reason !== "pass-local") return;
     const server = this.#world.node(fate.by);
     server.program.connections.add(connectionKey(client, port));
     const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);

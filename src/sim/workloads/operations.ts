@@ -47,6 +47,8 @@ export class Operations {
       () => this.#fail(),
       () => this.#fail(),
       () => this.#revoke(),
+      () => this.#deliver(),
+      () => this.#deliver(),
     ];
   }
 
@@ -104,6 +106,17 @@ export class Operations {
       nodes: group.nodes.map((node) => (node.id === id ? { ...node, weight } : node)),
     });
     main.tasks.post(() => main.edit({ spec: { ...spec, groups: spec.groups.map(weighed) } }));
+  }
+
+  /** A13: by another method. */
+  #deliver(): void {
+    const main = this.#master;
+    if (main === undefined) return;
+    const { spec } = main.config;
+    const method = this.#prng.pick(["forward", "unicast", "multicast", "igmp"] as const);
+    if (method === spec.method) return;
+    this.#say(`operator chooses delivery by ${method}`);
+    main.tasks.post(() => main.edit({ spec: { ...spec, method } }));
   }
 
   #well(): SimNode | undefined {

@@ -1,0 +1,121 @@
+// Bugs that we put into the core on purpose, one at a time, to see that the checkers find them. Each is an exact snippet of a source file
+// and what it is replaced by; a snippet that is not there exactly once is an error, so that this list cannot rot.
+
+export interface Mutation {
+  readonly name: string;
+  /** Below src/. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** A run that finds it. */
+  readonly seed: number;
+  readonly minutes?: number;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "the tie-break ignores the address: both of two equal masters stay",
+    file: "core/membership/candidate.ts",
+    find: "if (a.members !== b.members) return a.members > b.members;\n  return compareIp(a.address, b.address) < 0;",
+    replace: "return a.members >= b.members;",
+    seed: 6,
+  },
+  {
+    name: "a watchdog is never reset",
+    file: "core/membership/silence.ts",
+    find: "    this.#heard = at;\n    this.#start = at;\n    this.#probes = 0;",
+    replace: "    this.#heard = at;\n    this.#probes = 0;",
+    seed: 1,
+  },
+  {
+    name: "a watchdog runs out after half the detection interval",
+    file: "core/membership/silence.ts",
+    find: 'if (now >= after(this.#start, this.#intervalMs)) return "expired";',
+    replace: 'if (now >= after(this.#start, this.#intervalMs / 2)) return "expired";',
+    seed: 1,
+  },
+  {
+    name: "a watchdog never runs out",
+    file: "core/membership/silence.ts",
+    find: 'if (now >= after(this.#start, this.#intervalMs)) return "expired";',
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "the replay guard admits anything",
+    file: "core/membership/machine.ts",
+    find: 'return this.#guard.admit(sender, boot, counter) ? undefined : "replayed";',
+    replace: "return undefined;",
+    seed: 2,
+  },
+  {
+    name: "the replay window forgets what it has taken",
+    file: "core/membership/replay-guard.ts",
+    find: "  if ((run.taken & bit) !== 0) return false;\n",
+    replace: "",
+    seed: 2,
+  },
+  {
+    name: "the loss estimate gives one keepalive too few",
+    file: "core/membership/loss-estimate.ts",
+    find: "if (n * loss ** n < POLICY) return n;",
+    replace: "if (n * loss ** n < POLICY) return Math.max(2, n - 1);",
+    seed: 1,
+  },
+  {
+    name: "a hole in the sequence is not counted as loss",
+    file: "core/membership/loss-estimate.ts",
+    find: "const lost = Math.min(sequence - last - 1, LONGEST_HOLE);",
+    replace: "const lost = 0;",
+    seed: 1,
+  },
+  {
+    name: "the master ignores what rate its members ask for",
+    file: "core/membership/member-watch.ts",
+    find: "return Math.max(this.#loss.perInterval, this.#wanted);",
+    replace: "return this.#loss.perInterval;",
+    seed: 1,
+  },
+  {
+    name: "a planned change does not wait for acknowledgements, and no member hears of it",
+    file: "core/node/publication.ts",
+    find: '      { type: "replicate-tables", tables },\n',
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "former owners are forgotten",
+    file: "core/steering/former-owners.ts",
+    find: "if (node === 0 || !accepts(node) || chain.includes(node)) continue;",
+    replace: "continue;",
+    seed: 1,
+  },
+  {
+    name: "who has the connection is asked by places in the chain only",
+    file: "core/steering/own.ts",
+    find: "const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);",
+    replace: "const others = chain.slice(Math.max(k, 1), Math.max(k, 1) + 1);",
+    seed: 6,
+  },
+  {
+    name: "epochs do not rise above what a new master has seen",
+    file: "core/membership/context.ts",
+    find: "this.sawEpoch(this.epoch + 1);",
+    replace: "this.sawEpoch(Math.max(1, this.epoch));",
+    seed: 1,
+  },
+  {
+    name: "a node that loses its mastership goes on",
+    file: "core/membership/governing.ts",
+    find: "if (!this.#contest.isWon(reign, rival)) return this.#yield(now, rival, nonce);",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "every frame of hop 0 is for this node",
+    file: "core/steering/own.ts",
+    find: "} else if (arrival.hop === 0 && !mine) {",
+    replace: "} else if (arrival.hop === 9 && !mine) {",
+    seed: 1,
+  },
+];
