@@ -83,7 +83,9 @@ export class OneTaker implements Observer {
       for (const [index, a] of takers.entries()) {
         const b = takers
           .slice(index + 1)
-          .find((other) => this.#parts.fineForMs(a, other) > ACQUAINTED_MS);
+          .find(
+            (other) => areOneCluster(a, other) && this.#parts.fineForMs(a, other) > ACQUAINTED_MS,
+          );
         if (b === undefined) continue;
         throw new Violation("one-taker", `${text} is taken by node ${a.id} and by node ${b.id}`);
       }
