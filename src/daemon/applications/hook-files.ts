@@ -57,7 +57,7 @@ function looked<T>(file: string, look: () => T): { readonly found: T } | Refused
     if (error instanceof Refusal) return { file, problem: error.message };
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code === undefined || syscall === undefined) throw error;
-    return { file, problem: `${REFUSING[code] ?? `cannot be looked at (${syscall}: ${code})`}` };
+    return { file, problem: REFUSING[code] ?? `cannot be looked at (${syscall}: ${code})` };
   }
 }
 

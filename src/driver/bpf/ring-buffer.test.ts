@@ -13,7 +13,7 @@ const DISCARDED = 0x4000_0000;
 interface Written {
   readonly ring: RingBuffer;
   /** Appends a record of eight bytes. */
-  write(fill: number, flags?: number): void;
+  readonly write: (fill: number, flags?: number) => void;
 }
 
 function ringFile(t: TestContext): Written {
