@@ -95,9 +95,7 @@ class Segment {
 
   /** Every member has it. */
   flooded(flags: number): Outcome {
-    const outcomes = MEMBERS.map((id) =>
-      this.#walk(id, tcp4(flags, 80, { to: SHARED.multicast })),
-    );
+    const outcomes = MEMBERS.map((id) => this.#walk(id, tcp4(flags, 80, { to: SHARED.multicast })));
     return {
       takers: outcomes.flatMap(({ takers }) => takers),
       holders: outcomes.flatMap(({ holders }) => holders),
