@@ -234,3 +234,10 @@ test("A15: who gains and who loses a slot is known by both tables", () => {
   const { gain, lose } = concerned(tables([[1], [2]], [1, 2]), tables([[3], [2]], [3, 2]));
   assert.deepEqual([[...gain], [...lose]], [[3], [1]]);
 });
+
+test("A15: packets of a group that nobody serves are held where every member filters, and not where one node forwards", () => {
+  const now = tables([[0], [0]], [0, 0]);
+  const holds = (filtered: boolean): boolean =>
+    web(stepTowards(now, now, rules({ filtered }))).holds;
+  assert.deepEqual([holds(true), holds(false)], [true, false]);
+});

@@ -161,7 +161,9 @@ function nextGroup(
   const former = chainsAfter(before, owners, reachable);
   if (rules.filtered && rules.isNew) askHomeFirst(former, owners, wanted.home, rules.members);
   const moves = owners.some((owner, slot) => owner === NO_NODE && wanted.owners[slot] !== NO_NODE);
-  return { ...wanted, owners, former, holds: wanted.holds || moves };
+  // where every member filters, the lease holder serves nothing of a group without nodes: a node that comes back takes its slots at once
+  const isUnserved = rules.filtered && owners.includes(NO_NODE);
+  return { ...wanted, owners, former, holds: wanted.holds || moves || isUnserved };
 }
 
 /** What is published next. Equal to `wanted` but for the chains when nothing has to be waited for. */

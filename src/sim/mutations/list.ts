@@ -95,7 +95,8 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "core/steering/own.ts",
     find: "const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);",
     replace: "const others = chain.slice(Math.max(k, 1), Math.max(k, 1) + 1);",
-    seed: 6,
+    seed: 10,
+    minutes: 2,
   },
   {
     name: "epochs do not rise above what a new master has seen",
