@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";
 import { Prng } from "#base/prng.ts";
 import { OFFER_EVERY_MS } from "./offering.ts";
-import { VirtualCluster, type VirtualSettings } from "./testing/virtual-cluster.ts";
+import { DEFAULT_DETECTION as detection } from "./protocol.ts";
+import { FIRST_CONFIG, VirtualCluster, type VirtualSettings } from "./testing/virtual-cluster.ts";
 
 const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
@@ -67,6 +68,23 @@ test("A9, A13: a member whose agent alone died is known by its kernel's answer, 
     const afterMs = departed.atMs - died;
     assert.ok(acceptMs > 0 && afterMs >= acceptMs, `seed ${seed}: ${afterMs} of ${acceptMs} ms`);
     assert.ok(afterMs <= 201, `seed ${seed}: after ${afterMs} ms`);
+  }
+});
+
+test("A2, A13: a member that is expelled departs when it has heard of it, though datagrams get lost: only then do its slots move", () => {
+  for (const seed of SEEDS) {
+    const cluster = settled({ size: 4, seed });
+    const version = { epoch: cluster.view(3).epoch, counter: 1, master: nodeId(1) };
+    cluster.step(3, { type: "tables-published", version });
+    cluster.run(100 + seed * 11);
+    assert.ok(cluster.acceptMs(3) > 0, `seed ${seed}`);
+    const others = cluster.admitted.filter(({ id }) => id !== 3);
+    cluster.loss = 0.3;
+    const expelled = cluster.nowMs;
+    cluster.step(1, { type: "config-changed", config: FIRST_CONFIG, admitted: others, detection });
+    while (cluster.events("member-departed", expelled).length === 0) cluster.run(1);
+    assert.equal(cluster.acceptMs(3), 0, `seed ${seed}`);
+    assert.ok(!cluster.view(1).members.some(({ id }) => id === 3), `seed ${seed}`);
   }
 });
 

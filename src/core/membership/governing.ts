@@ -16,6 +16,7 @@ import { REJOIN_MS } from "./admitted.ts";
 import { type Context, type Phase, type Succession, type Survivor, viewOf } from "./context.ts";
 import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
+import { Expulsions } from "./expulsions.ts";
 import { FEWEST_PER_INTERVAL } from "./loss-estimate.ts";
 import { MemberWatch } from "./member-watch.ts";
 import type { Received, Verdict } from "./protocol.ts";
@@ -37,8 +38,9 @@ export class Governing implements Phase {
   readonly #departures: Departures;
   readonly #admissions: Admissions;
   readonly #contest: Contest;
+  readonly #expulsions = new Expulsions();
   #epoch: number;
-  /** Sorted by address, with this node. */
+  /** As its keepalives list them: sorted by address, with this node. */
   #members: readonly Member[] = [];
   #parts: readonly RosterPart[] = [];
   #nextPart = 0;
@@ -86,7 +88,8 @@ export class Governing implements Phase {
 
   get deadline(): Instant | undefined {
     const own = earliest(this.#keepaliveAt, this.#beaconAt, this.#checkAt);
-    return earliest(own, this.#departures.deadline, this.#admissions.deadline);
+    const gone = earliest(this.#departures.deadline, this.#expulsions.deadline);
+    return earliest(own, gone, this.#admissions.deadline);
   }
 
   get #intervalMs(): number {
@@ -95,6 +98,7 @@ export class Governing implements Phase {
 
   deadlineReached(now: Instant): void {
     if (now >= this.#checkAt) this.#checkMembers(now);
+    for (const member of this.#expulsions.due(now)) this.#expelled(now, member);
     this.#departures.deadlineReached(now);
     this.#admissions.deadlineReached(now, this.#watches);
     if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
@@ -157,19 +161,21 @@ export class Governing implements Phase {
     this.#keepaliveAt = after(now, this.#intervalMs);
   }
 
+  /** To the rest of the node, who is told to go is a member until it takes no frames any more. Whoever is next is one that stays. */
   #publish(): void {
     const { self, config, tables } = this.#context;
-    this.#context.publish(
-      viewOf({
-        role: "master",
-        epoch: this.#epoch,
-        master: self.id,
-        members: this.#members,
-        keepaliveIntervalMs: this.#intervalMs,
-        config,
-        tables,
-      }),
-    );
+    const listed = viewOf({
+      role: "master",
+      epoch: this.#epoch,
+      master: self.id,
+      members: this.#members,
+      keepaliveIntervalMs: this.#intervalMs,
+      config,
+      tables,
+    });
+    const leaving = this.#expulsions.members;
+    if (leaving.length === 0) return this.#context.publish(listed);
+    this.#context.publish({ ...listed, members: [...listed.members, ...leaving].sort(byAddress) });
   }
 
   /** The largest n that any member needs (A17). */
@@ -268,6 +274,8 @@ export class Governing implements Phase {
     const watch = this.#watches.get(sender);
     if (watch === undefined) {
       if (!this.#admissions.take(now, sender, boot)) return this.#sendAway(now, from);
+      const former = this.#expulsions.take(sender);
+      if (former !== undefined) this.#expelled(now, former);
       const member = { id: sender, address: from, mac: keepalive.mac };
       this.#watch(now, member, boot);
       this.#watches.get(sender)?.heard(received.at, keepalive);
@@ -279,8 +287,7 @@ export class Governing implements Phase {
     if (sameConfig(keepalive.config, this.#context.config)) return;
     this.#heardOfRollOut(now, keepalive.config);
     if (now <= this.#rollOutUntil) return;
-    this.#context.send(from, this.#exit("configuration"));
-    this.#depart(now, sender, "refused");
+    this.#tellToGo(now, watch.member, "configuration");
   }
 
   /** A member may be ahead: the main thread hands a new configuration round before it tells this machine. */
@@ -376,8 +383,20 @@ export class Governing implements Phase {
     this.#admissions.withdraw(id);
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
-    this.#context.send(watch.member.address, this.#exit("refused"));
-    this.#depart(now, id, "refused");
+    this.#tellToGo(now, watch.member, "refused");
+  }
+
+  /** From now on it is not listed. */
+  #tellToGo(now: Instant, member: Member, reason: "configuration" | "refused"): void {
+    this.#context.send(member.address, this.#exit(reason));
+    this.#watches.delete(member.id);
+    this.#expulsions.begin(now, member, this.#context.detection.intervalMs);
+    this.#rosterChanged(now);
+  }
+
+  #expelled(now: Instant, { id, address }: Member): void {
+    this.#announceDeparture(now, id, address, "refused");
+    this.#publish();
   }
 
   portUnreachable(now: Instant, address: IpAddress): void {

@@ -3,7 +3,6 @@
 import { clusterMac } from "#base/delivery.ts";
 import type { DataPlane } from "../data-plane.ts";
 import { sampleFlows } from "../flows.ts";
-import type { Heart, MembershipEvent } from "../heart.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
 import type { Observer } from "../probes.ts";
@@ -12,12 +11,6 @@ import type { World } from "../world.ts";
 
 /** Two that have just begun to hear each other have to agree first who is master. */
 const ACQUAINTED_MS = 4000;
-/**
- * Known gap: a member that is expelled (its certificate was revoked) takes its frames until it hears of it, at most until its right
- * runs out, while its slots have new owners at once.
- */
-const EXPELLED_MS = 200;
-
 /** Members of two masters serve two parts, until the masters have met. */
 const areOneCluster = (a: SimNode, b: SimNode): boolean => {
   const [one, other] = [a, b].map(({ agent }) => agent?.heart.machine.view.master);
@@ -29,8 +22,6 @@ export class OneTaker implements Observer {
   readonly #plane: DataPlane;
   readonly #parts: Parts;
   readonly #flows = sampleFlows();
-  /** When each node was expelled; by true time. */
-  readonly #expelled = new Map<number, number>();
   #seen = "";
   #isDue = false;
   looks = 0;
@@ -39,15 +30,6 @@ export class OneTaker implements Observer {
     this.#world = world;
     this.#plane = plane;
     this.#parts = parts;
-  }
-
-  decided(_heart: Heart, event: MembershipEvent): void {
-    if (event.type !== "member-departed" || event.reason !== "refused") return;
-    this.#expelled.set(event.id, this.#world.nowMs);
-  }
-
-  #mayNotKnowYet({ id }: SimNode): boolean {
-    return this.#world.nowMs - (this.#expelled.get(id) ?? Number.NEGATIVE_INFINITY) < EXPELLED_MS;
   }
 
   /** In the moment after, when some have the new tables and others do not. */
@@ -78,8 +60,7 @@ export class OneTaker implements Observer {
     for (const { text, opening } of this.#flows) {
       const takers = this.#plane
         .flood(mac, opening)
-        .flatMap((fate) => (fate.what === "taken" ? [this.#world.node(fate.by)] : []))
-        .filter((node) => !this.#mayNotKnowYet(node));
+        .flatMap((fate) => (fate.what === "taken" ? [this.#world.node(fate.by)] : []));
       for (const [index, a] of takers.entries()) {
         const b = takers
           .slice(index + 1)

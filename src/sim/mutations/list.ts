@@ -113,6 +113,14 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 1,
   },
   {
+    name: "the slots of a member that is told to go move before it has heard of it",
+    file: "core/membership/governing.ts",
+    find: "this.#expulsions.begin(now, member, this.#context.detection.intervalMs);",
+    replace: "this.#expulsions.begin(now, member, 0);",
+    seed: 5,
+    minutes: 3,
+  },
+  {
     name: "every frame of hop 0 is for this node",
     file: "core/steering/own.ts",
     find: "} else if (arrival.hop === 0 && !mine) {",

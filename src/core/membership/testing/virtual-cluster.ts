@@ -75,7 +75,7 @@ export class VirtualCluster {
   readonly #queue = new EventQueue();
   readonly #nodes = new Map<number, VirtualNode>();
   readonly #byAddress = new Map<string, VirtualNode>();
-  readonly #admitted: AdmittedNode[];
+  readonly admitted: readonly AdmittedNode[];
   /** Which side of a partition a node is on; nodes hear their own side only. */
   readonly #side = new Map<number, number>();
   #nextKey = 0;
@@ -85,7 +85,7 @@ export class VirtualCluster {
     this.#settings = settings;
     this.loss = settings.loss ?? 0;
     this.#prng = new Prng(settings.seed);
-    this.#admitted = Array.from({ length: settings.size }, (_, index) => ({
+    this.admitted = Array.from({ length: settings.size }, (_, index) => ({
       id: nodeId(index + 1),
       name: `n${index + 1}`,
       address: addressOf(index + 1),
@@ -93,12 +93,12 @@ export class VirtualCluster {
   }
 
   get ids(): NodeId[] {
-    return this.#admitted.map(({ id }) => id);
+    return this.admitted.map(({ id }) => id);
   }
 
   /** Starts an agent, for the first time or again. */
   start(id: number, config = FIRST_CONFIG): void {
-    const node = this.#admitted[id - 1];
+    const node = this.admitted[id - 1];
     if (node === undefined) throw new RangeError(`there is no node ${id}`);
     this.#boot += 1n;
     const machine = new Membership(
@@ -107,7 +107,7 @@ export class VirtualCluster {
         boot: this.#boot,
         epoch: 0,
         config,
-        admitted: this.#admitted,
+        admitted: this.admitted,
         detection: this.#settings.detection ?? DEFAULT_DETECTION,
       },
       instant(this.nowMs),
