@@ -11,10 +11,11 @@ import {
   peekTables,
 } from "#core/steering/tables-codec.ts";
 import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
-import { ControlDecoder, encodeControl, type ControlReceived } from "#wire/control/frame.ts";
+import { controlDecoder, encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import { crc32 } from "#wire/crc32.ts";
 import { decodeUtf8, encodeUtf8 } from "#wire/utf8.ts";
+import { streamTarget } from "./stream-target.ts";
 import type { Target } from "./target.ts";
 
 const VERSION = { epoch: 3, counter: 9, master: nodeId(2) };
@@ -43,37 +44,12 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "pong", nonce: 6 },
 ];
 
-const frameOf = (message: ControlMessage): Uint8Array | undefined => encodeControl(message);
-
-/** A message that was read can be sent again, and is then the same. */
-function checkResent(message: ControlMessage): void {
-  const frame = frameOf(message);
-  if (frame === undefined) return; // escapes and exponents can make JSON longer than it came
-  const [again] = new ControlDecoder().push(frame);
-  assert.ok(again?.ok === true, "our own encoding can be read");
-  assert.deepEqual(frameOf(again.message), frame);
-}
-
-function runControl(bytes: Uint8Array): string {
-  const whole = new ControlDecoder().push(bytes);
-  const decoder = new ControlDecoder();
-  const pieces: ControlReceived[] = [];
-  for (let at = 0; at < bytes.length; at += 5)
-    pieces.push(...decoder.push(bytes.subarray(at, at + 5)));
-  assert.deepEqual(pieces, whole, "how the stream was cut makes no difference");
-  const words = whole.map((received, index) => {
-    if (received.ok) checkResent(received.message);
-    else assert.equal(index, whole.length - 1, "nothing is read after a failure");
-    return received.ok ? received.message.type : received.reason;
-  });
-  return words.slice(0, 3).join(" ");
-}
-
-const control: Target = {
+const control = streamTarget({
   name: "control-frames",
-  seeds: MESSAGES.map((message) => frameOf(message) ?? assert.fail(message.type)),
-  run: runControl,
-};
+  messages: MESSAGES,
+  encode: encodeControl,
+  decoder: controlDecoder,
+});
 
 function tablesOf(slots: number, history: boolean): Tables {
   const owners = Uint16Array.from({ length: slots }, (_, slot) => 1 + (slot % 3));

@@ -11,8 +11,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   wire: ["base"],
   "core/membership": ["base", "wire"],
   "core/steering": ["base", "wire"],
+  "core/takeover": ["base", "wire"],
   "core/node": ["base", "wire", "core/membership", "core/steering"],
-  driver: ["base", "wire", "core/membership", "core/steering", "core/node"],
+  driver: ["base", "wire", "core/membership", "core/steering", "core/takeover", "core/node"],
   config: ["base"],
   api: ["base", "config"],
   lab: ["base", "config", "driver", "api"],
@@ -30,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: ["base", "config", "api", "lab", "daemon", "driver"],
   sim: ["base", "wire", "core/membership", "core/steering", "core/node"],
 };
-const PURE = ["base", "wire", "core/membership", "core/steering", "core/node"];
+const PURE = ["base", "wire", "core/membership", "core/steering", "core/takeover", "core/node"];
 const IMPURE =
   /\b(Date|Math\.random|Promise|performance|process|setTimeout|setInterval|console)\b|\basync\b|\bawait\b/;
 

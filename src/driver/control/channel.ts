@@ -3,7 +3,7 @@
 // this process (a debugger, a suspended machine) the peer's answers are still waiting in the kernel's buffer.
 import type { TLSSocket } from "node:tls";
 import type { NodeId } from "#base/ids.ts";
-import { ControlDecoder, encodeControl, type ControlFailure } from "#wire/control/frame.ts";
+import { controlDecoder, encodeControl, type ControlFailure } from "#wire/control/frame.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import { SendQueue } from "./send-queue.ts";
 
@@ -63,7 +63,7 @@ export class Channel {
   readonly #peer: NodeId;
   readonly #limits: ChannelLimits;
   readonly #events: ChannelEvents;
-  readonly #decoder = new ControlDecoder();
+  readonly #decoder = controlDecoder();
   readonly #queue = new SendQueue();
   #blocked = false;
   #closed = false;

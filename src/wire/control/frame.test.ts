@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MAX_NODE_ID, nodeId } from "#base/ids.ts";
-import { ControlDecoder, encodeControl, type ControlReceived } from "./frame.ts";
+import { controlDecoder, encodeControl, type ControlReceived } from "./frame.ts";
 import { MAX_JSON_DEPTH, type JsonValue } from "./json.ts";
 import type { ControlMessage } from "./message.ts";
 
@@ -74,7 +74,7 @@ test("A2, B9: every message comes back from any cutting of the stream", () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), sizes, (sent, cut) => {
       const stream = Buffer.concat(sent.map(frameOf));
-      const decoder = new ControlDecoder();
+      const decoder = controlDecoder();
       const received = inPieces(stream, cut).flatMap((piece) => decoder.push(piece));
       assert.deepEqual(
         received,
@@ -117,7 +117,7 @@ test("B9: golden bytes of a ping and of an acknowledgement of tables", () => {
   );
 });
 
-const failureOf = (bytes: Uint8Array): ControlReceived[] => new ControlDecoder().push(bytes);
+const failureOf = (bytes: Uint8Array): ControlReceived[] => controlDecoder().push(bytes);
 const json = (code: number, text: string): Uint8Array => {
   const payload = Buffer.from(text);
   const head = Buffer.from([0, 0, 0, 0, 1, code]);
@@ -139,7 +139,7 @@ test("a breach of the protocol has a name, and nothing is read after it", () => 
     ["HTTP", "oversize", [...Buffer.from("GET / HTTP/1.1\r\n")]],
   ];
   for (const [what, reason, bytes] of cases) {
-    const decoder = new ControlDecoder();
+    const decoder = controlDecoder();
     assert.deepEqual(decoder.push(Uint8Array.from(bytes)), [{ ok: false, reason }], what);
     assert.deepEqual(decoder.push(good), [], `${what}: the stream is over`);
   }
@@ -198,7 +198,7 @@ test("a message longer than its type may be is not sent", () => {
 });
 
 test("the promise of a long frame costs no memory until its bytes come", () => {
-  const decoder = new ControlDecoder();
+  const decoder = controlDecoder();
   assert.deepEqual(decoder.push(Uint8Array.of(0x00, 0xff, 0xff, 0xfc, 1, 5)), []);
   assert.equal(decoder.bufferedBytes, 6);
   const rest = new Uint8Array(0x00fffffc - 2);

@@ -1,0 +1,151 @@
+// A16: output commit at the owner: what is safe, what replicas are told, and what happens at a limit.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeId } from "#base/ids.ts";
+import { advance } from "#base/sequence.ts";
+import type { OwnerMessage } from "#wire/takeover/message.ts";
+import { Owner, type OwnerEffect } from "./owner.ts";
+import { openedAs, progressOf, RECEIVE_BASE } from "./testing/samples.ts";
+
+const A = nodeId(2);
+const B = nodeId(3);
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+const happened = (owner: Owner, message: OwnerMessage): OwnerEffect[] =>
+  owner.step({ type: "happened", message });
+const input = (offset: number, bytes: string): OwnerMessage => ({
+  type: "input",
+  connection: 1,
+  offset,
+  bytes: text(bytes),
+});
+const answered = (owner: Owner, replica: typeof A, messages: number): OwnerEffect[] =>
+  owner.step({ type: "answered", replica, message: { type: "acknowledged", messages } });
+const ofType = (effects: readonly OwnerEffect[], type: OwnerEffect["type"]): OwnerEffect[] =>
+  effects.filter((effect) => effect.type === type);
+
+function ownerOf(...replicas: (typeof A)[]): Owner {
+  const owner = new Owner();
+  for (const replica of replicas) owner.step({ type: "replica-joined", replica });
+  happened(owner, openedAs(1));
+  return owner;
+}
+
+test("A16: input is safe when the last of the replicas holds it, and not before", () => {
+  const owner = ownerOf(A, B);
+  const told = happened(owner, input(0, "hello"));
+  assert.deepEqual(
+    told.map((effect) => effect.type === "send" && effect.to),
+    [A, B],
+  );
+  assert.deepEqual(answered(owner, A, 2), []);
+  assert.deepEqual(answered(owner, B, 1), [], "that acknowledges the opening only");
+  assert.deepEqual(answered(owner, B, 2), [
+    {
+      type: "commit",
+      connection: 1,
+      inputOffset: 5,
+      receiveNext: advance(RECEIVE_BASE, 5),
+      outputOffset: 0,
+    },
+  ]);
+});
+
+test("A16: the peer's FIN may be acknowledged when its replicas know of it", () => {
+  const owner = ownerOf(A);
+  happened(owner, input(0, "bye"));
+  happened(owner, { type: "input-ended", connection: 1, offset: 3 });
+  const [commit] = answered(owner, A, 3);
+  assert.ok(commit?.type === "commit");
+  assert.equal(commit.receiveNext, advance(RECEIVE_BASE, 4));
+});
+
+test("A16: a replica that goes holds nothing up; without any the connection goes on, and that is said", () => {
+  const owner = ownerOf(A, B);
+  happened(owner, input(0, "hello"));
+  answered(owner, A, 2);
+  const left = owner.step({ type: "replica-left", replica: B });
+  assert.deepEqual(
+    left.map(({ type }) => type),
+    ["commit"],
+  );
+  const last = owner.step({ type: "replica-left", replica: A });
+  assert.deepEqual(last, [{ type: "exposed", connection: 1, reason: "no-replica" }]);
+  const [commit] = happened(owner, input(5, "!"));
+  assert.ok(commit?.type === "commit" && commit.inputOffset === 6);
+});
+
+test("A16: a replica that joins is told everything since the snapshot, and takes back nothing that was safe", () => {
+  const owner = ownerOf(A);
+  happened(owner, input(0, "hello "));
+  happened(owner, {
+    type: "snapshot",
+    connection: 1,
+    snapshot: { inputOffset: 6, outputOffset: 20, bytes: text("{}") },
+  });
+  happened(owner, input(6, "world"));
+  answered(owner, A, 4);
+  const told = owner.step({ type: "replica-joined", replica: B });
+  assert.deepEqual(
+    told.map((effect) => effect.type === "send" && effect.message.type),
+    ["opened", "snapshot", "input"],
+  );
+  happened(owner, input(11, "!"));
+  assert.deepEqual(answered(owner, A, 5), [], "B has not got it");
+  const [commit] = answered(owner, B, 4);
+  assert.ok(commit?.type === "commit" && commit.inputOffset === 12);
+});
+
+test("A16: a refusing replica is not told on; acknowledgements that go back or too far say nothing", () => {
+  const owner = ownerOf(A);
+  const refused = owner.step({
+    type: "answered",
+    replica: A,
+    message: { type: "refused", connection: 1, reason: "bytes" },
+  });
+  assert.deepEqual(ofType(refused, "exposed"), [
+    { type: "exposed", connection: 1, reason: "no-replica" },
+  ]);
+  assert.deepEqual(ofType(happened(owner, input(0, "x")), "send"), []);
+  assert.deepEqual(answered(owner, A, 9), []);
+  assert.deepEqual(answered(owner, A, 0), []);
+});
+
+test("A16: a connection whose log is full goes on without protection: its replicas forget it, and its bytes are free again", () => {
+  const owner = new Owner({ connections: 2, bytesPerConnection: 8, bytes: 100 });
+  owner.step({ type: "replica-joined", replica: A });
+  happened(owner, openedAs(1));
+  happened(owner, input(0, "12345678"));
+  const full = happened(owner, input(8, "9"));
+  assert.deepEqual(full, [
+    { type: "send", to: A, message: { type: "closed", connection: 1 } },
+    { type: "exposed", connection: 1, reason: "limit" },
+  ]);
+  assert.equal(owner.loggedBytes, 0);
+  assert.deepEqual(happened(owner, input(9, "10")), []);
+  happened(owner, openedAs(2));
+  assert.deepEqual(happened(owner, openedAs(3)), [
+    { type: "exposed", connection: 3, reason: "limit" },
+  ]);
+  for (const connection of [1, 2, 3]) happened(owner, { type: "closed", connection });
+  assert.equal(owner.connections, 0);
+});
+
+test("A16: snapshots and the peer's acknowledgements make room in the log", () => {
+  const owner = ownerOf(A);
+  happened(owner, input(0, "12345678"));
+  happened(owner, { type: "output", connection: 1, offset: 0, bytes: text("abcdef") });
+  assert.equal(owner.loggedBytes, 14);
+  happened(owner, progressOf(1, { outputOffset: 4 }));
+  assert.equal(owner.loggedBytes, 10);
+  const snapshot = { inputOffset: 8, outputOffset: 6, bytes: text("s") };
+  happened(owner, { type: "snapshot", connection: 1, snapshot });
+  assert.equal(owner.loggedBytes, 3);
+  happened(owner, { type: "closed", connection: 1 });
+  assert.equal(owner.loggedBytes, 0);
+});
+
+test("A16: what cannot follow is a defect of the caller, and changes nothing", () => {
+  const owner = ownerOf(A);
+  assert.throws(() => happened(owner, input(3, "gap")), RangeError);
+  assert.equal(owner.loggedBytes, 0);
+});

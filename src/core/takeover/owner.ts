@@ -1,0 +1,202 @@
+// The member that serves connections (A16, output commit). It tells every replica what happens on them, and says how far each connection
+// is safe: the peer's bytes are acknowledged on the wire only up to there, so that what was acknowledged is never lost with a machine.
+import { advance } from "#base/sequence.ts";
+import type { NodeId } from "#base/ids.ts";
+import type {
+  Closed,
+  ConnectionNumber,
+  Handed,
+  OwnerMessage,
+  ReplicaMessage,
+} from "#wire/takeover/message.ts";
+import { ConnectionLog, type LogMessage } from "./connection-log.ts";
+import { TAKEOVER_LIMITS, type TakeoverLimits } from "./limits.ts";
+import { common, furthest, NOWHERE, type Place, placeOf, samePlace } from "./place.ts";
+import { ReplicaLink } from "./replica-link.ts";
+
+export type OwnerInput =
+  | { readonly type: "happened"; readonly message: OwnerMessage }
+  | { readonly type: "replica-joined" | "replica-left"; readonly replica: NodeId }
+  | { readonly type: "answered"; readonly replica: NodeId; readonly message: ReplicaMessage };
+
+export type ExposedReason = "no-replica" | "limit";
+
+export type OwnerEffect =
+  | { readonly type: "send"; readonly to: NodeId; readonly message: OwnerMessage }
+  /** Every replica holds the input up to here: it may be acknowledged to the peer, and answered. */
+  | {
+      readonly type: "commit";
+      readonly connection: ConnectionNumber;
+      readonly inputOffset: number;
+      /** Sequence number that may be acknowledged; a FIN that the replicas know of counts. */
+      readonly receiveNext: number;
+      readonly outputOffset: number;
+    }
+  /** Nobody could take this connection over by now. It goes on. */
+  | {
+      readonly type: "exposed";
+      readonly connection: ConnectionNumber;
+      readonly reason: ExposedReason;
+    };
+
+interface Served {
+  readonly log: ConnectionLog;
+  /** No log is kept any more: a limit was reached. */
+  exposed: boolean;
+  /** Last said. */
+  committed: Place;
+}
+
+export class Owner {
+  readonly #limits: TakeoverLimits;
+  readonly #served = new Map<ConnectionNumber, Served>();
+  readonly #links = new Map<NodeId, ReplicaLink>();
+  #bytes = 0;
+
+  constructor(limits: TakeoverLimits = TAKEOVER_LIMITS) {
+    this.#limits = limits;
+  }
+
+  get connections(): number {
+    return this.#served.size;
+  }
+
+  get loggedBytes(): number {
+    return this.#bytes;
+  }
+
+  step(input: OwnerInput): OwnerEffect[] {
+    switch (input.type) {
+      case "happened":
+        return this.#happened(input.message);
+      case "replica-joined":
+        return this.#joined(input.replica);
+      case "replica-left":
+        return this.#left(input.replica);
+      case "answered":
+        return this.#answered(input.replica, input.message);
+    }
+  }
+
+  #happened(message: OwnerMessage): OwnerEffect[] {
+    if (message.type === "opened") return this.#open(new ConnectionLog(message));
+    const served = this.#served.get(message.connection);
+    if (served === undefined) return [];
+    if (message.type === "closed" || message.type === "handed") return this.#end(message, served);
+    return served.exposed ? [] : this.#log(served, message);
+  }
+
+  #open(log: ConnectionLog): OwnerEffect[] {
+    const { connection } = log.opened;
+    const exposed = this.#served.size >= this.#limits.connections;
+    this.#served.set(connection, { log, exposed, committed: NOWHERE });
+    if (exposed) return [{ type: "exposed", connection, reason: "limit" }];
+    const told = [...this.#links].map(([to, link]): OwnerEffect => {
+      link.sent(connection, NOWHERE);
+      return { type: "send", to, message: log.opened };
+    });
+    return [...told, ...this.#whetherExposed(connection)];
+  }
+
+  #log(served: Served, message: LogMessage): OwnerEffect[] {
+    const { log } = served;
+    const before = log.bytes;
+    if (!log.apply(message)) throw new RangeError(`${message.type} does not follow what happened`);
+    this.#bytes += log.bytes - before;
+    const { bytesPerConnection, bytes } = this.#limits;
+    if (log.bytes > bytesPerConnection || this.#bytes > bytes) return this.#expose(served);
+    return [...this.#tell(message, placeOf(log)), ...this.#settle(message.connection)];
+  }
+
+  /** The limit's rule: the connection goes on, and its replicas forget it rather than keep half of it. */
+  #expose(served: Served): OwnerEffect[] {
+    const { connection } = served.log.opened;
+    this.#bytes -= served.log.bytes;
+    served.exposed = true;
+    return [
+      ...this.#tellLast({ type: "closed", connection }),
+      { type: "exposed", connection, reason: "limit" },
+    ];
+  }
+
+  #end(message: Closed | Handed, served: Served): OwnerEffect[] {
+    this.#served.delete(message.connection);
+    if (served.exposed) return [];
+    this.#bytes -= served.log.bytes;
+    return this.#tellLast(message);
+  }
+
+  /** Everyone who holds the connection. */
+  #tell(message: OwnerMessage, place: Place): OwnerEffect[] {
+    const holders = [...this.#links].filter(([, link]) => link.held(message.connection));
+    return holders.map(([to, link]) => {
+      link.sent(message.connection, place);
+      return { type: "send", to, message };
+    });
+  }
+
+  #tellLast(message: Closed | Handed): OwnerEffect[] {
+    const effects = this.#tell(message, NOWHERE);
+    for (const link of this.#links.values()) link.forget(message.connection);
+    return effects;
+  }
+
+  /** Says how far the connection is safe, when that has changed. */
+  #settle(connection: ConnectionNumber): OwnerEffect[] {
+    const served = this.#served.get(connection);
+    if (served === undefined || served.exposed) return [];
+    // What was said to be safe stays so while a replica that joined catches up.
+    const place = furthest(served.committed, this.#safe(connection, served.log));
+    if (samePlace(place, served.committed)) return [];
+    served.committed = place;
+    const { receiveNext: base } = served.log.opened.essential;
+    const receiveNext = advance(base, place.input + (place.fin ? 1 : 0));
+    const { input: inputOffset, output: outputOffset } = place;
+    return [{ type: "commit", connection, inputOffset, receiveNext, outputOffset }];
+  }
+
+  /** What the slowest of its replicas holds; everything, where there is none. */
+  #safe(connection: ConnectionNumber, log: ConnectionLog): Place {
+    let safe = placeOf(log);
+    for (const link of this.#links.values()) safe = common(safe, link.held(connection) ?? safe);
+    return safe;
+  }
+
+  #joined(replica: NodeId): OwnerEffect[] {
+    const link = new ReplicaLink();
+    this.#links.set(replica, link);
+    const effects: OwnerEffect[] = [];
+    for (const { log, exposed } of this.#served.values()) {
+      if (exposed) continue;
+      for (const message of log.messages()) {
+        link.sent(message.connection, placeOf(log));
+        effects.push({ type: "send", to: replica, message });
+      }
+    }
+    return effects;
+  }
+
+  #left(replica: NodeId): OwnerEffect[] {
+    if (!this.#links.delete(replica)) return [];
+    return [...this.#served.keys()].flatMap((connection) => [
+      ...this.#settle(connection),
+      ...this.#whetherExposed(connection),
+    ]);
+  }
+
+  #whetherExposed(connection: ConnectionNumber): OwnerEffect[] {
+    const isHeld = [...this.#links.values()].some((link) => link.held(connection) !== undefined);
+    const exposed = this.#served.get(connection)?.exposed ?? true;
+    return isHeld || exposed ? [] : [{ type: "exposed", connection, reason: "no-replica" }];
+  }
+
+  #answered(replica: NodeId, message: ReplicaMessage): OwnerEffect[] {
+    const link = this.#links.get(replica);
+    if (link === undefined) return [];
+    if (message.type === "acknowledged") {
+      return link.acknowledged(message.messages).flatMap((each) => this.#settle(each));
+    }
+    link.forget(message.connection);
+    return [...this.#settle(message.connection), ...this.#whetherExposed(message.connection)];
+  }
+}

@@ -1,0 +1,177 @@
+// One connection on its way to a new owner. Its peer knows best where it stands, so it is asked: an empty segment just below the peer's
+// window is answered with the peer's acknowledgement, sequence, window and timestamps (RFC 9293 section 3.10.7.4), and the socket is
+// made at exactly those numbers. What the peer has is never sent again; what it lacks is, as new data.
+import { advance, distance, later, offsetOf } from "#base/sequence.ts";
+import { after, type Instant } from "#base/time.ts";
+import type { Snapshot } from "#wire/takeover/message.ts";
+import type { ConnectionKey, EssentialState, InitialState } from "#wire/takeover/record.ts";
+import { type CalculableState, calculable } from "./calculable.ts";
+import type { ConnectionLog } from "./connection-log.ts";
+import type { HeldConnection } from "./replica.ts";
+
+/** Milliseconds after the first: a peer answers at most two such segments a second (RFC 5961 section 7), and some get lost. */
+const PROBES_MS: readonly number[] = [0, 20, 60, 200, 600, 1200, 2000, 3000, 5000];
+const GIVE_UP_MS = 8000;
+/** The peer drops what has a timestamp older than its last: ours is ahead of any that the old owner can have sent. */
+const TIMESTAMP_LEAD_MS = 60_000;
+
+/** A bare segment to the peer; fields as on the wire. */
+export interface ProbeSegment {
+  readonly key: ConnectionKey;
+  readonly sequence: number;
+  readonly acknowledgement: number;
+  /** Undefined: the connection has no timestamps. */
+  readonly timestamp: number | undefined;
+}
+
+/** A segment from the peer; fields as on the wire. */
+export interface PeerSegment {
+  readonly sequence: number;
+  readonly acknowledgement: number;
+  /** Not scaled. */
+  readonly window: number;
+  readonly timestamps: { readonly value: number; readonly echo: number } | undefined;
+  readonly reset: boolean;
+}
+
+/** Everything that makes the socket and the application go on. */
+export interface Resumed {
+  readonly initial: InitialState;
+  readonly essential: EssentialState;
+  readonly calculable: CalculableState;
+  /** The timestamp to begin with. */
+  readonly timestamp: number | undefined;
+  readonly snapshot: Snapshot | undefined;
+  readonly input: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  readonly output: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  readonly inputEnded: boolean;
+  /** The application had ended its stream at this offset; undefined: it had not. */
+  readonly outputEnd: number | undefined;
+  /** The peer has our FIN: nothing is to be sent any more. */
+  readonly finAcknowledged: boolean;
+  /** Offset of the first byte that the peer lacks: what the application makes before it is not sent. */
+  readonly outputOffset: number;
+}
+
+export type ResumptionInput =
+  | { readonly type: "begin" | "tick" }
+  | { readonly type: "peer"; readonly segment: PeerSegment };
+
+export type ResumptionEffect =
+  | { readonly type: "probe"; readonly segment: ProbeSegment }
+  | { readonly type: "restore"; readonly resumed: Resumed }
+  /** The peer has no such connection, or does not answer. */
+  | { readonly type: "lost"; readonly reason: "reset" | "silent" };
+
+export class Resumption {
+  readonly #log: ConnectionLog;
+  readonly #clockAt: Instant;
+  readonly #freeReceiveBuffer: number;
+  #began: Instant | undefined;
+  #probes = 0;
+  #over = false;
+
+  /** @param freeReceiveBuffer bytes */
+  constructor({ log, clockAt }: HeldConnection, freeReceiveBuffer: number) {
+    this.#log = log;
+    this.#clockAt = clockAt;
+    this.#freeReceiveBuffer = freeReceiveBuffer;
+  }
+
+  get deadline(): Instant | undefined {
+    if (this.#over || this.#began === undefined) return undefined;
+    return after(this.#began, PROBES_MS[this.#probes] ?? GIVE_UP_MS);
+  }
+
+  step(now: Instant, input: ResumptionInput): ResumptionEffect[] {
+    if (this.#over || (this.#began === undefined && input.type !== "begin")) return [];
+    if (input.type === "peer") return this.#heard(now, input.segment);
+    if (input.type === "begin") this.#began = now;
+    const { deadline } = this;
+    if (deadline === undefined || now < deadline) return [];
+    if (this.#probes === PROBES_MS.length) return this.#finish({ type: "lost", reason: "silent" });
+    this.#probes += 1;
+    return [{ type: "probe", segment: this.#probe(now) }];
+  }
+
+  #finish(effect: ResumptionEffect): ResumptionEffect[] {
+    this.#over = true;
+    return [effect];
+  }
+
+  get #known(): EssentialState {
+    return (this.#log.progress ?? this.#log.opened).essential;
+  }
+
+  /** What the old owner's clock of timestamps shows by now. */
+  #ownTimestamp(now: Instant): number | undefined {
+    if (!this.#known.flags.timestampsReceived) return undefined;
+    const { clock } = this.#log.progress ?? this.#log.opened;
+    return advance(clock.value, Math.ceil(now - this.#clockAt));
+  }
+
+  /** The first byte from the peer that nobody has. */
+  get #receiveNext(): number {
+    const { end, ended } = this.#log.input;
+    return advance(this.#log.opened.essential.receiveNext, end + (ended ? 1 : 0));
+  }
+
+  #probe(now: Instant): ProbeSegment {
+    const own = this.#ownTimestamp(now);
+    return {
+      key: this.#log.opened.initial.key,
+      // Acknowledged by the peer at that time, so below its window now.
+      sequence: advance(this.#known.wl2, -1),
+      acknowledgement: this.#receiveNext,
+      timestamp: own === undefined ? undefined : advance(own, TIMESTAMP_LEAD_MS),
+    };
+  }
+
+  #heard(now: Instant, segment: PeerSegment): ResumptionEffect[] {
+    if (segment.reset) return this.#finish({ type: "lost", reason: "reset" });
+    // Older than what the peer once acknowledged: a segment that was long on its way.
+    if (distance(this.#known.wl2, segment.acknowledgement) < 0) return [];
+    return this.#finish({ type: "restore", resumed: this.#resumed(now, segment) });
+  }
+
+  #resumed(now: Instant, segment: PeerSegment): Resumed {
+    const { opened, input, output, snapshot, progress } = this.#log;
+    const essential = this.#essential(segment);
+    const own = this.#ownTimestamp(now);
+    const echo = segment.timestamps?.echo;
+    const isBehind = own !== undefined && echo !== undefined;
+    const outputEnd = output.ended ? output.end : undefined;
+    const sendBase = opened.essential.sendNext;
+    const near = progress?.outputOffset ?? 0;
+    const acknowledged = offsetOf(segment.acknowledgement, sendBase, near);
+    const finAcknowledged = outputEnd !== undefined && acknowledged > outputEnd;
+    return {
+      initial: opened.initial,
+      essential,
+      calculable: calculable(essential, this.#freeReceiveBuffer),
+      timestamp: isBehind ? later(own, advance(echo, 1)) : own,
+      snapshot,
+      input: input.pieces,
+      output: output.pieces,
+      inputEnded: input.ended,
+      outputEnd,
+      finAcknowledged,
+      outputOffset: finAcknowledged ? outputEnd : acknowledged,
+    };
+  }
+
+  #essential(segment: PeerSegment): EssentialState {
+    const known = this.#known;
+    const receiveNext = this.#receiveNext;
+    return {
+      ...known,
+      sendNext: segment.acknowledgement,
+      wl1: segment.sequence,
+      wl2: segment.acknowledgement,
+      sendWindow: segment.window << known.sendScale,
+      receiveNext,
+      receiveAdvertised: advance(receiveNext, this.#freeReceiveBuffer),
+      recentTimestamp: segment.timestamps?.value ?? known.recentTimestamp,
+    };
+  }
+}

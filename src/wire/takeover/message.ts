@@ -1,0 +1,91 @@
+// What the owner of a connection tells its replicas, and they answer (A16): frames on an ordered, reliable and authenticated stream
+// (src/wire/framing.ts). Offsets count the bytes of one direction from the connection's first and have 53 bits. Little-endian payloads.
+import type { EssentialState, InitialState, TimestampClock } from "./record.ts";
+
+/** The owner's number for a connection on this stream; never used twice on it. */
+export type ConnectionNumber = number;
+
+/** What the application needs beside the input that follows, to go on where it was. */
+export interface Snapshot {
+  /** Input that the state has taken in. */
+  readonly inputOffset: number;
+  /** Output that the state has made. */
+  readonly outputOffset: number;
+  readonly bytes: Uint8Array;
+}
+
+interface OfConnection {
+  readonly connection: ConnectionNumber;
+}
+
+/** The first message about a connection. The essential part is that of the handshake's end, so it says where both streams begin. */
+export interface Opened extends OfConnection {
+  readonly type: "opened";
+  readonly initial: InitialState;
+  readonly essential: EssentialState;
+  readonly clock: TimestampClock;
+}
+
+/** Where the connection is by now, so that 32 bits stay enough to tell. */
+export interface Progress extends OfConnection {
+  readonly type: "progress";
+  readonly inputOffset: number;
+  /** Acknowledged by the peer. */
+  readonly outputOffset: number;
+  readonly essential: EssentialState;
+  readonly clock: TimestampClock;
+}
+
+/** Bytes from the peer, or (output) bytes to it that cannot be made again from input and snapshot. */
+export interface StreamBytes extends OfConnection {
+  readonly type: "input" | "output";
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A FIN: nothing follows in this direction. */
+export interface StreamEnd extends OfConnection {
+  readonly type: "input-ended" | "output-ended";
+  readonly offset: number;
+}
+
+export interface StateSnapshot extends OfConnection {
+  readonly type: "snapshot";
+  readonly snapshot: Snapshot;
+}
+
+/** The connection is over, or is not protected any more: the replica forgets it. */
+export interface Closed extends OfConnection {
+  readonly type: "closed";
+}
+
+/** Planned (A8): the owner speaks no more; the replica that gets this is the owner. Everything before it has been sent. */
+export interface Handed extends OfConnection {
+  readonly type: "handed";
+}
+
+/** From a replica: it holds what the first so many messages of the stream said. */
+export interface Acknowledged {
+  readonly type: "acknowledged";
+  readonly messages: number;
+}
+
+/** From a replica: it holds nothing of this connection, because a limit was reached or messages contradict each other. */
+export interface Refused extends OfConnection {
+  readonly type: "refused";
+  readonly reason: RefusalReason;
+}
+
+export type RefusalReason = "connections" | "bytes" | "contradiction";
+
+/** About one connection, from its owner. */
+export type OwnerMessage =
+  | Opened
+  | Progress
+  | StreamBytes
+  | StreamEnd
+  | StateSnapshot
+  | Closed
+  | Handed;
+export type ReplicaMessage = Acknowledged | Refused;
+export type ReplicationMessage = OwnerMessage | ReplicaMessage;
