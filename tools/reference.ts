@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { applicationsReference } from "#apps/reference.ts";
+import { eventsReference } from "#api/event-reference.ts";
 import { apiReference } from "#api/reference.ts";
 import { cliReference } from "#cli/reference.ts";
 import { root } from "./steps.ts";
@@ -11,4 +12,5 @@ const write = (name: string, text: string): void =>
 
 write("api.md", apiReference());
 write("applications.md", applicationsReference());
+write("events.md", eventsReference());
 write("cli.md", await cliReference());

@@ -1,4 +1,5 @@
 // What the API server needs from an agent: one method per operation of the contract. The daemon implements it.
+import type { EventSource } from "./event-stream.ts";
 import type { Input, Operation, Output } from "./contract.ts";
 
 /**
@@ -7,4 +8,7 @@ import type { Input, Operation, Output } from "./contract.ts";
  */
 export type AgentPort = {
   readonly [K in Operation]: (input: Input<K>) => Promise<Output<K>>;
+} & {
+  /** What `FOLLOW_EVENTS` follows. */
+  readonly eventSource: EventSource;
 };

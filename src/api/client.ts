@@ -1,12 +1,17 @@
 // The typed client of the contract, over the agent's Unix socket. Nothing is generated: the types come
 // from the routes themselves.
 import { type IncomingMessage, request } from "node:http";
+import { createInterface } from "node:readline";
 import { PanError } from "#base/error-codes.ts";
 import type { Input, Operation, Output } from "./contract.ts";
+import type { StoredEvent } from "./event-catalogue.ts";
+import type { FollowQuery } from "./events.ts";
 import { errorFrom } from "./problem.ts";
-import { type Address, ROUTES } from "./routes.ts";
+import { type Address, FOLLOW_EVENTS, ROUTES } from "./routes.ts";
 
 const DEFAULT_TIMEOUT_MS = 15_000;
+/** How often an agent that has nothing to tell says that it lives (event-stream.ts). */
+const ALIVE_EVERY_MS = 10_000;
 /** Longest answer that is read, in characters. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
@@ -25,7 +30,12 @@ export type Client = {
 } & {
   /** Prometheus text format. */
   metrics(): Promise<string>;
+  /** Events as they happen, until the signal, or until the agent ends. */
+  follow(query: FollowQuery, signal: AbortSignal): AsyncGenerator<Followed>;
 };
+
+/** `missed`: so many were dropped before they could be read. */
+export type Followed = StoredEvent | { readonly missed: number };
 
 interface Call {
   readonly method: string;
@@ -42,22 +52,60 @@ export function createClient(options: ClientOptions): Client {
   const operations = Object.entries(ROUTES).map(([operation, route]: [string, Address]) => [
     operation,
     async (input: AnyInput): Promise<unknown> => {
-      const call = { method: route.method, path: fillPath(route.path, input), body: input.body };
+      const path = `${fillPath(route.path, input)}${queryText(input.query)}`;
+      const call = { method: route.method, path, body: input.body };
       return JSON.parse(await send(options, call)) as unknown;
     },
   ]);
   const metrics = (): Promise<string> =>
     send(options, { method: "GET", path: "/metrics", body: undefined });
-  return { ...Object.fromEntries(operations), metrics } as Client;
+  const follow: Client["follow"] = (query, signal) => followEvents(options, query, signal);
+  return { ...Object.fromEntries(operations), metrics, follow } as Client;
 }
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
 }
 
 const fillPath = (path: string, { params = {} }: AnyInput): string =>
   path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ""));
+
+function queryText(query: AnyInput["query"] = {}): string {
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as [string, string]],
+  );
+  return given.length === 0 ? "" : `?${String(new URLSearchParams(given))}`;
+}
+
+async function* followEvents(
+  { socketPath, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions,
+  query: FollowQuery,
+  signal: AbortSignal,
+): AsyncGenerator<Followed> {
+  const path = `${FOLLOW_EVENTS}${queryText(query)}`;
+  const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = request({ socketPath, path, signal, agent: false }, resolve);
+    outgoing.on("error", reject);
+    // an agent that lives says at least an empty line every ten seconds
+    outgoing.setTimeout(timeoutMs + ALIVE_EVERY_MS, () => outgoing.destroy(new Error("silent")));
+    outgoing.end();
+  }).catch((error: unknown) => {
+    if (signal.aborted) return undefined;
+    throw unreachable(error, socketPath, undefined);
+  });
+  if (incoming === undefined) return;
+  const status = incoming.statusCode ?? 0;
+  if (status !== 200) throw errorFrom(status, parseOrUndefined(await readText(incoming)));
+  try {
+    for await (const line of createInterface({ input: incoming })) {
+      if (line !== "") yield JSON.parse(line) as Followed;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw unreachable(error, socketPath, undefined);
+  }
+}
 
 async function send(options: ClientOptions, call: Call): Promise<string> {
   const { status, text } = await exchange(options, call);

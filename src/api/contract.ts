@@ -3,6 +3,7 @@
 import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { LIMITS } from "#config/schema.ts";
 import { ApplicationsStatus } from "./applications.ts";
+import { EventList, EventQuery } from "./events.ts";
 import { type Address, ROUTES } from "./routes.ts";
 import { DeliveryMethod, Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
@@ -120,6 +121,7 @@ export type Version = Static<typeof Version>;
 export interface Route extends Address {
   readonly summary: string;
   readonly params?: TObject;
+  readonly query?: TObject;
   readonly body?: TObject;
   readonly reply: TSchema;
 }
@@ -182,6 +184,13 @@ export const CONTRACT = {
     body: Delivery,
     reply: Changed,
   },
+  events: {
+    ...ROUTES.events,
+    summary:
+      "What happened on this node and what it knows of the others, with causes ([events.md](events.md))",
+    query: EventQuery,
+    reply: EventList,
+  },
   config: {
     ...ROUTES.config,
     summary: "The cluster configuration as YAML, with its version",
@@ -206,8 +215,10 @@ export type Operation = keyof Contract;
 type Part<R, K extends string> = R extends { readonly [P in K]: infer S extends TSchema }
   ? { readonly [P in K]: Static<S> }
   : unknown;
-/** `{params, body}`, each where the route has one. */
-export type Input<K extends Operation> = Part<Contract[K], "params"> & Part<Contract[K], "body">;
+/** `{params, query, body}`, each where the route has one. */
+export type Input<K extends Operation> = Part<Contract[K], "params"> &
+  Part<Contract[K], "query"> &
+  Part<Contract[K], "body">;
 export type Output<K extends Operation> = Static<Contract[K]["reply"]>;
 
 export { Problem, ServiceName, Status };

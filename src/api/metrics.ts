@@ -215,6 +215,35 @@ function applicationFamilies({ applications, hooks, counts }: ApplicationsStatus
   ];
 }
 
+function eventFamilies({ events }: Status): Family[] {
+  return [
+    {
+      name: "panoply_events_kept",
+      help: "Events in this node's event log",
+      type: "gauge",
+      samples: [{ value: events.kept }],
+    },
+    {
+      name: "panoply_events_dropped_total",
+      help: "Events that made room for later ones, ever",
+      type: "counter",
+      samples: [{ value: events.dropped }],
+    },
+    {
+      name: "panoply_events_lost_total",
+      help: "Events since the start that could not be kept",
+      type: "counter",
+      samples: [{ value: events.lost }],
+    },
+    {
+      name: "panoply_event_followers",
+      help: "Clients that follow this node's events now",
+      type: "gauge",
+      samples: [{ value: events.followers }],
+    },
+  ];
+}
+
 function register(registry: Registry, { name, help, type, samples }: Family): void {
   const labelNames = Object.keys(samples[0]?.labels ?? {});
   const options = { name, help, labelNames, registers: [registry] };
@@ -235,6 +264,7 @@ export function renderMetrics(status: Status, applications: ApplicationsStatus):
     ...memberFamilies(status),
     ...assignmentFamilies(status),
     ...trafficFamilies(status),
+    ...eventFamilies(status),
     ...applicationFamilies(applications),
   ]) {
     // Without a sample the library would print a zero that nobody measured.

@@ -12,6 +12,7 @@ export const HTTP_STATUS: Partial<Record<ErrorCode, number>> = {
   PAN_CONFLICT: 409,
   PAN_NODE_EXISTS: 409,
   PAN_NOT_MASTER: 503,
+  PAN_TOO_MANY_FOLLOWERS: 503,
 };
 
 export interface Answer {

@@ -2,7 +2,8 @@
 import type { TSchema } from "typebox";
 import { CONTRACT, Problem, type Route } from "./contract.ts";
 import { HTTP_STATUS } from "./problem.ts";
-import { DEFAULT_SOCKET } from "./routes.ts";
+import { MAX_FOLLOWERS } from "./event-stream.ts";
+import { DEFAULT_SOCKET, FOLLOW_EVENTS } from "./routes.ts";
 
 /** The parts of a JSON Schema that our shapes use. */
 interface Shape {
@@ -32,6 +33,11 @@ It speaks HTTP and JSON. \`pan\` uses this API and nothing else.
 Besides the operations below there are \`GET /metrics\` (Prometheus text format 0.0.4, the numbers of the status) and
 \`GET /openapi.json\` (this contract as OpenAPI 3.1).
 
+\`GET ${FOLLOW_EVENTS}\` does not end: it answers with one JSON object a line, each an event ([events.md](events.md)) as it happens.
+Its query may have \`after\` (a \`seq\`; otherwise only what happens from now on) and \`types\`. An empty line comes every ten
+seconds. \`{"missed": n}\` stands for events that made room for later ones before the client had taken them. A client that takes
+nothing for a minute is cut off; more than ${MAX_FOLLOWERS} at a time are refused.
+
 A change may be asked of any node; it is answered when the master has accepted it, with the configuration that
 contains it. Fields that a request must not have are refused, not ignored.
 `;
@@ -53,7 +59,7 @@ export function apiReference(): string {
 }
 
 function operation(
-  { method, path, summary, params, body, reply }: Route,
+  { method, path, summary, params, query, body, reply }: Route,
   shapes: Map<string, Shape>,
 ): string {
   const named = (schema: TSchema): string => {
@@ -64,6 +70,7 @@ function operation(
   };
   const given = [
     ...(params === undefined ? [] : [`path: ${Object.keys(params.properties).join(", ")}`]),
+    ...(query === undefined ? [] : [`query: ${named(query)}`]),
     ...(body === undefined ? [] : [`body: ${named(body)}`]),
     `answer: ${named(reply)}`,
   ];

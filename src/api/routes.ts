@@ -10,6 +10,9 @@ export interface Address {
   readonly path: string;
 }
 
+/** Not an operation of the contract: its answer does not end (event-stream.ts). */
+export const FOLLOW_EVENTS = "/v1/events/follow";
+
 export const ROUTES = {
   status: { method: "GET", path: "/v1/status" },
   applications: { method: "GET", path: "/v1/applications" },
@@ -20,6 +23,7 @@ export const ROUTES = {
   drain: { method: "POST", path: "/v1/nodes/:node/drain" },
   undrain: { method: "POST", path: "/v1/nodes/:node/undrain" },
   setDelivery: { method: "PUT", path: "/v1/delivery" },
+  events: { method: "GET", path: "/v1/events" },
   config: { method: "GET", path: "/v1/config" },
   putConfig: { method: "PUT", path: "/v1/config" },
   version: { method: "GET", path: "/v1/version" },

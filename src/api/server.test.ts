@@ -55,6 +55,7 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   await client.putConfig({ body: { yaml: "cluster: {}" } });
   assert.equal((await client.config({})).yaml, "cluster: {name: demo}\n");
   assert.equal((await client.version({})).panoply, "0.1.0");
+  assert.deepEqual((await client.events({ query: {} })).events, []);
 
   const operations = new Set(agent.asked.map(({ operation }) => operation));
   assert.deepEqual(operations, new Set(Object.keys(CONTRACT)));
@@ -183,7 +184,7 @@ test("API: the OpenAPI document lists every operation of the contract", async (t
   const listed = Object.values(paths).flatMap((path) =>
     Object.values(path).flatMap(({ operationId }) => operationId ?? []),
   );
-  assert.deepEqual(listed.sort(), Object.keys(CONTRACT).sort());
+  assert.deepEqual(listed.sort(), [...Object.keys(CONTRACT), "followEvents"].sort());
 });
 
 test("API: metrics are the numbers of the status", async (t) => {

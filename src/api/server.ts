@@ -5,6 +5,7 @@ import swagger from "@fastify/swagger";
 import { PanError } from "#base/error-codes.ts";
 import type { AgentPort } from "./agent-port.ts";
 import { CONTRACT, type Operation, Problem, type Route } from "./contract.ts";
+import { followEvents } from "./event-route.ts";
 import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
 import { answerFor } from "./problem.ts";
 import { claimSocket } from "./socket-file.ts";
@@ -69,6 +70,7 @@ export async function buildApi(
   for (const [operation, route] of Object.entries(CONTRACT) as [Operation, Route][]) {
     serve(app, operation, route, options.port);
   }
+  followEvents(app, options.port.eventSource);
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());
   app.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
     const { port } = options;
@@ -89,10 +91,11 @@ function serve(app: FastifyInstance, operation: Operation, route: Route, port: A
       operationId: operation,
       summary: route.summary,
       ...(route.params === undefined ? {} : { params: route.params }),
+      ...(route.query === undefined ? {} : { querystring: route.query }),
       ...(route.body === undefined ? {} : { body: route.body }),
       response: { 200: route.reply, default: Problem },
     },
-    handler: ({ params, body }) => perform({ params, body }),
+    handler: ({ params, query, body }) => perform({ params, query, body }),
   });
 }
 

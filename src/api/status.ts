@@ -1,5 +1,6 @@
 // What `pan status` shows: one node's view of itself, its cluster and its traffic, taken at one moment.
 import { type Static, Type } from "typebox";
+import { EventsStatus } from "./events.ts";
 import { Count, DeliveryMethod, ServiceName, TableVersion } from "./shapes.ts";
 
 const Role = Type.Union([
@@ -137,6 +138,7 @@ export const Status = Type.Object(
       { description: "Slots on their way, and frames that wait for them" },
     ),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
+    events: EventsStatus,
     uptimeMs: Type.Number({ description: "Since this agent started" }),
   },
   { title: "Status" },

@@ -51,6 +51,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/apps.ts")).registerApps,
   },
   {
+    names: ["events"],
+    load: async () => (await import("./commands/events.ts")).registerEvents,
+  },
+  {
     names: ["metrics"],
     load: async () => (await import("./commands/metrics.ts")).registerMetrics,
   },

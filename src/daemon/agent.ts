@@ -107,6 +107,7 @@ async function serve(
   const { hooksFolder } = options;
   const applicationsSocket = applicationsSocketOf(options);
   const runtime = await NodeRuntime.start({ ...prepared, log, applicationsSocket, hooksFolder });
+  let failure: unknown;
   try {
     const api = await startApiServer({
       socketPath: options.socket,
@@ -120,8 +121,11 @@ async function serve(
     } finally {
       await api.close();
     }
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
-    await runtime.stop();
+    await runtime.stop(failure);
   }
 }
 

@@ -37,7 +37,7 @@ export interface FollowersOptions {
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   /** Never fails: what went wrong is part of the answer. */
-  readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
+  readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   /** Can come as often as strangers try. */
   readonly onRefused: (reason: string, from: string) => void;
   readonly trouble: Trouble;
@@ -184,7 +184,8 @@ export class Followers {
 
   async #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): Promise<void> {
     try {
-      peer.send({ type: "response", id, ...(await this.#options.onRequest(method, body)) });
+      const answer = await this.#options.onRequest(method, body, peer.node.id);
+      peer.send({ type: "response", id, ...answer });
     } catch (error) {
       this.#guarded("request of a member", () => {
         throw error;

@@ -5,6 +5,7 @@ import type { Input } from "#core/node/protocol.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Applications } from "./applications/applications.ts";
 import { plain } from "./event-log.ts";
+import type { Recorder } from "./events/recorder.ts";
 import type { FailoverLog } from "./failover-log.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
@@ -20,6 +21,7 @@ export interface HeartListener {
   readonly failovers: FailoverLog;
   readonly followers: Pick<Followers, "dismiss">;
   readonly following: Pick<Following, "follow">;
+  readonly events: Pick<Recorder, "fromHeart">;
   readonly applications: Pick<Applications, "ask" | "tooLate" | "departing">;
   readonly viewChanged: (view: View) => void;
   readonly announce: () => void;
@@ -34,6 +36,7 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
   if (event.type !== "counters" && event.type !== "view-changed") {
     node.log.info(plain(event), event.type);
   }
+  node.events.fromHeart(event);
   switch (event.type) {
     case "view-changed":
       return node.viewChanged(event.view);

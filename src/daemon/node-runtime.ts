@@ -1,6 +1,7 @@
 // One running node: the heart's events and the control channel's messages go into the controller, its effects
 // into the world. Also the housekeeping: samples, repairs, the failover log.
 import { randomBytes } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { NO_NODE } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
@@ -16,6 +17,8 @@ import type { Hello } from "#wire/control/message.ts";
 import { Applications } from "./applications/applications.ts";
 import { clusterSpec, measuredGroups } from "./cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
+import { EventLog } from "./events/event-log.ts";
+import { type Asked, Recorder } from "./events/recorder.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { essence } from "./event-log.ts";
 import { certificateWarning, requireCarrier, requireInterface } from "./fitness.ts";
@@ -29,13 +32,14 @@ import type { HostFacts } from "./host-facts.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
 import { openWorld } from "./open-world.ts";
 import { Operator } from "./operator.ts";
+import { panoplyVersion } from "./package-version.ts";
 import { Performer, type World } from "./perform.ts";
 import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { REPORT_EVERY_MS, SlotWork } from "./slot-work.ts";
 import { buildStatus } from "./status.ts";
 import { Traffic } from "./traffic.ts";
-import { Trouble } from "./trouble.ts";
+import { messageOf, Trouble } from "./trouble.ts";
 import { trustIn } from "./trust.ts";
 
 export interface RuntimeOptions {
@@ -69,6 +73,8 @@ export class NodeRuntime {
   readonly #traffic = new Traffic();
   readonly #failovers = new FailoverLog();
   readonly #trouble: Trouble;
+  readonly #eventLog: EventLog;
+  readonly #events: Recorder;
   readonly #rotation: KeyRotation;
   readonly #rollout: Rollout;
   readonly #applications: Applications;
@@ -93,7 +99,7 @@ export class NodeRuntime {
       await runtime.#open();
     } catch (error) {
       runtime.#undo();
-      await runtime.stop();
+      await runtime.stop(error);
       throw error;
     }
     return runtime;
@@ -117,6 +123,8 @@ export class NodeRuntime {
     });
     this.failure.catch(() => {}); // whoever waits for it is told; nobody may be waiting yet
     this.#trouble = new Trouble(options.log);
+    this.#eventLog = EventLog.open(state.file("events.db"), this.#trouble);
+    this.#events = Recorder.into(this.#eventLog, { ...options, trouble: this.#trouble, clock });
     this.#rotation = this.#makeRotation();
     this.#rollout = this.#makeRollout();
     this.#applications = this.#makeApplications();
@@ -186,6 +194,7 @@ export class NodeRuntime {
       tablesInForce: (tables) => {
         this.#slots.installed(tables);
         this.#applications.tablesInForce(tables);
+        this.#events.tablesInForce(tables);
       },
       revoked: () => revocationSet(this.#revoked),
       isMaster: () => this.#isMaster,
@@ -193,7 +202,8 @@ export class NodeRuntime {
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
       onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
-      onRequest: (method, body) => this.operator.answer(method, body),
+      onRequest: (method, body, from) => this.operator.answer(method, body, from),
+      onRefused: (refusal) => this.#events.refused(refusal),
       onMaster: (message) =>
         takeFromMaster(message, {
           log: this.#options.log,
@@ -232,6 +242,7 @@ export class NodeRuntime {
       following: () => this.#world.following,
       heart: (command) => this.#heart?.command(command),
       step: (input) => this.#step(input),
+      inForce: (next) => this.#events.configInForce(next),
       out: (cause) => {
         this.#performer.withdraw();
         this.#fail(cause);
@@ -256,17 +267,23 @@ export class NodeRuntime {
     return new Operator({
       isMaster: () => this.#isMaster,
       config: () => this.#config,
-      edit: (change) => this.#rollout.changed(this.#options.store.edit(change)),
-      replace: (yaml) => this.#rollout.changed(this.#options.store.replace(yaml)),
+      edit: (change, asked) => this.#changed(asked, (store) => store.edit(change)),
+      replace: (yaml, asked) => this.#changed(asked, (store) => store.replace(yaml)),
       agreed: (version) => this.#rollout.agreed(version),
       status: () => this.#status(),
+      events: this.#eventLog,
       applications: () => this.#applications.status(),
       askMaster: (method, body) => this.#world.following.request(method, body),
       report: (error) => this.#trouble.report("change for a member", error),
     });
   }
 
+  #changed(asked: Asked, make: (store: ConfigStore) => ConfigInForce): ConfigInForce {
+    return this.#events.asked(asked, () => this.#rollout.changed(make(this.#options.store)));
+  }
+
   async #open(): Promise<void> {
+    this.#events.event({ type: "agent-started", version: panoplyVersion });
     await this.#world.followers.listen();
     this.#performer.open(this.#controller.open(clock()));
     const settings = heartSettings({
@@ -315,7 +332,9 @@ export class NodeRuntime {
   }
 
   #step(input: Input): void {
-    this.#performer.perform(this.#controller.step(clock(), input));
+    const effects = this.#controller.step(clock(), input);
+    this.#performer.perform(effects);
+    this.#events.performed(effects);
     this.#arm();
   }
 
@@ -337,6 +356,7 @@ export class NodeRuntime {
       state,
       rotation: this.#rotation,
       failovers: this.#failovers,
+      events: this.#events,
       applications: this.#applications,
       followers: this.#world.followers,
       following: this.#world.following,
@@ -355,6 +375,7 @@ export class NodeRuntime {
     const [shown, before] = [view, this.#view].map((each) => each && essence(each));
     this.#view = view;
     if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
+    this.#events.viewChanged(view);
     this.#applications.viewChanged(view);
     this.#step({ type: "view-changed", view });
   }
@@ -399,6 +420,7 @@ export class NodeRuntime {
       heart: this.#counters,
       control: this.#world.followers,
       failovers: this.#failovers,
+      events: this.#eventLog.status,
       assignment: { movesWaiting: this.#controller.waitingMoves, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,
@@ -412,7 +434,12 @@ export class NodeRuntime {
   }
 
   /** Says goodbye, so that the others act at once. Forwarding goes on. */
-  async stop(): Promise<void> {
+  async stop(failure?: unknown): Promise<void> {
+    const why =
+      failure === undefined
+        ? ({ cause: "asked" } as const)
+        : ({ cause: "failed", reason: messageOf(failure) } as const);
+    this.#events.event({ type: "agent-stopped", ...why });
     for (const interval of this.#intervals) clearInterval(interval);
     if (this.#heart !== undefined) {
       const left = new Promise<void>((resolve) => {
@@ -432,6 +459,7 @@ export class NodeRuntime {
     await this.#world.followers.close();
     this.#slots.close();
     this.#lease.close();
+    await turn(); // what has just happened is still to be recorded
     this.#closeHost();
   }
 
@@ -439,5 +467,6 @@ export class NodeRuntime {
     this.#world.segments.close();
     this.#world.host.close();
     this.#world.datapath.close();
+    this.#eventLog.close();
   }
 }

@@ -19,7 +19,7 @@ import type { GroupKeys } from "./group-keys.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { World } from "./perform.ts";
-import { RefusalLog } from "./refusal-log.ts";
+import { type Refusal, RefusalLog } from "./refusal-log.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { messageOf, type Trouble } from "./trouble.ts";
 
@@ -41,7 +41,8 @@ export interface WorldNode {
   readonly heart: (command: HeartCommand) => void;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
-  readonly onRequest: (method: string, body: JsonValue) => Promise<ChangeAnswer>;
+  readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
+  readonly onRefused: (refusal: Refusal) => void;
   readonly onMaster: (message: ControlMessage) => void;
 }
 
@@ -75,7 +76,7 @@ export function openWorld(node: WorldNode): World {
 
 function openFollowers(node: WorldNode): Followers {
   const { identity, self, keys, isMaster, hello, config, tables, revoked, trouble } = node;
-  const refusals = new RefusalLog(node.log);
+  const refusals = new RefusalLog(node.log, node.onRefused);
   return new Followers({
     identity,
     address: self.address,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Output } from "#api/contract.ts";
+import { fakeEvents } from "#api/testing/fake-events.ts";
 import { PanError } from "#base/error-codes.ts";
 import { configVersion } from "#config/config.ts";
 import { requireConfig } from "#config/load.ts";
@@ -27,6 +28,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     replace: () => inForce,
     agreed: async () => {},
     status: () => assert.fail("nobody asks"),
+    events: fakeEvents(),
     applications: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),

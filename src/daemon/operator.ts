@@ -2,15 +2,18 @@
 // master, to which a member passes them on, so that it does not matter which node is asked (B8).
 import { release } from "node:os";
 import type { AgentPort } from "#api/agent-port.ts";
+import { listEvents } from "#api/event-route.ts";
+import type { EventSource } from "#api/event-stream.ts";
 import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
 import { parseIp } from "#base/address.ts";
 import { answerFor, errorFrom } from "#api/problem.ts";
-import type { ConfigVersion } from "#base/ids.ts";
+import type { ConfigVersion, NodeId } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
 import type { ClusterConfig, Service } from "#config/schema.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
+import type { Asked } from "./events/recorder.ts";
 import type { ChangeAnswer } from "./followers.ts";
 import { panoplyVersion } from "./package-version.ts";
 
@@ -32,11 +35,12 @@ export interface OperatorHost {
   readonly isMaster: () => boolean;
   readonly config: () => ConfigInForce;
   /** Checks, stores and publishes; master only. */
-  readonly edit: (change: (config: ClusterConfig) => ClusterConfig) => ConfigInForce;
-  readonly replace: (yaml: string) => ConfigInForce;
+  readonly edit: (change: (config: ClusterConfig) => ClusterConfig, asked: Asked) => ConfigInForce;
+  readonly replace: (yaml: string, asked: Asked) => ConfigInForce;
   /** Resolves when the members hold the change, or have had the time to; never rejects. */
   readonly agreed: (version: ConfigVersion) => Promise<void>;
   readonly status: () => Output<"status">;
+  readonly events: EventSource;
   readonly applications: () => Output<"applications">;
   readonly askMaster: (
     method: string,
@@ -48,6 +52,7 @@ export interface OperatorHost {
 
 const OK = 200;
 const FAILED = 409;
+const LONGEST_CHANGE = 300;
 
 export class Operator {
   readonly #host: OperatorHost;
@@ -58,6 +63,8 @@ export class Operator {
     this.port = {
       status: async () => host.status(),
       applications: async () => host.applications(),
+      events: async ({ query }) => listEvents(host.events, query),
+      eventSource: host.events,
       services: async () => ({ groups: this.#groups() }),
       config: async () => ({ version: host.config().version, yaml: host.config().yaml }),
       version: async () => ({
@@ -76,7 +83,7 @@ export class Operator {
   }
 
   /** A change that a member passed on. Failures are values here: they travel back as they are. */
-  async answer(method: string, body: JsonValue): Promise<ChangeAnswer> {
+  async answer(method: string, body: JsonValue, via?: NodeId): Promise<ChangeAnswer> {
     try {
       if (!this.#host.isMaster()) {
         throw new PanError("PAN_NOT_MASTER", "The asked node is no longer the master; try again");
@@ -85,7 +92,7 @@ export class Operator {
         const message = `The master has no change "${method}"; see that all agents are of one version`;
         throw new PanError("PAN_REQUEST_INVALID", message);
       }
-      return { status: OK, body: await this.#apply(method, body) };
+      return { status: OK, body: await this.#apply(method, body, via) };
     } catch (error) {
       if (!(error instanceof PanError)) this.#host.report(error);
       const { code, message } = answerFor(error).problem;
@@ -101,12 +108,13 @@ export class Operator {
   }
 
   /** Done means that it outlives the master: the members have it. */
-  async #apply(kind: Change, body: JsonValue): Promise<Changed> {
+  async #apply(kind: Change, body: JsonValue, via?: NodeId): Promise<Changed> {
     const input: unknown = body;
+    const asked = { change: inWords(kind, body), ...(via === undefined ? {} : { via }) };
     const { version } =
       kind === "putConfig"
-        ? this.#host.replace((input as Input<"putConfig">).body.yaml)
-        : this.#host.edit((config) => edited(config, kind, input));
+        ? this.#host.replace((input as Input<"putConfig">).body.yaml, asked)
+        : this.#host.edit((config) => edited(config, kind, input), asked);
     await this.#host.agreed(version);
     return { config: { counter: version.counter, digest: version.digest } };
   }
@@ -124,6 +132,13 @@ export class Operator {
           : group.nodes.map((node) => ({ ...node })),
     }));
   }
+}
+
+/** What the event log says of a change; the text of a whole configuration is no part of it. */
+function inWords(kind: Change, input: JsonValue): string {
+  if (kind === "putConfig") return kind;
+  const { params = {}, body = {} } = input as { params?: object; body?: object };
+  return `${kind} ${JSON.stringify({ ...params, ...body })}`.slice(0, LONGEST_CHANGE);
 }
 
 function edited(

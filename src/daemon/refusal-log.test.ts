@@ -6,7 +6,9 @@ import { RefusalLog } from "./refusal-log.ts";
 
 test("A2: the first refusal of each reason is logged, then one line a minute that tells how many", () => {
   const lines: unknown[] = [];
-  const log = new RefusalLog({ warn: (fields: unknown) => void lines.push(fields) });
+  const recorded: unknown[] = [];
+  const warn = (fields: unknown): void => void lines.push(fields);
+  const log = new RefusalLog({ warn }, (refusal) => void recorded.push(refusal));
   for (let at = 0; at < 60_000; at += 1000) log.refused(instant(at), "revoked", "10.0.0.9");
   log.refused(instant(5), "not-tls", "10.0.0.8");
   log.refused(instant(60_000), "revoked", "10.0.0.7");
@@ -15,4 +17,5 @@ test("A2: the first refusal of each reason is logged, then one line a minute tha
     { reason: "not-tls", from: "10.0.0.8" },
     { reason: "revoked", from: "10.0.0.7", unsaid: 59 },
   ]);
+  assert.deepEqual(recorded, lines);
 });

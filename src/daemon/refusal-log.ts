@@ -1,31 +1,30 @@
-// Says whom the control channel refuses, and no more often than an operator can read: the first of each reason, then one line a minute.
+// Says whom the control channel refuses, in the log and in the event log, and no more often than an operator can read.
 import type { Logger } from "pino";
-import { elapsedMs, type Instant } from "#base/time.ts";
+import type { Instant } from "#base/time.ts";
+import { Seldom } from "./seldom.ts";
 
-const EVERY_MS = 60_000;
-
-interface Said {
-  readonly at: Instant;
-  unsaid: number;
+export interface Refusal {
+  readonly reason: string;
+  readonly from: string;
+  /** Refused for the same reason since the last one that was told; absent: none. */
+  readonly unsaid?: number;
 }
 
 export class RefusalLog {
   readonly #log: Pick<Logger, "warn">;
-  /** By reason; reasons are literals of the code, so the map is bounded. */
-  readonly #said = new Map<string, Said>();
+  readonly #record: (refusal: Refusal) => void;
+  readonly #seldom = new Seldom();
 
-  constructor(log: Pick<Logger, "warn">) {
+  constructor(log: Pick<Logger, "warn">, record: (refusal: Refusal) => void) {
     this.#log = log;
+    this.#record = record;
   }
 
   refused(now: Instant, reason: string, from: string): void {
-    const said = this.#said.get(reason);
-    if (said !== undefined && elapsedMs(said.at, now) < EVERY_MS) {
-      said.unsaid += 1;
-      return;
-    }
-    const more = said === undefined || said.unsaid === 0 ? {} : { unsaid: said.unsaid };
-    this.#log.warn({ reason, from, ...more }, "control channel: connection refused");
-    this.#said.set(reason, { at: now, unsaid: 0 });
+    const unsaid = this.#seldom.ask(now, reason);
+    if (unsaid === undefined) return;
+    const refusal = { reason, from, ...(unsaid === 0 ? {} : { unsaid }) };
+    this.#log.warn(refusal, "control channel: connection refused");
+    this.#record(refusal);
   }
 }

@@ -48,6 +48,7 @@ function scene(context: TestContext): Scene {
     trouble: new Trouble({ error: say("error") }),
     rotation: { trustChanged: () => void done.push("trust changed") },
     revoked: () => store.current.config.revoked,
+    inForce: ({ version }) => void done.push(`in force ${version.counter}`),
     isMaster: () => true,
     followers: () => ({
       sendConfigToAll: ({ version }) => {
@@ -78,7 +79,13 @@ const configMessage = (
 test("A4, B8: a change goes to the members, to membership, to the controller and to the keys", (context) => {
   const { store, rollout, done, out } = scene(context);
   rollout.changed(store.replace(yamlOf(1, 2, 3)));
-  assert.deepEqual(done, ["send 2", "heart config-changed", "step spec-changed", "trust changed"]);
+  assert.deepEqual(done, [
+    "send 2",
+    "in force 2",
+    "heart config-changed",
+    "step spec-changed",
+    "trust changed",
+  ]);
   assert.deepEqual(out, []);
 });
 

@@ -33,6 +33,8 @@ export interface RolloutHost {
   readonly following: () => Pick<Following, "send">;
   readonly heart: (command: HeartCommand) => void;
   readonly step: (input: Input) => void;
+  /** Told of every configuration that comes into force, before anything follows from it. */
+  readonly inForce: (next: ConfigInForce) => void;
   /** This node is out: it answers for no VIP and the agent ends with this error. */
   readonly out: (cause: unknown) => void;
 }
@@ -51,7 +53,7 @@ export class Rollout {
     this.#host.trouble.guard("send the configuration", () =>
       this.#host.followers().sendConfigToAll(next),
     );
-    this.#inForce(next.config);
+    this.#inForce(next);
     return next;
   }
 
@@ -71,7 +73,7 @@ export class Rollout {
   adopt({ version, yaml }: Extract<ControlMessage, { type: "config" }>): void {
     const { store, log, following } = this.#host;
     const before = store.current.version;
-    const { config } = store.adopt(version, yaml);
+    const next = store.adopt(version, yaml);
     following().send({ type: "config-ack", version });
     if (version.counter < before.counter) {
       log.warn(
@@ -79,11 +81,13 @@ export class Rollout {
         "the master's configuration is an older one than ours",
       );
     }
-    this.#inForce(config);
+    this.#inForce(next);
     this.#goIfOut();
   }
 
-  #inForce(config: ClusterConfig): void {
+  #inForce(next: ConfigInForce): void {
+    const { config } = next;
+    this.#host.inForce(next);
     const { store, log, heart, step, rotation, revoked } = this.#host;
     const waiting = waitingForRestart(this.#startedWith, config);
     if (waiting.length > 0) {

@@ -24,6 +24,7 @@ export interface StatusSources {
   readonly heart: HeartCounters | undefined;
   readonly control: { readonly connected: number; readonly counts: ControlCounts };
   readonly failovers: FailoverLog;
+  readonly events: Status["events"];
   readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts };
   readonly datapath: {
     readonly hook: Hook;
@@ -67,6 +68,7 @@ export function buildStatus(sources: StatusSources): Status {
     },
     assignment: assignmentStatus(sources.assignment),
     failovers: failovers.newestFirst(nameOf),
+    events: sources.events,
     uptimeMs: Math.round(sources.uptimeMs),
   };
 }

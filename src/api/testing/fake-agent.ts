@@ -2,6 +2,8 @@
 import { PanError } from "#base/error-codes.ts";
 import type { AgentPort } from "../agent-port.ts";
 import type { ApplicationsStatus } from "../applications.ts";
+import { listEvents } from "../event-route.ts";
+import { fakeEvents, type FakeEvents } from "./fake-events.ts";
 import type { Changed, Operation, Status } from "../contract.ts";
 
 const tables = { epoch: 3, counter: 12, master: 1 };
@@ -137,10 +139,12 @@ export const STATUS: Status = {
     ],
   },
   failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],
+  events: { kept: 1200, dropped: 300, lost: 2, followers: 1 },
   uptimeMs: 3_723_000,
 };
 
 export interface FakeAgent {
+  readonly events: FakeEvents;
   readonly port: AgentPort;
   /** What was asked so far, in order. */
   readonly asked: readonly { readonly operation: Operation; readonly input: unknown }[];
@@ -160,6 +164,7 @@ export function fakeAgent(): FakeAgent {
       if (error !== undefined) throw error;
       return value;
     };
+  const eventSource = fakeEvents();
   const changed: Changed = { config: { counter: 8, digest: "ffeeddccbbaa9988" } };
   const port: AgentPort = {
     status: answer("status", STATUS),
@@ -184,12 +189,18 @@ export function fakeAgent(): FakeAgent {
     drain: answer("drain", changed),
     undrain: answer("undrain", changed),
     setDelivery: answer("setDelivery", changed),
+    events: async (input) => {
+      asked.push({ operation: "events", input });
+      return listEvents(eventSource, input.query);
+    },
+    eventSource,
     config: answer("config", { version: changed.config, yaml: "cluster: {name: demo}\n" }),
     putConfig: answer("putConfig", changed),
     version: answer("version", { panoply: "0.1.0", node: "24.21.0", kernel: "6.18.0" }),
   };
   return {
     port,
+    events: eventSource,
     asked,
     failWith: (error): void => {
       failure = { error };

@@ -17,7 +17,7 @@ export interface Outcome {
 export interface CommandLine {
   readonly agent: FakeAgent;
   readonly socketPath: string;
-  run(...words: readonly string[]): Promise<Outcome>;
+  readonly run: (...words: readonly string[]) => Promise<Outcome>;
 }
 
 export async function commandLine(t: TestContext): Promise<CommandLine> {
