@@ -8,11 +8,11 @@ export const after = (start: Instant, durationMs: number): Instant =>
   (start + durationMs) as Instant;
 export const elapsedMs = (from: Instant, to: Instant): number => to - from;
 
-/** The earlier of several deadlines; undefined means "no timer needed". */
-export function earliest(...deadlines: readonly (Instant | undefined)[]): Instant | undefined {
-  let first: Instant | undefined;
-  for (const deadline of deadlines) {
-    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
-  }
-  return first;
-}
+type Deadline = Instant | undefined;
+
+const sooner = (a: Deadline, b: Deadline): Deadline =>
+  b !== undefined && (a === undefined || b < a) ? b : a;
+
+/** The earliest of two or three deadlines; undefined means "no timer needed". Asked for all the time, hence no list. */
+export const earliest = (a: Deadline, b: Deadline, c?: Deadline): Deadline =>
+  sooner(sooner(a, b), c);

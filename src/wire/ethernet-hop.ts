@@ -8,7 +8,7 @@ const PREFIX = [0x06, 0x50, 0x4e] as const;
 
 /** 1 … 4 for a frame that a node forwarded; 0 for all others. */
 export function hopOf(sourceMac: Uint8Array): number {
-  if (!PREFIX.every((byte, index) => sourceMac[index] === byte)) return 0;
+  for (let at = 0; at < PREFIX.length; at++) if (sourceMac[at] !== PREFIX[at]) return 0;
   const hop = sourceMac[3] ?? 0;
   return hop <= MAX_HOP ? hop : 0;
 }

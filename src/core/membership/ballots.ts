@@ -35,7 +35,9 @@ export class Ballots {
 
   get deadline(): Instant | undefined {
     if (this.#ballots.size === 0) return undefined; // asked after every step
-    return earliest(...Array.from(this.#ballots.values(), ({ until }) => until));
+    let first: Instant | undefined;
+    for (const { until } of this.#ballots.values()) first = earliest(first, until);
+    return first;
   }
 
   /** What the applications say to this request; undefined: not yet. */

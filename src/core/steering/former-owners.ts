@@ -32,11 +32,12 @@ export function chainsAfter(
   reachable: Uint8Array,
 ): Uint16Array {
   const former = new Uint16Array(owners.length * FORMER_OWNERS);
-  for (const [slot, owner] of owners.entries()) {
+  for (let slot = 0; slot < owners.length; slot++) {
+    const owner = owners[slot];
     const old = before.owners[slot] ?? 0;
     const start = slot * FORMER_OWNERS;
+    if (old === owner && before.former[start] === 0) continue;
     const chain = before.former.subarray(start, start + FORMER_OWNERS);
-    if (old === owner && chain[0] === 0) continue;
     writeChain(former, slot, [old, ...chain], (node) => node !== owner && reachable[node] === 1);
   }
   return former;

@@ -1,5 +1,6 @@
 // The published tables in the form in which a packet meets them: one map lookup per question (B2, B14).
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
+import { BytesMap } from "#base/bytes-map.ts";
 import { clusterMac, FLOODED_METHODS, type HashKind } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
@@ -22,50 +23,64 @@ export interface IndexedTables {
   macOf(node: NodeId): Uint8Array | undefined;
 }
 
-/** Equal bytes, equal text: one character per byte. */
-export const bytesKey = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
-
 const ANY_PROTOCOL = 0;
+const ANY_PORT = 65_536;
 const NUMBERS: Readonly<Record<Protocol, number>> = {
   tcp: PROTOCOL_TCP,
   udp: PROTOCOL_UDP,
   any: ANY_PROTOCOL,
 };
 
-const serviceKey = (protocol: number, vip: string, port: number | "any"): string =>
-  `${protocol}/${port}/${vip}`;
+/** A service of one VIP as a number: the protocol's, and the port's or that of any. */
+const serviceKey = (protocol: number, port: number): number => protocol * (ANY_PORT + 1) + port;
 
-function clusterMacs({ delivery: { primary } }: Tables): Set<string> {
-  if (primary === undefined) return new Set();
-  return new Set(FLOODED_METHODS.map((method) => bytesKey(macBytes(clusterMac(method, primary)))));
+function clusterMacs({ delivery: { primary } }: Tables): BytesMap<true> {
+  const macs = new BytesMap<true>();
+  if (primary === undefined) return macs;
+  for (const method of FLOODED_METHODS) macs.set(macBytes(clusterMac(method, primary)), true);
+  return macs;
+}
+
+/** Of each VIP its services; of a VIP without any, an empty map. */
+function servicesOf({ vips, groups }: Tables): BytesMap<Map<number, GroupTable>> {
+  const services = new BytesMap<Map<number, GroupTable>>();
+  const ofVip = (vip: IpAddress): Map<number, GroupTable> => {
+    const address = ipBytes(vip);
+    const known = services.get(address) ?? new Map<number, GroupTable>();
+    services.set(address, known);
+    return known;
+  };
+  for (const vip of vips) ofVip(vip);
+  for (const group of groups.filter(({ policy }) => !isRouted(policy))) {
+    for (const { protocol, vip, port } of group.services) {
+      const key = serviceKey(NUMBERS[protocol], port === "any" ? ANY_PORT : port);
+      const known = ofVip(vip);
+      if (!known.has(key)) known.set(key, group);
+    }
+  }
+  return services;
 }
 
 /** Indexes tables once per version. Where two groups claim one service, the first in the list has it. */
 export function indexTables(tables: Tables): IndexedTables {
-  const keyOf = (address: IpAddress): string => bytesKey(ipBytes(address));
-  const vips = new Set(tables.vips.map(keyOf));
+  const vips = new BytesMap<true>();
+  for (const vip of tables.vips) vips.set(ipBytes(vip), true);
   const shared = clusterMacs(tables);
   const macs = new Map(tables.nodes.map((row) => [row.id, macBytes(row.mac)]));
-  const services = new Map<string, GroupTable>();
-  for (const group of tables.groups.filter(({ policy }) => !isRouted(policy))) {
-    for (const { protocol, vip, port } of group.services) {
-      const key = serviceKey(NUMBERS[protocol], keyOf(vip), port);
-      if (!services.has(key)) services.set(key, group);
-    }
-  }
+  const services = servicesOf(tables);
   return {
     hash: tables.hash,
     hashKey: tables.hashKey,
     master: tables.version.master,
     routed: tables.groups.find(({ policy }) => isRouted(policy)),
-    isVip: (address) => vips.has(bytesKey(address)),
-    isClusterMac: (address) => shared.has(bytesKey(address)),
+    isVip: (address) => vips.has(address),
+    isClusterMac: (address) => shared.has(address),
     groupOf: (protocol, vip, port) => {
-      const text = bytesKey(vip);
+      const known = services.get(vip);
       return (
-        services.get(serviceKey(protocol, text, port)) ??
-        services.get(serviceKey(protocol, text, "any")) ??
-        services.get(serviceKey(ANY_PROTOCOL, text, "any"))
+        known?.get(serviceKey(protocol, port)) ??
+        known?.get(serviceKey(protocol, ANY_PORT)) ??
+        known?.get(serviceKey(ANY_PROTOCOL, ANY_PORT))
       );
     },
     macOf: (node) => macs.get(node),

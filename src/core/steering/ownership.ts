@@ -1,5 +1,5 @@
 // Words for who owns the slots of one group: owners and homes side by side, and counts by node.
-import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
+import type { NodeId } from "#base/ids.ts";
 import type { DesiredNode } from "./next-tables.ts";
 
 /** Indexed by slot; the same as in GroupTable. */
@@ -8,9 +8,16 @@ export interface Shares {
   readonly home: Uint16Array;
 }
 
-/** One flag per node id. */
-export function flags(ids: Iterable<NodeId>): Uint8Array {
-  const result = new Uint8Array(MAX_NODE_ID + 1);
+/** As large as it must be to be indexed by each of these nodes: room for every possible id would be most of the work. */
+export function sizeFor(ids: Iterable<number>): number {
+  let highest = 0;
+  for (const id of ids) if (id > highest) highest = id;
+  return highest + 1;
+}
+
+/** One flag per node id, up to the highest. */
+export function flags(ids: readonly NodeId[]): Uint8Array {
+  const result = new Uint8Array(sizeFor(ids));
   for (const id of ids) result[id] = 1;
   return result;
 }
@@ -19,10 +26,8 @@ export function flags(ids: Iterable<NodeId>): Uint8Array {
 export const servingFlags = (serving: readonly DesiredNode[]): Uint8Array =>
   flags(serving.filter((node) => node.weight > 0).map((node) => node.id));
 
-export function countByNode(
-  owners: Uint16Array,
-  counts = new Uint32Array(MAX_NODE_ID + 1),
-): Uint32Array {
+export function countByNode(owners: Uint16Array): Uint32Array {
+  const counts = new Uint32Array(sizeFor(owners));
   for (const owner of owners) counts[owner] = (counts[owner] ?? 0) + 1;
   return counts;
 }

@@ -1,6 +1,7 @@
 // A frame as the packet program reads it: the limits of what is read, and where the flow is found. The rules are
 // spelled out in docs/walks/a-packet-arrives.md, because bpf/ must read the same bytes in the same way.
 import type { Family } from "#base/address.ts";
+import { equalBytes } from "#base/bytes-map.ts";
 import { ARP_LENGTH, decodeArp } from "#wire/arp.ts";
 import type { DecodeFailure } from "#wire/decoded.ts";
 import {
@@ -17,7 +18,6 @@ import { decodeSolicitation } from "#wire/ndp.ts";
 import { isOpening, TCP_LENGTH } from "#wire/tcp.ts";
 import { destinationPort, PORTS_LENGTH, sourcePort, UDP_LENGTH } from "#wire/udp.ts";
 import { discriminatorOf, quotedDiscriminator } from "./discriminator.ts";
-import { bytesKey } from "./indexed-tables.ts";
 
 /** A flow as its server sees it: the source is the client, the destination the VIP. Addresses in network order. */
 export interface Flow {
@@ -154,7 +154,7 @@ function quotedFlow(outer: IpPacket): Flow | undefined {
   const quoted = outer.family === 4 ? readIpv4(bytes, "quoted") : readIpv6(bytes, "quoted");
   if (typeof quoted === "string") return undefined;
   const { source, destination, protocol, transport, fragment } = quoted;
-  if (fragment === "later" || bytesKey(source) !== bytesKey(outer.destination)) return undefined;
+  if (fragment === "later" || !equalBytes(source, outer.destination)) return undefined;
   const discriminator = quotedDiscriminator(protocol, transport);
   const turned = { source: destination, destination: source };
   const flow = { protocol, ...turned, discriminator, opening: false };
@@ -209,8 +209,8 @@ export const isMulticast = ({ family, destination: [first = 0] }: IpPacket): boo
 export const fragmentKey = (packet: IpPacket, flooded: boolean): string =>
   [
     flooded,
-    bytesKey(packet.source),
-    bytesKey(packet.destination),
+    packet.source.join("."),
+    packet.destination.join("."),
     packet.identification,
     packet.protocol,
   ].join("/");

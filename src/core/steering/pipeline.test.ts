@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ipBytes, mac, macBytes } from "#base/address.ts";
-import { bytesKey, indexTables } from "./indexed-tables.ts";
+import { equalBytes } from "#base/bytes-map.ts";
+import { indexTables } from "./indexed-tables.ts";
 import type { Flow } from "./packet.ts";
 import { FragmentMemory } from "./fragments.ts";
 import { steer, type PipelineContext } from "./pipeline.ts";
@@ -12,8 +13,8 @@ import { SELF, type Known, type Vector } from "./testing/vector.ts";
 import { VECTORS } from "./testing/vectors.ts";
 
 const isKnown = (flow: Flow, { client, server }: Known): boolean =>
-  bytesKey(flow.source) === bytesKey(ipBytes(client.ip)) &&
-  bytesKey(flow.destination) === bytesKey(ipBytes(server.ip)) &&
+  equalBytes(flow.source, ipBytes(client.ip)) &&
+  equalBytes(flow.destination, ipBytes(server.ip)) &&
   flow.sourcePort === client.port &&
   flow.destinationPort === server.port;
 

@@ -1,5 +1,6 @@
 // The path of one frame through a node: parse, announce, admit, classify, lookup, hash, own, emit. The model of
 // bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
+import { equalBytes } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
 import { hopMac, hopOf, senderOf } from "#wire/ethernet-hop.ts";
@@ -17,6 +18,7 @@ import {
   type Flow,
   type IpPacket,
   type Packet,
+  type Unreadable,
 } from "./packet.ts";
 import { actionOf, type Reason } from "./reasons.ts";
 import type { GroupTable } from "./tables.ts";
@@ -54,23 +56,33 @@ export type Verdict =
       readonly hop: number;
     };
 
-/** Decides about a frame. A frame that is forwarded gets its new MAC addresses; otherwise it is left as it is. */
-export function steer(frame: Uint8Array, context: PipelineContext): Verdict {
-  const packet = parse(frame, context);
+/**
+ * Decides about a frame. A frame that is forwarded gets its new MAC addresses; otherwise it is left as it is.
+ * @param read what readPacket says about the frame, for whoever knows it already
+ */
+export function steer(
+  frame: Uint8Array,
+  context: PipelineContext,
+  read: Packet | Unreadable = readPacket(frame),
+): Verdict {
+  const packet = parse(frame, read, context);
   if (typeof packet === "string") return emit(frame, here(packet), false, context);
-  const ethernet = new EthernetView(frame);
-  const flooded = context.tables.isClusterMac(ethernet.destination);
-  const early = announce(packet, context) ?? admit(ethernet, flooded, context);
+  const { destination, source } = new EthernetView(frame);
+  const flooded = context.tables.isClusterMac(destination);
+  const early = announce(packet, context) ?? admit(destination, flooded, context);
   if (early !== undefined) return emit(frame, here(early), flooded, context);
-  const hop = flooded ? 0 : hopOf(ethernet.source);
-  const sender = hop === 0 ? NO_NODE : senderOf(ethernet.source);
+  const hop = flooded ? 0 : hopOf(source);
+  const sender = hop === 0 ? NO_NODE : senderOf(source);
   const decision = decide(packet, { flooded, hop, sender }, context);
   return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
 }
 
 /** Stage 1: is it ARP, IPv4 or IPv6 that we can read? What all members have and none can read is dropped by all. */
-function parse(frame: Uint8Array, { tables }: PipelineContext): Packet | Reason {
-  const packet = readPacket(frame);
+function parse(
+  frame: Uint8Array,
+  packet: Packet | Unreadable,
+  { tables }: PipelineContext,
+): Packet | Reason {
   if (packet !== "pass-malformed" || frame.byteLength < ETHERNET_LENGTH) return packet;
   return tables.isClusterMac(new EthernetView(frame).destination) ? "drop-not-ours" : packet;
 }
@@ -84,19 +96,17 @@ function announce(packet: Packet, { tables, leased }: PipelineContext): Reason |
 
 /** Stage 3: is it for this node's own MAC, or for all members? What else a switch flooded must not be multiplied. */
 function admit(
-  ethernet: EthernetView,
+  destination: Uint8Array,
   flooded: boolean,
   { mac }: PipelineContext,
 ): Reason | undefined {
-  const { destination } = ethernet;
-  const own = mac.every((byte, index) => destination[index] === byte);
-  return own || flooded ? undefined : "pass-other-mac";
+  return flooded || equalBytes(destination, mac) ? undefined : "pass-other-mac";
 }
 
 /** A member that has not heard the cluster lately takes nothing that another may be serving by now (docs/adr/0008). */
-function whileAccepting(decision: Decision, { accepting }: PipelineContext): Decision {
+function whileAccepting(decision: Decision, context: PipelineContext): Decision {
   const taken = actionOf(decision.reason) !== "drop" && decision.reason !== "pass-no-flow";
-  return taken && !accepting ? here("drop-unleased") : decision;
+  return taken && !context.accepting ? here("drop-unleased") : decision;
 }
 
 /** Stages 4 … 7, with the memory that joins the fragments of a datagram. */

@@ -28,7 +28,10 @@ export type Reason = (typeof REASONS)[number];
 const ACTIONS = ["pass", "drop", "hold", "forward"] as const;
 export type Action = (typeof ACTIONS)[number];
 
+const wordOf = (reason: Reason): Action =>
+  ACTIONS.find((action) => reason.startsWith(`${action}-`)) ?? "drop";
+
+const BY_REASON = new Map<Reason, Action>(REASONS.map((reason) => [reason, wordOf(reason)]));
+
 /** What happens to a frame: the first word of its reason says so. */
-export function actionOf(reason: Reason): Action {
-  return ACTIONS.find((action) => reason.startsWith(`${action}-`)) ?? "drop";
-}
+export const actionOf = (reason: Reason): Action => BY_REASON.get(reason) ?? "drop";

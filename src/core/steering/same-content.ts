@@ -23,6 +23,6 @@ const frame = ({ version: _version, groups, ...rest }: Tables): string =>
 /** True when nothing but the version differs. Both come from nextTables: their fields stand in the same order. */
 export function sameContent(a: Tables, b: Tables): boolean {
   return (
-    frame(a) === frame(b) && a.groups.every((group, index) => sameSlots(group, b.groups[index]))
+    a.groups.every((group, index) => sameSlots(group, b.groups[index])) && frame(a) === frame(b)
   );
 }

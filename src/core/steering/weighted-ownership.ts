@@ -1,8 +1,8 @@
 // Who owns which slot where nodes share slots by their weights (B3): exact shares, as little moved as possible. A slot has a
 // home, its owner while every configuration node serves; while the home node does not serve, another one stands in.
-import { MAX_NODE_ID, NO_NODE, type NodeId } from "#base/ids.ts";
+import { NO_NODE, type NodeId } from "#base/ids.ts";
 import type { DesiredNode } from "./next-tables.ts";
-import { countByNode, servingFlags } from "./ownership.ts";
+import { countByNode, servingFlags, sizeFor } from "./ownership.ts";
 import { shareSlots } from "./shares.ts";
 
 /**
@@ -14,7 +14,7 @@ function fill(
   open: readonly number[],
   quotas: ReadonlyMap<NodeId, number>,
 ): void {
-  const left = new Uint32Array(MAX_NODE_ID + 1);
+  const left = new Uint32Array(sizeFor(quotas.keys()));
   for (const [id, quota] of quotas) left[id] = quota;
   const vacant: number[] = [];
   for (const slot of open) {
