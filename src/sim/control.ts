@@ -61,7 +61,9 @@ export class Connection {
   }
 
   get queued(): number {
-    return Math.max(0, ...Array.from(this.#queues.values(), (queue) => queue.length));
+    let most = 0;
+    for (const { length } of this.#queues.values()) if (length > most) most = length;
+    return most;
   }
 
   get #carries(): boolean {

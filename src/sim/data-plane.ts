@@ -2,14 +2,18 @@
 // real steer() under its own tables, leases and connections, until somebody takes or drops it.
 import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { steer } from "#core/steering/pipeline.ts";
 import type { Reason } from "#core/steering/reasons.ts";
 import type { SimNode } from "./node.ts";
+import type { Arrival } from "./steering-memory.ts";
 import type { World } from "./world.ts";
 
 /** Frames that circle would be a bug of their own. */
 const MOST_HOPS = 6;
-const CLIENT_MAC = Uint8Array.of(2, 0xc1, 0, 0, 0, 1);
+const CLIENT_MAC = [2, 0xc1, 0, 0, 0, 1];
+/** Key of the arrivals at a node's own MAC; those at cluster MACs have the numbers after it (steering-memory.ts). */
+const BY_OWN_MAC = 0;
+
+const fromClient = (to: Uint8Array): Uint8Array => Uint8Array.of(...to, ...CLIENT_MAC);
 
 export type Fate =
   | { readonly what: "taken" | "dropped" | "held"; readonly by: NodeId; readonly reason: Reason }
@@ -20,22 +24,16 @@ const LOST: Fate = { what: "lost" };
 
 export class DataPlane {
   readonly #world: World;
+  readonly #ownMacs: Arrival[] = [];
+  readonly #clusterMacs = new Map<MacAddress, Arrival>();
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  /** MACs of nodes end with their numbers (world.ts). */
-  #nodeAt(frame: Uint8Array): SimNode | undefined {
-    return this.#world.nodes[(((frame[4] ?? 0) << 8) | (frame[5] ?? 0)) - 1];
-  }
-
   /** What becomes of a client's frame that enters the cluster at `entry`, by that node's own MAC. */
   walk(entry: SimNode, frame: Uint8Array): Fate {
-    const copy = frame.slice();
-    copy.set(entry.program.mac, 0);
-    copy.set(CLIENT_MAC, 6);
-    return this.#walkOn(entry, copy);
+    return this.#walkOn(entry, frame, this.#byOwnMac(entry));
   }
 
   /** What becomes of a client's frame to a cluster MAC, at every member that listens to it, unless it is somebody else's there. */
@@ -43,30 +41,55 @@ export class DataPlane {
     const fates: Fate[] = [];
     for (const node of this.#world.nodes) {
       if (!node.isUp || !node.program.listensTo.has(mac)) continue;
-      const copy = frame.slice();
-      copy.set(macBytes(mac), 0);
-      copy.set(CLIENT_MAC, 6);
-      const fate = this.#walkOn(node, copy);
+      const fate = this.floodTo(node, mac, frame);
       if (fate.what === "taken" || fate.what === "held") fates.push(fate);
     }
     return fates;
   }
 
-  #walkOn(entry: SimNode, frame: Uint8Array): Fate {
-    let node = entry;
+  /** The same, at one of them. */
+  floodTo(node: SimNode, mac: MacAddress, frame: Uint8Array): Fate {
+    return this.#walkOn(node, frame, this.#byClusterMac(mac));
+  }
+
+  #byOwnMac({ id, program }: SimNode): Arrival {
+    const known = this.#ownMacs[id];
+    if (known !== undefined) return known;
+    const arrival = { key: BY_OWN_MAC, macs: fromClient(program.mac) };
+    this.#ownMacs[id] = arrival;
+    return arrival;
+  }
+
+  #byClusterMac(mac: MacAddress): Arrival {
+    const known = this.#clusterMacs.get(mac);
+    if (known !== undefined) return known;
+    const arrival = {
+      key: BY_OWN_MAC + 1 + this.#clusterMacs.size,
+      macs: fromClient(macBytes(mac)),
+    };
+    this.#clusterMacs.set(mac, arrival);
+    return arrival;
+  }
+
+  #walkOn(entry: SimNode, frame: Uint8Array, entering: Arrival): Fate {
+    let [node, arrival] = [entry, entering];
     for (let hops = 0; hops < MOST_HOPS; hops++) {
       if (!node.isUp) return LOST;
-      const verdict = steer(frame, node.program);
-      if (verdict.action === "pass") return { what: "taken", by: node.id, reason: verdict.reason };
-      if (verdict.action === "hold") return { what: "held", by: node.id, reason: verdict.reason };
-      if (verdict.action !== "forward") {
-        return { what: "dropped", by: node.id, reason: verdict.reason };
-      }
-      const next = this.#nodeAt(frame);
+      const { action, reason, onwards } = node.program.steer(frame, arrival);
+      if (action === "pass") return { what: "taken", by: node.id, reason };
+      if (action === "hold") return { what: "held", by: node.id, reason };
+      if (onwards === undefined) return { what: "dropped", by: node.id, reason };
+      const next = this.#nodeAt(onwards);
       if (next === undefined || !this.#world.network.carries(node.id, next.id)) return LOST;
       node = next;
+      arrival = onwards;
     }
     throw new Error("a frame was sent on more often than hops can rise");
+  }
+
+  /** MACs of nodes end with their numbers (world.ts). */
+  #nodeAt({ macs }: Arrival): SimNode | undefined {
+    return this.#world.nodes[(((macs[4] ?? 0) << 8) | (macs[5] ?? 0)) - 1];
   }
 
   /** Who would answer a client's question for the VIPs, of those that it reaches. */

@@ -9,7 +9,9 @@ import type { Member } from "#core/membership/types.ts";
 import type { NodeClock } from "./clock.ts";
 import { KeyRing, type GroupKey } from "./key-ring.ts";
 import type { PacketProgram } from "./packet-program.ts";
-import { type Identity, open, type Packet, seal } from "./proof.ts";
+import type { Packet } from "./packet.ts";
+import { open, seal } from "./proof.ts";
+import type { Identity } from "./signing.ts";
 import type { World } from "./world.ts";
 
 export type HeartOrder =
@@ -92,16 +94,16 @@ export class Heart {
       { self, boot: identity.boot, epoch, config, admitted, detection },
       this.#now,
     );
-    this.#program.acceptUntil = () => this.#acceptUntil();
+    this.#program.acceptUntil = this.#acceptUntil;
     this.#arm();
   }
 
   /** A heart renews the right at every turn and before it would run out, so while it runs it has just done so. */
-  #acceptUntil(): number {
+  readonly #acceptUntil = (): number => {
     const now = this.#now;
     const acceptMs = this.machine.acceptMs(now);
     return acceptMs > 0 ? now + acceptMs : 0;
-  }
+  };
 
   /** Nothing renews the right any more: at most what a renewal in this moment has given. */
   #stopRenewing(): void {
@@ -171,7 +173,7 @@ export class Heart {
   }
 
   #turn(): void {
-    this.#program.acceptUntil = () => this.#acceptUntil();
+    this.#program.acceptUntil = this.#acceptUntil;
     const inbox = this.#inbox;
     this.#inbox = [];
     for (const arrival of inbox) this.#received(arrival);
@@ -259,7 +261,9 @@ export class Heart {
 
   /** Whether the input was acted upon, or could have been. */
   #step(input: Input, packet?: Packet): boolean {
+    const { view } = this.machine;
     const effects = this.machine.step(this.#now, input);
+    if (this.machine.view !== view) this.#world.viewsChanged();
     const isTaken = !effects.some(({ type }) => type === "ignored");
     if (packet !== undefined && input.type === "message-received") {
       this.#world.probes.received(this, packet, input.received, isTaken);
@@ -272,11 +276,11 @@ export class Heart {
     const { probes } = this.#world;
     switch (effect.type) {
       case "send": {
-        const bytes = seal(this.identity, this.keys, effect.message, this.#counter + 1);
-        if (bytes === undefined) return;
+        const packet = seal(this.identity, this.keys, effect.message, this.#counter + 1);
+        if (packet === undefined) return;
         this.#counter += 1;
         probes.sent(this, effect.to, effect.message);
-        return this.#world.transmit(this.id, effect.to, bytes);
+        return this.#world.transmit(this.id, effect.to, packet);
       }
       case "ignored":
         return probes.ignored(this, effect.reason);

@@ -5,7 +5,7 @@ import { ip } from "#base/address.ts";
 import { EventQueue } from "#base/event-queue.ts";
 import { Prng } from "#base/prng.ts";
 import { Network } from "./network.ts";
-import type { Packet } from "./proof.ts";
+import { Packet } from "./packet.ts";
 
 interface Arrival {
   readonly to: number;
@@ -23,13 +23,7 @@ function segment(): { network: Network; arrivals: () => Arrival[] } {
   return { network, arrivals };
 }
 
-const packet = (): Packet => ({
-  bytes: Uint8Array.of(1, 2, 3, 4),
-  from: ip("10.0.0.1"),
-  decoded: undefined,
-  provedBy: undefined,
-  hostile: undefined,
-});
+const packet = (): Packet => new Packet(ip("10.0.0.1"), Uint8Array.of(1, 2, 3, 4));
 const receivers = (arrivals: readonly Arrival[]): number[] =>
   arrivals.map(({ to }) => to).sort((a, b) => a - b);
 

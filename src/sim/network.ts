@@ -1,7 +1,7 @@
 // One Ethernet segment between the nodes, and everything that can go wrong on it, per direction of each pair.
 import type { EventQueue } from "#base/event-queue.ts";
 import type { Prng } from "#base/prng.ts";
-import type { Packet } from "./proof.ts";
+import { Packet } from "./packet.ts";
 
 export const LATENCY_MS = 0.1;
 
@@ -23,13 +23,7 @@ const corrupted = (packet: Packet, prng: Prng): Packet => {
   const bytes = packet.bytes.slice();
   const at = prng.below(bytes.byteLength);
   bytes[at] = (bytes[at] ?? 0) ^ (1 << prng.below(8));
-  return {
-    bytes,
-    from: packet.from,
-    decoded: undefined,
-    provedBy: undefined,
-    hostile: "corrupted",
-  };
+  return new Packet(packet.from, bytes, "corrupted");
 };
 
 export class Network {
@@ -45,6 +39,8 @@ export class Network {
   /** By from · size + to. */
   readonly #cut: Uint8Array;
   readonly #loss: Float64Array;
+  /** Directions of pairs that are cut. */
+  #cuts = 0;
   /** Pairs with a loss of their own. */
   #lossy = 0;
 
@@ -69,7 +65,7 @@ export class Network {
 
   /** Whether every node hears every other. */
   get isWhole(): boolean {
-    return !this.#cut.includes(1);
+    return this.#cuts === 0;
   }
 
   /** Whether both hear each other. */
@@ -87,13 +83,18 @@ export class Network {
 
   cut(from: number, to: number, isCut: boolean): void {
     this.#cut[from * this.#size + to] = isCut ? 1 : 0;
+    this.#recount();
+  }
+
+  #recount(): void {
+    this.#cuts = this.#cut.reduce((count, each) => count + each, 0);
+    this.#lossy = this.#loss.reduce((count, each) => count + (each > 0 ? 1 : 0), 0);
     this.changes += 1;
   }
 
   setLoss(from: number, to: number, loss: number): void {
     this.#loss[from * this.#size + to] = loss;
-    this.#lossy = this.#loss.reduce((count, each) => count + (each > 0 ? 1 : 0), 0);
-    this.changes += 1;
+    this.#recount();
   }
 
   /** Only nodes of one side hear each other; who is on no side, everybody on none. */
@@ -105,15 +106,14 @@ export class Network {
         this.#cut[a * this.#size + b] = apart ? 1 : 0;
       }
     }
-    this.changes += 1;
+    this.#recount();
   }
 
   heal(): void {
     this.#cut.fill(0);
     this.#loss.fill(0);
-    this.#lossy = 0;
     Object.assign(this.weather, FAIR);
-    this.changes += 1;
+    this.#recount();
   }
 
   get #isFair(): boolean {

@@ -12,8 +12,9 @@ import type { ClusterConfig } from "./cluster-config.ts";
 import type { ControlEnd } from "./control.ts";
 import { Heart } from "./heart.ts";
 import { MainThread } from "./main-thread.ts";
+import type { Packet } from "./packet.ts";
 import { PacketProgram } from "./packet-program.ts";
-import { type Certificate, encodeCertificate, type Packet } from "./proof.ts";
+import { type Certificate, encodeCertificate } from "./signing.ts";
 import type { World } from "./world.ts";
 
 /** The state folder (daemon/state-folder.ts). */
@@ -128,6 +129,7 @@ export class SimNode {
       (event) => main.fromHeart(event),
     );
     this.agent = { heart, main, serverEnd: main.serverEnd };
+    this.#world.viewsChanged();
     this.#become("running");
     main.open(heart);
   }
@@ -155,6 +157,7 @@ export class SimNode {
     const { agent } = this;
     if (agent === undefined) return;
     this.agent = undefined;
+    this.#world.viewsChanged();
     agent.heart.stop();
     agent.main.close(this.isUp);
     if (this.isUp) this.#become("agent-down");

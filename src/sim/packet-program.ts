@@ -10,6 +10,7 @@ import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { clientAddress } from "./client-frame.ts";
 import { VIP, WEB_PORT } from "./cluster-spec.ts";
+import { type Arrival, SteeringMemory, type Step } from "./steering-memory.ts";
 import { indexOf } from "./tables-bytes.ts";
 
 const EMPTY: Tables = {
@@ -36,6 +37,7 @@ export class PacketProgram implements PipelineContext {
   /** There is always room for frames that wait. */
   readonly canHold = (): boolean => true;
   readonly connections = new Set<number>();
+  readonly #memory = new SteeringMemory(this);
   readonly #nowMs: () => number;
   #tables: Tables = EMPTY;
   #indexed: IndexedTables = indexOf(EMPTY);
@@ -80,6 +82,11 @@ export class PacketProgram implements PipelineContext {
     return this.#nowMs() < this.acceptUntil();
   }
 
+  /** What becomes of a frame here. */
+  steer(frame: Uint8Array, arrival: Arrival): Step {
+    return this.#memory.steer(frame, arrival);
+  }
+
   knows(flow: Flow): boolean {
     return this.connections.has(keyOfFlow(flow));
   }
@@ -99,6 +106,7 @@ export class PacketProgram implements PipelineContext {
     if (compareVersions(tables.version, this.#tables.version) < 0) return false;
     this.#tables = tables;
     this.#indexed = indexOf(tables);
+    this.#memory.forget();
     this.changes += 1;
     return true;
   }

@@ -11,6 +11,11 @@ export class Parts implements Observer {
   readonly #size: number;
   /** True time since when a pair is as it should be; infinite when it is not. By a · size + b. */
   readonly #fineSince: Float64Array;
+  /** What the last sample has seen: of each node whether it was healthy, and the links. */
+  readonly #healthy: boolean[] = [];
+  #links = -1;
+  #loss = 0;
+  #isDisturbed = true;
 
   constructor(world: World) {
     this.#world = world;
@@ -24,13 +29,30 @@ export class Parts implements Observer {
   }
 
   disturb(id: number): void {
+    this.#isDisturbed = true;
     for (let other = 1; other < this.#size; other++) {
       this.#fineSince[id * this.#size + other] = Number.POSITIVE_INFINITY;
       this.#fineSince[other * this.#size + id] = Number.POSITIVE_INFINITY;
     }
   }
 
+  /** Whether there is anything that the last sample has not seen. */
+  #isNew(): boolean {
+    const { nodes, network } = this.#world;
+    let isNew = this.#isDisturbed || network.changes !== this.#links;
+    isNew ||= network.weather.loss !== this.#loss;
+    for (const { id, isHealthy } of nodes) {
+      isNew ||= this.#healthy[id] !== isHealthy;
+      this.#healthy[id] = isHealthy;
+    }
+    this.#links = network.changes;
+    this.#loss = network.weather.loss;
+    this.#isDisturbed = false;
+    return isNew;
+  }
+
   sample(): void {
+    if (!this.#isNew()) return;
     const { nodes, nowMs } = this.#world;
     for (const a of nodes) {
       for (const b of nodes) {

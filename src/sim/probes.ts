@@ -5,7 +5,7 @@ import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { Message } from "#wire/cluster/message.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
-import type { Packet } from "./proof.ts";
+import type { Packet } from "./packet.ts";
 
 export interface Observer {
   /** A heart has sent a datagram. */

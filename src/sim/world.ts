@@ -10,7 +10,7 @@ import type { ClusterConfig } from "./cluster-config.ts";
 import { FAIR, Network } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { type Observer, type Probes, probesOf } from "./probes.ts";
-import type { Packet } from "./proof.ts";
+import type { Packet } from "./packet.ts";
 import { Transcript } from "./transcript.ts";
 import { Violation } from "./violation.ts";
 
@@ -19,6 +19,8 @@ export const SAMPLE_MS = 50;
 const MOST_EVENTS = 20_000;
 const AUTHORITY = 0xca;
 const CLUSTER = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+/** What the transcript counts as, besides the lengths of words. */
+const [ROUTINE, ARRIVED] = [3, 1];
 /** Clocks of real machines are not further apart in speed. */
 const WORST_DRIFT = 500e-6;
 
@@ -44,6 +46,8 @@ export class World {
   probes: Probes = probesOf([]);
   nowMs = 0;
   readonly #byAddress: ReadonlyMap<string, SimNode>;
+  /** Undefined: to be looked for. */
+  #masters: readonly SimNode[] | undefined;
   #second = 0;
   #thisSecond = 0;
 
@@ -84,7 +88,7 @@ export class World {
       decided: (heart, event) => note(heart.id, event.type, event),
       sent: (heart, to, message) => {
         const isRoutine = message.type.endsWith("keepalive") || message.type === "probe";
-        if (isRoutine) this.transcript.count(this.nowMs, heart.id, 3);
+        if (isRoutine) this.transcript.count(this.nowMs, heart.id, ROUTINE);
         else note(heart.id, `sends to ${to}:`, message);
       },
       installed: (node, { version, groups }) =>
@@ -132,28 +136,21 @@ export class World {
   }
 
   /** A datagram leaves a node's socket. */
-  transmit(from: number, to: IpAddress | "everyone", bytes: Uint8Array): void {
-    const packet: Packet = {
-      bytes,
-      from: this.node(from).address,
-      decoded: undefined,
-      provedBy: undefined,
-      hostile: undefined,
-    };
+  transmit(from: number, to: IpAddress | "everyone", packet: Packet): void {
     if (to === "everyone") return this.network.broadcast(this.nowMs, from, packet);
     const target = this.at(to);
     if (target !== undefined) this.network.send(this.nowMs, from, target.id, packet);
   }
 
   #arrived(to: number, packet: Packet): void {
-    this.transcript.count(this.nowMs, to, packet.bytes.byteLength);
+    this.transcript.count(this.nowMs, to, ARRIVED);
     this.node(to).arrive(packet);
   }
 
   /** The kernel of a machine without an agent refuses a unicast datagram; probes are the ones that want to know. */
   nobodyListens(node: SimNode, packet: Packet): void {
     const sender = this.at(packet.from);
-    const isProbe = packet.bytes[5] === 11;
+    const isProbe = packet.said?.message.type === "probe";
     if (sender === undefined || !isProbe || !this.network.carries(node.id, sender.id)) return;
     if (this.prng.chance(this.network.lossBetween(node.id, sender.id))) return;
     this.in(FAIR.jitterMs, () => {
@@ -161,8 +158,14 @@ export class World {
     });
   }
 
-  get masters(): SimNode[] {
-    return this.nodes.filter((node) => node.agent?.heart.machine.view.role === "master");
+  get masters(): readonly SimNode[] {
+    this.#masters ??= this.nodes.filter((node) => node.agent?.heart.machine.view.role === "master");
+    return this.#masters;
+  }
+
+  /** A node has another view of the cluster, or another agent, or none any more. */
+  viewsChanged(): void {
+    this.#masters = undefined;
   }
 
   isListed(id: NodeId): boolean {

@@ -14,7 +14,9 @@ export class Expulsions {
   readonly #expelled = new Map<NodeId, Expelled>();
 
   get deadline(): Instant | undefined {
-    return earliest(...Array.from(this.#expelled.values(), ({ departsAt }) => departsAt));
+    let first: Instant | undefined;
+    for (const { departsAt } of this.#expelled.values()) first = earliest(first, departsAt);
+    return first;
   }
 
   get members(): Member[] {

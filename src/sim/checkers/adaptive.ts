@@ -5,7 +5,7 @@ import type { Received } from "#core/membership/protocol.ts";
 import type { Message } from "#wire/cluster/message.ts";
 import type { Heart, MembershipEvent } from "../heart.ts";
 import type { Observer } from "../probes.ts";
-import type { Packet } from "../proof.ts";
+import type { Packet } from "../packet.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 

@@ -5,6 +5,7 @@ import type { DataPlane } from "../data-plane.ts";
 import { sampleFlows } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
+import { howMany, Taken } from "../taken.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
@@ -22,7 +23,9 @@ export class OneTaker implements Observer {
   readonly #plane: DataPlane;
   readonly #parts: Parts;
   readonly #flows = sampleFlows();
-  #seen = "";
+  readonly #taken: Taken;
+  #changes = -1;
+  readonly #rights: boolean[] = [];
   #isDue = false;
   looks = 0;
 
@@ -30,6 +33,10 @@ export class OneTaker implements Observer {
     this.#world = world;
     this.#plane = plane;
     this.#parts = parts;
+    this.#taken = new Taken(
+      plane,
+      this.#flows.map(({ opening }) => opening),
+    );
   }
 
   /** In the moment after, when some have the new tables and others do not. */
@@ -43,11 +50,15 @@ export class OneTaker implements Observer {
   }
 
   sample(): void {
-    const rights = this.#world.nodes.map(({ program }) => (program.accepting ? 1 : 0)).join("");
-    const seen = `${this.#plane.changes} ${rights}`;
-    if (seen === this.#seen) return;
-    this.#seen = seen;
-    this.#look();
+    const { changes } = this.#plane;
+    let isNew = changes !== this.#changes;
+    this.#changes = changes;
+    for (const { id, program } of this.#world.nodes) {
+      const { accepting } = program;
+      isNew ||= accepting !== this.#rights[id];
+      this.#rights[id] = accepting;
+    }
+    if (isNew) this.#look();
   }
 
   #look(): void {
@@ -57,13 +68,15 @@ export class OneTaker implements Observer {
     if (delivery.primary === undefined) return;
     this.looks += 1;
     const mac = clusterMac(delivery.method, delivery.primary);
-    for (const { text, opening } of this.#flows) {
+    const taken = this.#world.nodes.map((node) => this.#taken.by(node, mac));
+    for (const [index, { text, opening }] of this.#flows.entries()) {
+      if (howMany(taken, index) < 2) continue;
       const takers = this.#plane
         .flood(mac, opening)
         .flatMap((fate) => (fate.what === "taken" ? [this.#world.node(fate.by)] : []));
-      for (const [index, a] of takers.entries()) {
+      for (const [at, a] of takers.entries()) {
         const b = takers
-          .slice(index + 1)
+          .slice(at + 1)
           .find(
             (other) => areOneCluster(a, other) && this.#parts.fineForMs(a, other) > ACQUAINTED_MS,
           );

@@ -35,7 +35,7 @@ export class Ownership implements Observer {
   /** What was wrong, and since when. */
   #wrong = new Map<string, { readonly sinceMs: number; text: string }>();
   #lastChanges = -1;
-  #settled = "";
+  #settled: { readonly master: SimNode; readonly members: readonly SimNode[] } | undefined;
   evaluations = 0;
 
   constructor(world: World, plane: DataPlane, parts: Parts, conditions: Conditions) {
@@ -49,12 +49,19 @@ export class Ownership implements Observer {
     const [master, rival] = this.#world.masters.filter((node) => node.isHealthy);
     if (master === undefined || rival !== undefined) return this.#wrong.clear();
     const members = this.#settledMembers(master);
-    const settled = `${master.id}: ${members.map(({ id }) => id).join()}`;
-    const isNew = this.#plane.changes !== this.#lastChanges || settled !== this.#settled;
+    const { changes } = this.#plane;
+    const isNew = changes !== this.#lastChanges || !this.#isSettled(master, members);
     if (isNew || this.#wrong.size > 0) this.#evaluate(master, members);
-    this.#lastChanges = this.#plane.changes;
-    this.#settled = settled;
+    this.#lastChanges = changes;
+    this.#settled = { master, members };
     this.#judge();
+  }
+
+  /** Whether the members, and who leads them, are those of the last sample. */
+  #isSettled(master: SimNode, members: readonly SimNode[]): boolean {
+    const before = this.#settled;
+    if (before?.master !== master || before.members.length !== members.length) return false;
+    return members.every((member, index) => before.members[index] === member);
   }
 
   /** Members that the master and each other have heard well for a while. */

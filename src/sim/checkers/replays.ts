@@ -3,7 +3,7 @@
 import type { Received } from "#core/membership/protocol.ts";
 import type { Heart } from "../heart.ts";
 import type { Observer } from "../probes.ts";
-import type { Packet } from "../proof.ts";
+import type { Packet } from "../packet.ts";
 import { Violation } from "../violation.ts";
 
 /** Per sender and start; an older one is refused by the window anyway, which is checked with what is left. */

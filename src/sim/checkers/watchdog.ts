@@ -5,7 +5,7 @@ import type { Instant } from "#base/time.ts";
 import type { Heart, MembershipEvent } from "../heart.ts";
 import type { Parts } from "../parts.ts";
 import type { Observer } from "../probes.ts";
-import type { Packet } from "../proof.ts";
+import type { Packet } from "../packet.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 

@@ -6,7 +6,9 @@ import type { Prng } from "#base/prng.ts";
 import type { IpAddress } from "#base/address.ts";
 import type { Message } from "#wire/cluster/message.ts";
 import { KeyRing } from "../key-ring.ts";
-import { encodeCertificate, type Identity, type Packet, seal } from "../proof.ts";
+import { Packet } from "../packet.ts";
+import { seal } from "../proof.ts";
+import { encodeCertificate, type Identity } from "../signing.ts";
 import type { World } from "../world.ts";
 
 /** What it remembers of what it has heard. */
@@ -14,15 +16,10 @@ const RECORDED = 400;
 const FOREIGN_AUTHORITY = 0xbad;
 const SOMEWHERE = ip("10.0.0.250");
 
-interface Recording {
-  readonly bytes: Uint8Array;
-  readonly from: IpAddress;
-}
-
 export class Attacker {
   readonly #world: World;
   readonly #prng: Prng;
-  readonly #recorded: Recording[] = [];
+  readonly #recorded: Packet[] = [];
   #heard = 0;
   #active = false;
   datagrams = 0;
@@ -36,9 +33,8 @@ export class Attacker {
   hear(packet: Packet): void {
     this.#heard += 1;
     if (packet.hostile !== undefined || this.#heard % 5 !== 0) return;
-    const recording = { bytes: packet.bytes, from: packet.from };
-    if (this.#recorded.length < RECORDED) this.#recorded.push(recording);
-    else if (this.#prng.chance(0.2)) this.#recorded[this.#prng.below(RECORDED)] = recording;
+    if (this.#recorded.length < RECORDED) this.#recorded.push(packet);
+    else if (this.#prng.chance(0.2)) this.#recorded[this.#prng.below(RECORDED)] = packet;
   }
 
   begin(meanGapMs: number): void {
@@ -78,10 +74,10 @@ export class Attacker {
   }
 
   #packet(bytes: Uint8Array, from: IpAddress, hostile: string): Packet {
-    return { bytes, from, decoded: undefined, provedBy: undefined, hostile };
+    return new Packet(from, bytes, hostile);
   }
 
-  #recording(): Recording | undefined {
+  #recording(): Packet | undefined {
     return this.#recorded.length === 0 ? undefined : this.#prng.pick(this.#recorded);
   }
 
@@ -134,8 +130,8 @@ export class Attacker {
       boot,
     };
     const message = this.#prng.pick(hostile === "forged" ? this.#keyed(id) : this.#signed());
-    const bytes = seal(identity, keys, message, 1 + this.#prng.below(1000));
-    return bytes === undefined ? undefined : this.#packet(bytes, address, hostile);
+    const sealed = seal(identity, keys, message, 1 + this.#prng.below(1000));
+    return sealed === undefined ? undefined : this.#packet(sealed.bytes, address, hostile);
   }
 
   #keyed(id: NodeId): Message[] {
