@@ -12,8 +12,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "core/membership": ["base", "wire"],
   "core/steering": ["base", "wire"],
   "core/takeover": ["base", "wire"],
+  "core/health": ["base", "wire"],
   "core/node": ["base", "wire", "core/membership", "core/steering"],
-  driver: ["base", "wire", "core/membership", "core/steering", "core/takeover", "core/node"],
+  driver: [
+    "base",
+    "wire",
+    "core/membership",
+    "core/steering",
+    "core/takeover",
+    "core/node",
+    "core/health",
+  ],
   config: ["base"],
   api: ["base", "config"],
   lab: ["base", "config", "driver", "api"],
@@ -23,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core/membership",
     "core/steering",
     "core/node",
+    "core/health",
     "driver",
     "config",
     "api",
@@ -31,7 +41,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: ["base", "config", "api", "lab", "daemon", "driver"],
   sim: ["base", "wire", "core/membership", "core/steering", "core/node"],
 };
-const PURE = ["base", "wire", "core/membership", "core/steering", "core/takeover", "core/node"];
+const PURE = [
+  "base",
+  "wire",
+  "core/membership",
+  "core/steering",
+  "core/takeover",
+  "core/health",
+  "core/node",
+];
 const IMPURE =
   /\b(Date|Math\.random|Promise|performance|process|setTimeout|setInterval|console)\b|\basync\b|\bawait\b/;
 

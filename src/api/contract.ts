@@ -12,6 +12,7 @@ const ofServices = [
   Type.Literal("weighted"),
   Type.Literal("sticky"),
   Type.Literal("wildcard-sticky"),
+  Type.Literal("failover"),
 ] as const;
 const routed = [Type.Literal("routed"), Type.Literal("routed-symmetric")] as const;
 
@@ -21,6 +22,17 @@ export const Policy = Type.Union([...ofServices, ...routed], { title: "Policy" }
 export const Delivery = Type.Object(
   { method: DeliveryMethod },
   { title: "Delivery", additionalProperties: false },
+);
+
+/** B7: out of service, or in service again. */
+export const Maintenance = Type.Object(
+  {
+    on: Type.Boolean(),
+    group: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 63, description: "Only its instance of this group" }),
+    ),
+  },
+  { title: "Maintenance", additionalProperties: false },
 );
 
 /** Which configuration the cluster runs (A4). */
@@ -176,6 +188,14 @@ export const CONTRACT = {
     ...ROUTES.undrain,
     summary: "Give a drained node its share again",
     params: NodeName,
+    reply: Changed,
+  },
+  setMaintenance: {
+    ...ROUTES.setMaintenance,
+    summary:
+      "Take a node, or its instance of one group, out of service or back; established connections go on",
+    params: NodeName,
+    body: Maintenance,
     reply: Changed,
   },
   setDelivery: {

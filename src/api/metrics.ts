@@ -112,6 +112,40 @@ function memberFamilies({ members }: Status): Family[] {
   ];
 }
 
+/** Health of services (B7). */
+function healthFamilies({ groups, checks }: Status): Family[] {
+  const instances = groups.flatMap(({ name, shares }) =>
+    shares.flatMap(({ node, health }) =>
+      health === undefined ? [] : [{ labels: { group: name, node }, health }],
+    ),
+  );
+  return [
+    {
+      name: "panoply_instance_up",
+      help: "1 while the group's instance on the node works, 0 while it does not or is in maintenance",
+      type: "gauge",
+      samples: instances
+        .filter(({ health }) => health.state !== "unknown")
+        .map(({ labels, health }) => ({ labels, value: flag(health.state === "up") })),
+    },
+    {
+      name: "panoply_instance_part_ratio",
+      help: "Part of its share that the instance takes (slow start)",
+      type: "gauge",
+      samples: instances.map(({ labels, health }) => ({ labels, value: health.part / 100 })),
+    },
+    {
+      name: "panoply_health_checks_total",
+      help: "Runs of this node's health checks, by result",
+      type: "counter",
+      samples: checks.flatMap(({ group, check, passed, failed }) => [
+        { labels: { group, check, result: "passed" }, value: passed },
+        { labels: { group, check, result: "failed" }, value: failed },
+      ]),
+    },
+  ];
+}
+
 /** Slots on their way, and frames that wait for them (A8, A15). */
 function assignmentFamilies({ groups, assignment }: Status): Family[] {
   return [
@@ -262,6 +296,7 @@ export function renderMetrics(status: Status, applications: ApplicationsStatus):
   for (const family of [
     ...nodeFamilies(status),
     ...memberFamilies(status),
+    ...healthFamilies(status),
     ...assignmentFamilies(status),
     ...trafficFamilies(status),
     ...eventFamilies(status),

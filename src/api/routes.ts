@@ -22,6 +22,7 @@ export const ROUTES = {
   setWeight: { method: "PATCH", path: "/v1/groups/:group/nodes/:node" },
   drain: { method: "POST", path: "/v1/nodes/:node/drain" },
   undrain: { method: "POST", path: "/v1/nodes/:node/undrain" },
+  setMaintenance: { method: "PUT", path: "/v1/nodes/:node/maintenance" },
   setDelivery: { method: "PUT", path: "/v1/delivery" },
   events: { method: "GET", path: "/v1/events" },
   config: { method: "GET", path: "/v1/config" },

@@ -51,6 +51,7 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   await client.setWeight({ params: { group: "a b/c", node: "beta" }, body: { weight: 0 } });
   await client.drain({ params: { node: "beta" } });
   await client.undrain({ params: { node: "beta" } });
+  await client.setMaintenance({ params: { node: "beta" }, body: { on: true, group: "web" } });
   await client.setDelivery({ body: { method: "unicast" } });
   await client.putConfig({ body: { yaml: "cluster: {}" } });
   assert.equal((await client.config({})).yaml, "cluster: {name: demo}\n");

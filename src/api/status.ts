@@ -22,6 +22,7 @@ export const MemberStatus = Type.Object(
     mac: Type.Optional(Type.String()),
     state: Type.Union([Type.Literal("master"), Type.Literal("member"), Type.Literal("departed")]),
     drained: Type.Boolean(),
+    maintenance: Type.Boolean(),
     lossEstimate: Type.Optional(
       Type.Number({ minimum: 0, maximum: 1, description: "Lost share of its keepalives (A17)" }),
     ),
@@ -39,6 +40,42 @@ export const MemberStatus = Type.Object(
   { title: "MemberStatus" },
 );
 export type MemberStatus = Static<typeof MemberStatus>;
+
+/** B7: the instance of a group on a node. */
+export const InstanceStatus = Type.Object(
+  {
+    state: Type.Union(
+      [
+        Type.Literal("up"),
+        Type.Literal("down"),
+        Type.Literal("unknown"),
+        Type.Literal("maintenance"),
+      ],
+      { description: "unknown: no check has come to a result yet" },
+    ),
+    part: Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      description: "Percent of its share that it takes (slow start)",
+    }),
+    reason: Type.String({ description: "Why it is down; may be empty" }),
+  },
+  { title: "InstanceStatus" },
+);
+export type InstanceStatus = Static<typeof InstanceStatus>;
+
+export const CheckStatus = Type.Object(
+  {
+    group: Type.String(),
+    check: Type.String({ description: "Name of the check" }),
+    state: Type.Union([Type.Literal("unknown"), Type.Literal("passes"), Type.Literal("fails")]),
+    finding: Type.String({ description: "What its last run found" }),
+    passed: Type.Integer({ description: "Runs that passed since the agent started" }),
+    failed: Type.Integer({ description: "Runs that failed since the agent started" }),
+  },
+  { title: "CheckStatus" },
+);
+export type CheckStatus = Static<typeof CheckStatus>;
 
 export const GroupStatus = Type.Object(
   {
@@ -59,6 +96,7 @@ export const GroupStatus = Type.Object(
         slots: Type.Integer({ description: "Slots it owns now" }),
         home: Type.Integer({ description: "Slots it owns when every node serves" }),
         weight: Type.Integer(),
+        health: Type.Optional(InstanceStatus),
       }),
     ),
     packets: Type.Integer({ description: "Decided by this node's packet program so far" }),
@@ -137,6 +175,7 @@ export const Status = Type.Object(
       },
       { description: "Slots on their way, and frames that wait for them" },
     ),
+    checks: Type.Array(CheckStatus, { description: "Health checks that this node runs (B7)" }),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
     events: EventsStatus,
     uptimeMs: Type.Number({ description: "Since this agent started" }),

@@ -13,7 +13,10 @@ const CASES: readonly [string, readonly string[]][] = [
   ["delivery set ", ["forward", "unicast", "multicast", "igmp"]],
   ["service ", ["list", "add", "remove", "weight", "help"]],
   ["service add web ", ["tcp", "udp", "any"]],
-  ["service add web tcp 1.2.3.4:80 --create ", ["weighted", "sticky", "wildcard-sticky"]],
+  [
+    "service add web tcp 1.2.3.4:80 --create ",
+    ["weighted", "sticky", "wildcard-sticky", "failover"],
+  ],
   ["service add --cr", ["--create"]],
   ["status --", ["--json", "--watch", "--socket", "--help"]],
   ["drain ", ["alpha", "beta", "gamma"]],

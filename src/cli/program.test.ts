@@ -56,6 +56,17 @@ const CHANGES: readonly [string, { operation: string; input: object }][] = [
     },
   ],
   ["drain beta", { operation: "drain", input: { params: { node: "beta" } } }],
+  [
+    "maintenance on beta",
+    { operation: "setMaintenance", input: { params: { node: "beta" }, body: { on: true } } },
+  ],
+  [
+    "maintenance off beta --group web",
+    {
+      operation: "setMaintenance",
+      input: { params: { node: "beta" }, body: { on: false, group: "web" } },
+    },
+  ],
   ["undrain beta", { operation: "undrain", input: { params: { node: "beta" } } }],
   ["delivery set igmp", { operation: "setDelivery", input: { body: { method: "igmp" } } }],
   [

@@ -27,6 +27,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/drain.ts")).registerDrain,
   },
   {
+    names: ["maintenance"],
+    load: async () => (await import("./commands/maintenance.ts")).registerMaintenance,
+  },
+  {
     names: ["delivery"],
     load: async () => (await import("./commands/delivery.ts")).registerDelivery,
   },

@@ -21,9 +21,9 @@ Members
   gamma  10.77.0.3  departed            –       –          0      0 B/s            –
 
 Service groups
-  NAME  POLICY    PACKETS/S  SLOTS  OWNERS                           SERVICES
-  web   weighted      1.23k   1024  alpha 1024 (home 512), weight 1  tcp 10.77.0.100:80
-                                    beta 0 (home 512), weight 1      tcp [fd77::100]:*
+  NAME  POLICY    PACKETS/S  SLOTS  OWNERS                                                SERVICES
+  web   weighted      1.23k   1024  alpha 1024 (home 512), weight 1, up (takes 30 %)      tcp 10.77.0.100:80
+                                    beta 0 (home 512), weight 1, down (http: status 503)  tcp [fd77::100]:*
 
 Packets and messages
   REASON                              COUNT
@@ -33,6 +33,10 @@ Packets and messages
   watchdog expiries                       1
   message refused: bad-signature          4
   connection refused: not-admitted        2
+
+Health checks of this node
+  GROUP  CHECK  STATE  PASSED  FAILED  LAST FOUND
+  web    http   fails      40       3  status 503
 
 Departures, newest first
   AT                        NODE   REASON    TOOK

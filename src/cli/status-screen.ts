@@ -25,6 +25,7 @@ export function renderStatus(status: Status, colour: boolean): string {
     members(status, paint),
     ...(status.groups.length === 0 ? [] : [groups(status, paint)]),
     packets(status, paint),
+    ...(status.checks.length === 0 ? [] : [checks(status, paint)]),
     ...(status.failovers.length === 0 ? [] : [failovers(status, paint)]),
   ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
@@ -92,9 +93,11 @@ function members(status: Status, paint: Paint): string[] {
   );
 }
 
-function memberState({ state, drained }: Status["members"][number], paint: Paint): string {
+function memberState(member: Status["members"][number], paint: Paint): string {
+  const { state, drained, maintenance } = member;
   const styles = { master: "green", member: "green", departed: "red" } as const;
   const text = paint(styles[state], state);
+  if (maintenance) return `${text} ${paint("yellow", "maintenance")}`;
   return drained ? `${text} ${paint("yellow", "drained")}` : text;
 }
 
@@ -109,8 +112,8 @@ function groups(status: Status, paint: Paint): string[] {
   ];
   const rows = status.groups.flatMap((group) => {
     const owners = group.shares.map(
-      ({ node, slots, home, weight }) =>
-        `${node} ${slots}${slots === home ? "" : ` (home ${home})`}, weight ${weight}`,
+      ({ node, slots, home, weight, health }) =>
+        `${node} ${slots}${slots === home ? "" : ` (home ${home})`}, weight ${weight}${instanceText(health, paint)}`,
     );
     const services = group.services.map(({ protocol, vip, port }) =>
       formatService({ protocol, vip: ip(vip), port }),
@@ -125,6 +128,39 @@ function groups(status: Status, paint: Paint): string[] {
     ]);
   });
   return section("Service groups", columns, rows, paint);
+}
+
+/** Of a node that runs no checks, or of which nothing is known, nothing is said. */
+function instanceText(
+  health: Status["groups"][number]["shares"][number]["health"],
+  paint: Paint,
+): string {
+  if (health === undefined) return "";
+  const styles = { up: "green", down: "red", unknown: "yellow", maintenance: "yellow" } as const;
+  const part = health.part === 100 ? "" : ` (takes ${health.part} %)`;
+  const reason = health.reason === "" ? "" : ` (${health.reason})`;
+  return `, ${paint(styles[health.state], health.state)}${part}${reason}`;
+}
+
+function checks(status: Status, paint: Paint): string[] {
+  const columns: Column[] = [
+    { title: "GROUP" },
+    { title: "CHECK" },
+    { title: "STATE" },
+    { title: "PASSED", align: "right" },
+    { title: "FAILED", align: "right" },
+    { title: "LAST FOUND" },
+  ];
+  const styles = { passes: "green", fails: "red", unknown: "yellow" } as const;
+  const rows = status.checks.map(({ group, check, state, passed, failed, finding }) => [
+    group,
+    check,
+    paint(styles[state], state),
+    String(passed),
+    String(failed),
+    finding,
+  ]);
+  return section("Health checks of this node", columns, rows, paint);
 }
 
 function packets({ datapath, membership, control }: Status, paint: Paint): string[] {

@@ -4,6 +4,7 @@ import { type IpAddress, compareIp, ip } from "#base/address.ts";
 import { canonicalJson } from "#base/canonical-json.ts";
 import { type ConfigVersion, nodeId } from "#base/ids.ts";
 import { serialText } from "#base/serial-number.ts";
+import { rawHealth } from "./health-schema.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig, RawConfig, Service } from "./schema.ts";
 import { formatService, parseService } from "./service.ts";
 
@@ -15,6 +16,24 @@ function parsed(text: string): Service {
   return result.service;
 }
 
+/** What says the same as nothing is left out, so that the version does not depend on it. */
+const nodeFrom = ({ maintenance, ...node }: RawConfig["nodes"][number]): NodeConfig => ({
+  ...node,
+  id: nodeId(node.id),
+  address: ip(node.address),
+  ...(maintenance === true ? { maintenance } : {}),
+});
+
+function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
+  const { maintenance = [], whenNone = "reset", ...group } = raw;
+  return {
+    ...group,
+    services: group.services.map(parsed),
+    ...(maintenance.length === 0 ? {} : { maintenance }),
+    ...(whenNone === "reset" ? {} : { whenNone }),
+  };
+}
+
 /** Parses what the schema and the rules have accepted. */
 export function fromRaw(raw: RawConfig): ClusterConfig {
   return {
@@ -24,17 +43,19 @@ export function fromRaw(raw: RawConfig): ClusterConfig {
     datapath: raw.datapath,
     delivery: raw.delivery,
     hash: raw.hash,
-    nodes: raw.nodes.map((node) => ({ ...node, id: nodeId(node.id), address: ip(node.address) })),
-    groups: raw.groups.map((group) => ({ ...group, services: group.services.map(parsed) })),
+    nodes: raw.nodes.map(nodeFrom),
+    groups: raw.groups.map(groupFrom),
     vips: raw.vips.map(ip),
     revoked: raw.revoked.map(serialText),
   };
 }
 
-const rawGroup = (group: GroupConfig): RawConfig["groups"][number] => ({
+const rawGroup = ({ health, maintenance, ...group }: GroupConfig): RawConfig["groups"][number] => ({
   ...group,
   nodes: group.nodes === "all" ? "all" : group.nodes.map((node) => ({ ...node })),
   services: group.services.map(formatService),
+  ...(health === undefined ? {} : { health: rawHealth(health) }),
+  ...(maintenance === undefined ? {} : { maintenance: [...maintenance] }),
 });
 
 /** A copy whose list of arms is one of its own. */
@@ -72,8 +93,11 @@ export function canonicalConfig(config: ClusterConfig): string {
   raw.nodes = raw.nodes.sort((a, b) => a.id - b.id);
   raw.groups = raw.groups.sort(byName).map((group) => ({
     ...group,
-    nodes: group.nodes === "all" ? "all" : group.nodes.sort(byName),
-    services: group.services.sort(),
+    // with failover the order is the meaning
+    nodes:
+      group.nodes === "all" || group.policy === "failover" ? group.nodes : group.nodes.sort(byName),
+    services: group.health === undefined ? group.services.sort() : group.services,
+    ...(group.maintenance === undefined ? {} : { maintenance: group.maintenance.sort() }),
   }));
   raw.vips = [...config.vips].sort(compareIp);
   raw.revoked = raw.revoked.sort();

@@ -110,6 +110,27 @@ export function setDrained(config: ClusterConfig, node: string, drained: boolean
   return settled({ ...config, nodes });
 }
 
+/** B7. Out of service, for the whole node or for its instance of one group; drained, but for the checks. */
+export function setMaintenance(
+  config: ClusterConfig,
+  node: string,
+  { on, group }: { readonly on: boolean; readonly group?: string | undefined },
+): ClusterConfig {
+  requireNode(config, node);
+  if (group !== undefined) {
+    return changeGroup(config, group, ({ maintenance = [], ...found }) => {
+      const others = maintenance.filter((name) => name !== node);
+      const names = on ? [...others, node] : others;
+      return names.length === 0 ? found : { ...found, maintenance: names };
+    });
+  }
+  const nodes = config.nodes.map(({ maintenance = false, ...found }) => {
+    const isOn = found.name === node ? on : maintenance;
+    return isOn ? { ...found, maintenance: true as const } : found;
+  });
+  return settled({ ...config, nodes });
+}
+
 /** A13. PAN_CONFLICT when a group needs another method than the one asked for. */
 export const setDelivery = (config: ClusterConfig, method: DeliveryMethod): ClusterConfig =>
   settled({ ...config, delivery: { ...config.delivery, method } });

@@ -37,7 +37,9 @@ const TAIL = `## Limits
 - Names, ids and addresses of nodes and names of groups are unique.
 - A service belongs to one group only. The same virtual address may have ports in one group and any
   port (\`*\`) in another: the port is looked up first (B2).
-- \`*\` needs the policy \`wildcard-sticky\`.
+- \`*\` needs the policy \`wildcard-sticky\` or \`failover\`.
+- A check has only the keys of its type, and something to ask: a service of the group that fits, or a target and a port.
+  \`slowStartMs\` needs the assignment \`eager\` (B7).
 - \`any ADDRESS\` is looked up last: it takes what no other service of the address takes, of every protocol.
 - At most one group is \`routed\` or \`routed-symmetric\`. It has no services, since its traffic is for no virtual
   address, and it needs a \`delivery.method\` other than \`forward\` (A22). Its \`assignment\` is \`eager\`: a frame that
@@ -115,7 +117,12 @@ function integerText(shape: Shape): string {
   return shape.powerOfTwo === true ? `power of two, ${range}` : `integer, ${range}`;
 }
 
-const FORMAT_NAMES: Readonly<Record<string, string>> = { ip: "IP address", service: "service" };
+const FORMAT_NAMES: Readonly<Record<string, string>> = {
+  ip: "IP address",
+  service: "service",
+  "check-target": "`vip`, `local`, `node` or IP address",
+  "status-codes": "HTTP statuses",
+};
 const PLURAL_FORMATS: Readonly<Record<string, string>> = {
   ip: "IP addresses",
   service: "services",

@@ -3,6 +3,7 @@
 import { type IpAddress, parseIp } from "#base/address.ts";
 import { serialText } from "#base/serial-number.ts";
 import type { Draft, Path, Report } from "./findings.ts";
+import { groupHealth } from "./health-rules.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
 import { suggestion } from "./spelling.ts";
@@ -72,7 +73,10 @@ function uniqueServices(config: DraftConfig, report: Report): void {
 
 function anyPortNeedsWildcard(config: DraftConfig, report: Report): void {
   for (const [g, group] of (config.groups ?? []).entries()) {
-    if (group?.policy === undefined || group.policy === "wildcard-sticky") continue;
+    // with failover one node has everything, so that a client's ports are together anyway
+    if (group?.policy === undefined || ["wildcard-sticky", "failover"].includes(group.policy)) {
+      continue;
+    }
     for (const [s, service] of (group.services ?? []).entries()) {
       if (service?.endsWith(":*") !== true) continue;
       const remedy = `give a port, or make the group's policy wildcard-sticky`;
@@ -273,6 +277,7 @@ const RULES: readonly Rule[] = [
   anyPortNeedsWildcard,
   routedGroups,
   routedIsEager,
+  groupHealth,
   usableAddresses,
   ipv4Nodes,
   virtualAddresses,

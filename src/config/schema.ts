@@ -10,6 +10,7 @@ import {
   type HashKind,
 } from "#base/delivery.ts";
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
+import { Health, type HealthConfig } from "./health-schema.ts";
 
 /** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
 export const LIMITS = {
@@ -159,6 +160,12 @@ const Node = Type.Object(
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
     }),
+    maintenance: Type.Optional(
+      Type.Boolean({
+        description:
+          "True: as drained, and no health checks run on it. `pan maintenance` sets it. Default: false.",
+      }),
+    ),
   },
   { ...closed, description: "One machine that may join (A2)." },
 );
@@ -176,14 +183,24 @@ const WeightedNode = Type.Object(
   { ...closed, description: "One configuration node of the group." },
 );
 
+const POLICIES = [
+  "weighted",
+  "sticky",
+  "wildcard-sticky",
+  "failover",
+  "routed",
+  "routed-symmetric",
+] as const;
+
 const Group = Type.Object(
   {
     name: Name("Name of the service group."),
-    policy: Type.Enum(["weighted", "sticky", "wildcard-sticky", "routed", "routed-symmetric"], {
+    policy: Type.Enum(POLICIES, {
       default: "weighted",
       description:
         "`weighted`: by source address and port, SPI, call id or tunnel and session. `sticky`: by source address. " +
         "`wildcard-sticky`: by source address over all ports of a virtual address (B3). " +
+        "`failover`: the first node of the list that works has everything. " +
         "`routed`: traffic through the cluster, by source and destination address; " +
         "`routed-symmetric`: the same node in both directions (A22).",
     }),
@@ -226,6 +243,24 @@ const Group = Type.Object(
         maxItems: LIMITS.services,
         description: `Services of the group; ${LIMITS.services} in all groups together.`,
       },
+    ),
+    health: Type.Optional(Health),
+    maintenance: Type.Optional(
+      Type.Array(Name("Name of a node in `nodes`."), {
+        maxItems: LIMITS.nodes,
+        description:
+          "Nodes whose instance of this group is out of service. `pan maintenance --group` sets it.",
+      }),
+    ),
+    whenNone: Type.Optional(
+      Type.Enum(["reset", "drop", "all", "sorry"], {
+        description:
+          "What clients meet while no node serves the group (B7). `reset`: TCP RST, ICMP port unreachable. `drop`: nothing. " +
+          "`all`: every node that lives serves, whatever its checks say. `sorry`: the node `sorry` serves. Default: `reset`.",
+      }),
+    ),
+    sorry: Type.Optional(
+      Name("Name of the node that serves with `whenNone: sorry`, in the group's list or not."),
     ),
   },
   { ...closed, description: "Services that share a policy and a distribution table (B1)." },
@@ -295,6 +330,8 @@ export interface NodeConfig {
   readonly interface?: string;
   readonly arms?: readonly string[];
   readonly drained: boolean;
+  /** Only where it holds. */
+  readonly maintenance?: true;
 }
 
 export interface NodeWeight {
@@ -312,6 +349,12 @@ export interface GroupConfig {
   readonly balance: Balance;
   readonly nodes: "all" | readonly NodeWeight[];
   readonly services: readonly Service[];
+  readonly health?: HealthConfig;
+  /** Only where there are any. */
+  readonly maintenance?: readonly string[];
+  /** Absent: reset. */
+  readonly whenNone?: "reset" | "drop" | "all" | "sorry";
+  readonly sorry?: string;
 }
 
 /** A checked configuration: every name resolves, every address is canonical, every limit holds. */

@@ -4,6 +4,7 @@
 import { parseIp } from "#base/address.ts";
 import type { Path, Report } from "./findings.ts";
 import { formatService, parseService } from "./service.ts";
+import { formatStatusCodes, parseStatusCodes } from "./status-codes.ts";
 import { suggestion } from "./spelling.ts";
 
 /** The keywords that src/config/schema.ts uses, and our own hint and powerOfTwo. */
@@ -165,6 +166,17 @@ const FORMATS: Readonly<Record<string, (text: string) => Read>> = {
       return { reason: "not an IPv4 or IPv6 address; write it without prefix length and port" };
     }
     return { canonical: address };
+  },
+  "check-target": (text) => {
+    if (["vip", "local", "node"].includes(text)) return { canonical: text };
+    const address = parseIp(text.trim());
+    if (address !== undefined) return { canonical: address };
+    return { reason: "not vip, local, node or an IP address" };
+  },
+  "status-codes": (text) => {
+    const ranges = parseStatusCodes(text);
+    if (ranges !== undefined) return { canonical: formatStatusCodes(ranges) };
+    return { reason: 'not a list of HTTP statuses; write it like "200" or "200,300-399"' };
   },
   service: (text) => {
     const parsed = parseService(text);

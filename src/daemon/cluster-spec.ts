@@ -1,8 +1,9 @@
 // The configuration, as an operator writes it, in the terms of the core; and which parts of it need a new start.
 import type { Measure } from "#base/assignment.ts";
-import type { ClusterConfig } from "#config/schema.ts";
+import type { NodeId } from "#base/ids.ts";
+import type { ClusterConfig, GroupConfig } from "#config/schema.ts";
 import { virtualAddresses } from "#config/config.ts";
-import type { ClusterSpec } from "#core/node/cluster-spec.ts";
+import type { ClusterSpec, GroupSpec, WhenNone } from "#core/node/cluster-spec.ts";
 
 /** Settings that a running agent does not change; it goes on with those it started with. */
 export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): string[] {
@@ -23,19 +24,50 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
     method: config.delivery.method,
     hash: config.hash,
     vips: virtualAddresses(config),
-    drained: config.nodes.filter(({ drained }) => drained).map(({ id }) => id),
-    groups: config.groups.map(({ nodes, ...group }) => ({
-      ...group,
+    drained: config.nodes
+      .filter(({ drained, maintenance }) => drained || maintenance === true)
+      .map(({ id }) => id),
+    groups: config.groups.map((group) => ({
+      ...rulesOf(group, idOf),
       nodes:
-        nodes === "all"
+        group.nodes === "all"
           ? everyNode
-          : nodes.flatMap(({ name, weight }) => {
+          : group.nodes.flatMap(({ name, weight }) => {
               const id = idOf.get(name);
               return id === undefined ? [] : [{ id, weight }];
             }),
     })),
   };
 }
+
+function rulesOf(group: GroupConfig, idOf: ReadonlyMap<string, NodeId>): Omit<GroupSpec, "nodes"> {
+  const { name, policy, slots, services, assignment, balance, health, maintenance = [] } = group;
+  return {
+    name,
+    slots,
+    services,
+    assignment,
+    balance,
+    // one node has all slots: how flows are spread over them is all the same
+    policy: policy === "failover" ? "sticky" : policy,
+    ordered: policy === "failover",
+    checked: health !== undefined,
+    maintenance: maintenance.flatMap((each) => idOf.get(each) ?? []),
+    ...(isRouted(policy) ? {} : { whenNone: whenNoneOf(group, idOf) }),
+  };
+}
+
+function whenNoneOf(
+  { whenNone = "reset", sorry = "" }: GroupConfig,
+  idOf: ReadonlyMap<string, NodeId>,
+): WhenNone {
+  if (whenNone !== "sorry") return { type: whenNone };
+  const node = idOf.get(sorry);
+  return node === undefined ? { type: "reset" } : { type: "sorry", node };
+}
+
+const isRouted = (policy: GroupConfig["policy"]): boolean =>
+  policy === "routed" || policy === "routed-symmetric";
 
 /** What the slots of each group are measured by, where it is balanced by measured load (A8). */
 export function measuredGroups({ groups }: ClusterConfig): ReadonlyMap<string, Measure> {

@@ -89,6 +89,7 @@ async function scene(t: TestContext, change: Partial<FollowersOptions> = {}): Pr
     revoked: () => new Set(),
     onAcknowledged: () => {},
     onSlotReport: () => {},
+    onHealthReport: () => {},
     onRequest: async () => ({ status: 200, body: null }),
     onRefused: (reason, from) => refused.push(`${reason} ${from}`),
     trouble: new Trouble({ error: say }),

@@ -10,6 +10,7 @@ import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { JsonValue } from "#wire/control/json.ts";
+import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { Agreement } from "./agreement.ts";
 import type { ConfigInForce } from "./config-store.ts";
@@ -36,6 +37,7 @@ export interface FollowersOptions {
   readonly revoked: () => ReadonlySet<string>;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
+  readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
   /** Never fails: what went wrong is part of the answer. */
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   /** Can come as often as strangers try. */
@@ -132,6 +134,9 @@ export class Followers {
         return;
       case "slot-report":
         this.#options.onSlotReport(peer.node.id, message.report);
+        return;
+      case "health-report":
+        this.#options.onHealthReport(peer.node.id, message.report);
         return;
       case "request":
         void this.#answer(peer, message.id, message.method, message.body);

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Input } from "#core/node/protocol.ts";
 import { decodeTables } from "#core/steering/tables-codec.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
+import type { HealthWork } from "./health-work.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { Rollout } from "./rollout.ts";
 
@@ -11,6 +12,7 @@ export interface MasterListener {
   readonly log: Pick<Logger, "warn">;
   readonly rotation: Pick<KeyRotation, "adopt">;
   readonly rollout: Pick<Rollout, "adopt">;
+  readonly health: Pick<HealthWork, "tell">;
   readonly step: (input: Input) => void;
 }
 
@@ -27,6 +29,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
       return node.step({ type: "tables-received", tables: tables.value });
     }
     case "hello":
+      return node.health.tell();
     case "ping":
     case "pong":
       return;
@@ -34,6 +37,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
     case "tables-ack":
     case "tables-wanted":
     case "slot-report":
+    case "health-report":
     case "request":
     case "response":
       return node.log.warn({ type: message.type }, "not for a member");

@@ -25,6 +25,7 @@ import { certificateWarning, requireCarrier, requireInterface } from "./fitness.
 import { type HeartListener, takeFromHeart } from "./from-heart.ts";
 import { takeFromMaster } from "./from-master.ts";
 import { GroupKeys } from "./group-keys.ts";
+import { HealthWork, REPORT_AGAIN_MS } from "./health-work.ts";
 import { Heart } from "./heart.ts";
 import type { HeartCounters } from "./heart-protocol.ts";
 import { heartSettings } from "./heart-settings.ts";
@@ -83,6 +84,7 @@ export class NodeRuntime {
   readonly #lease: AnswerLease;
   readonly #controller: Controller;
   readonly #slots: SlotWork;
+  readonly #health: HealthWork;
   readonly #intervals: NodeJS.Timeout[] = [];
   #fail: (cause: unknown) => void = () => {};
   #heart: Heart | undefined;
@@ -129,6 +131,7 @@ export class NodeRuntime {
     this.#rollout = this.#makeRollout();
     this.#applications = this.#makeApplications();
     this.operator = this.#makeOperator();
+    this.#health = this.#makeHealth();
     this.#controller = new Controller({
       self: self.id,
       spec: clusterSpec(store.current.config),
@@ -201,6 +204,7 @@ export class NodeRuntime {
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
+      onHealthReport: (id, report) => this.#step({ type: "health-reported", id, report }),
       onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
       onRefused: (refusal) => this.#events.refused(refusal),
@@ -209,6 +213,7 @@ export class NodeRuntime {
           log: this.#options.log,
           rotation: this.#rotation,
           rollout: this.#rollout,
+          health: this.#health,
           step: (input) => this.#step(input),
         }),
     });
@@ -243,6 +248,7 @@ export class NodeRuntime {
       heart: (command) => this.#heart?.command(command),
       step: (input) => this.#step(input),
       inForce: (next) => this.#events.configInForce(next),
+      configured: (config) => this.#health.configured(config),
       out: (cause) => {
         this.#performer.withdraw();
         this.#fail(cause);
@@ -260,6 +266,18 @@ export class NodeRuntime {
       log,
       trouble: this.#trouble,
       heart: (command) => this.#heart?.command(command),
+    });
+  }
+
+  #makeHealth(): HealthWork {
+    const { self, log } = this.#options;
+    return new HealthWork({
+      self,
+      log,
+      trouble: this.#trouble,
+      isMaster: () => this.#isMaster,
+      following: () => this.#world.following,
+      step: (input) => this.#step(input),
     });
   }
 
@@ -305,6 +323,8 @@ export class NodeRuntime {
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
     this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report());
+    this.#health.configured(this.#config.config);
+    this.#every(REPORT_AGAIN_MS, "tell health", () => this.#health.tell());
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
     if (this.#options.facts.arms.length > 0) {
       this.#every(ARMS_EVERY_MS, "watch the arms", () =>
@@ -372,12 +392,14 @@ export class NodeRuntime {
   }
 
   #viewChanged(view: View): void {
+    const wasMaster = this.#isMaster;
     const [shown, before] = [view, this.#view].map((each) => each && essence(each));
     this.#view = view;
     if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
     this.#events.viewChanged(view);
     this.#applications.viewChanged(view);
     this.#step({ type: "view-changed", view });
+    if (this.#isMaster && !wasMaster) this.#health.tell();
   }
 
   /** Something without which the node cannot go on. */
@@ -421,6 +443,10 @@ export class NodeRuntime {
       control: this.#world.followers,
       failovers: this.#failovers,
       events: this.#eventLog.status,
+      instanceOf: (id, group) =>
+        this.#controller.instanceOf(id, group) ??
+        (id === self.id ? this.#health.instanceOf(group) : undefined),
+      checks: this.#health.checks,
       assignment: { movesWaiting: this.#controller.waitingMoves, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,
@@ -453,6 +479,7 @@ export class NodeRuntime {
       await this.#heart.stop();
     }
     clearTimeout(this.#timer);
+    this.#health.close();
     await this.#applications.close();
     this.#rotation.close();
     this.#world.following.stop();

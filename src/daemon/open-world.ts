@@ -10,6 +10,7 @@ import { HostState } from "#driver/host/host-state.ts";
 import { Segments } from "#driver/host/segments.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
+import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { ConfigInForce } from "./config-store.ts";
@@ -43,6 +44,7 @@ export interface WorldNode {
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   readonly onRefused: (refusal: Refusal) => void;
+  readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
   readonly onMaster: (message: ControlMessage) => void;
 }
 
@@ -89,6 +91,7 @@ function openFollowers(node: WorldNode): Followers {
     revoked,
     onAcknowledged: node.onAcknowledged,
     onSlotReport: node.onSlotReport,
+    onHealthReport: node.onHealthReport,
     onRequest: node.onRequest,
     onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
     trouble,

@@ -15,6 +15,7 @@ import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { Asked } from "./events/recorder.ts";
 import type { ChangeAnswer } from "./followers.ts";
+import { ASK_WITHIN_MS, INSTANCES, instancesAnswer, withInstances } from "./known-instances.ts";
 import { panoplyVersion } from "./package-version.ts";
 
 const CHANGES = [
@@ -24,6 +25,7 @@ const CHANGES = [
   "drain",
   "undrain",
   "setDelivery",
+  "setMaintenance",
   "putConfig",
 ] as const satisfies readonly Operation[];
 type Change = (typeof CHANGES)[number];
@@ -61,7 +63,7 @@ export class Operator {
   constructor(host: OperatorHost) {
     this.#host = host;
     this.port = {
-      status: async () => host.status(),
+      status: () => this.#status(),
       applications: async () => host.applications(),
       events: async ({ query }) => listEvents(host.events, query),
       eventSource: host.events,
@@ -78,6 +80,7 @@ export class Operator {
       drain: (input) => this.#change("drain", input),
       undrain: (input) => this.#change("undrain", input),
       setDelivery: (input) => this.#change("setDelivery", input),
+      setMaintenance: (input) => this.#change("setMaintenance", input),
       putConfig: (input) => this.#change("putConfig", input),
     };
   }
@@ -87,6 +90,9 @@ export class Operator {
     try {
       if (!this.#host.isMaster()) {
         throw new PanError("PAN_NOT_MASTER", "The asked node is no longer the master; try again");
+      }
+      if (method === INSTANCES) {
+        return { status: OK, body: instancesAnswer(this.#host.status()) };
       }
       if (!isChange(method)) {
         const message = `The master has no change "${method}"; see that all agents are of one version`;
@@ -98,6 +104,21 @@ export class Operator {
       const { code, message } = answerFor(error).problem;
       return { status: FAILED, body: { code, message } };
     }
+  }
+
+  /** A member asks its master what it knows of the others' instances; without an answer it tells what it has. */
+  async #status(): Promise<Output<"status">> {
+    const status = this.#host.status();
+    const isChecked = this.#host.config().config.groups.some(({ health }) => health !== undefined);
+    if (this.#host.isMaster() || !isChecked) return status;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), ASK_WITHIN_MS);
+    });
+    const asked = this.#host.askMaster(INSTANCES, {}).catch(() => undefined);
+    const answer = await Promise.race([asked, late]);
+    clearTimeout(timer);
+    return answer?.status === OK ? withInstances(status, answer.body) : status;
   }
 
   async #change<C extends Change>(kind: C, input: Input<C>): Promise<Changed> {
@@ -159,6 +180,10 @@ function edited(
       return edits.setDrained(config, (input as Input<"drain">).params.node, true);
     case "undrain":
       return edits.setDrained(config, (input as Input<"undrain">).params.node, false);
+    case "setMaintenance": {
+      const { params, body } = input as Input<"setMaintenance">;
+      return edits.setMaintenance(config, params.node, body);
+    }
     case "setDelivery":
       return edits.setDelivery(config, (input as Input<"setDelivery">).body.method);
   }

@@ -61,6 +61,7 @@ function scene(context: TestContext): Scene {
     following: () => ({ send: ({ type }) => void done.push(type) }),
     heart: (command) => void done.push(`heart ${command.type}`),
     step: ({ type }) => void done.push(`step ${type}`),
+    configured: () => void done.push("configured"),
     out: (cause) => out.push((cause as { code?: unknown }).code),
   });
   const self: Scene = { store, rollout, done, out, late: [], failSending: false };
@@ -84,6 +85,7 @@ test("A4, B8: a change goes to the members, to membership, to the controller and
     "in force 2",
     "heart config-changed",
     "step spec-changed",
+    "configured",
     "trust changed",
   ]);
   assert.deepEqual(out, []);

@@ -35,6 +35,8 @@ export interface RolloutHost {
   readonly step: (input: Input) => void;
   /** Told of every configuration that comes into force, before anything follows from it. */
   readonly inForce: (next: ConfigInForce) => void;
+  /** Whoever else goes by the configuration. */
+  readonly configured: (config: ClusterConfig) => void;
   /** This node is out: it answers for no VIP and the agent ends with this error. */
   readonly out: (cause: unknown) => void;
 }
@@ -101,6 +103,7 @@ export class Rollout {
       detection: config.detection,
     });
     step({ type: "spec-changed", spec: clusterSpec(config) });
+    this.#host.configured(config);
     this.#expelRevoked();
     rotation.trustChanged();
   }

@@ -31,6 +31,8 @@ const sources: StatusSources = {
   control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
   failovers: new FailoverLog(),
   events: { kept: 0, dropped: 0, lost: 0, followers: 0 },
+  instanceOf: () => undefined,
+  checks: [],
   assignment: { movesWaiting: 4, held: new Holding(self.id).counts },
   datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
   uptimeMs: 5,

@@ -1,5 +1,12 @@
 // Puts together what `pan status` shows. Reads only; takes one moment's values.
-import type { GroupStatus, MemberStatus, Status } from "#api/status.ts";
+import type { InstanceReport } from "#wire/control/health-report.ts";
+import type {
+  CheckStatus,
+  GroupStatus,
+  InstanceStatus,
+  MemberStatus,
+  Status,
+} from "#api/status.ts";
 import { clusterMac } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_NODE, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
@@ -25,6 +32,9 @@ export interface StatusSources {
   readonly control: { readonly connected: number; readonly counts: ControlCounts };
   readonly failovers: FailoverLog;
   readonly events: Status["events"];
+  /** What is known here of a node's instance of a group; the master knows all of them. */
+  readonly instanceOf: (id: NodeId, group: string) => InstanceReport | undefined;
+  readonly checks: readonly CheckStatus[];
   readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts };
   readonly datapath: {
     readonly hook: Hook;
@@ -67,6 +77,7 @@ export function buildStatus(sources: StatusSources): Status {
       counts: [...sources.control.counts].map(([reason, count]) => ({ reason, count })),
     },
     assignment: assignmentStatus(sources.assignment),
+    checks: [...sources.checks],
     failovers: failovers.newestFirst(nameOf),
     events: sources.events,
     uptimeMs: Math.round(sources.uptimeMs),
@@ -101,6 +112,7 @@ function memberStatus(node: NodeConfig, { view, traffic }: StatusSources): Membe
     ...(member === undefined ? {} : { mac: member.mac }),
     state: member === undefined ? "departed" : present,
     drained: node.drained,
+    maintenance: node.maintenance === true,
     packets: total?.packets ?? 0,
     bytes: total?.bytes ?? 0,
     ...traffic.ofNode(node.id),
@@ -118,7 +130,7 @@ function groupStatus(group: GroupConfig, sources: StatusSources): GroupStatus {
     balance: group.balance,
     unassigned: table?.owners.reduce((count, id) => count + (id === NO_NODE ? 1 : 0), 0) ?? 0,
     services: group.services.map((service) => ({ ...service })),
-    shares: shares(group, table, sources.config),
+    shares: shares(group, table, sources),
     packets: total?.packets ?? 0,
     packetsPerSecond: sources.traffic.ofGroup(group.name).packetsPerSecond,
   };
@@ -127,16 +139,33 @@ function groupStatus(group: GroupConfig, sources: StatusSources): GroupStatus {
 function shares(
   group: GroupConfig,
   table: GroupTable | undefined,
-  config: ClusterConfig,
+  { config, instanceOf }: StatusSources,
 ): GroupStatus["shares"] {
   const [slots, home] = [countOwners(table?.owners), countOwners(table?.home)];
   const weights =
     group.nodes === "all" ? config.nodes.map(({ name }) => ({ name, weight: 1 })) : group.nodes;
   return weights.flatMap(({ name, weight }) => {
-    const id = config.nodes.find((node) => node.name === name)?.id;
-    if (id === undefined) return [];
-    return [{ node: name, weight, slots: slots[id] ?? 0, home: home[id] ?? 0 }];
+    const node = config.nodes.find((each) => each.name === name);
+    if (node === undefined) return [];
+    const health = instanceStatus(group, node, instanceOf(node.id, group.name));
+    const [own, atHome] = [slots[node.id] ?? 0, home[node.id] ?? 0];
+    return [
+      { node: name, weight, slots: own, home: atHome, ...(health === undefined ? {} : { health }) },
+    ];
   });
+}
+
+/** Undefined: there is nothing to know of it, or it is not known here. */
+function instanceStatus(
+  { name, health, maintenance = [] }: GroupConfig,
+  node: NodeConfig,
+  known: InstanceReport | undefined,
+): InstanceStatus | undefined {
+  if (node.maintenance === true || maintenance.includes(node.name)) {
+    return { state: "maintenance", part: 100, reason: "" };
+  }
+  if (health === undefined || known === undefined || known.name !== name) return undefined;
+  return { state: known.state, part: known.part, reason: known.reason };
 }
 
 /** Slots by the id of their owner, in one pass: there may be 65 536 slots and hundreds of nodes. */

@@ -15,7 +15,20 @@ export interface GroupSpec {
   readonly nodes: readonly { readonly id: NodeId; readonly weight: number }[];
   readonly assignment: Assignment;
   readonly balance: Balance;
+  /** The first node of the list that serves has all slots (B3). */
+  readonly ordered?: boolean;
+  /** Only nodes whose health checks pass serve (B7). */
+  readonly checked?: boolean;
+  /** Nodes whose instance is out of service, whatever its checks say (B7). */
+  readonly maintenance?: readonly NodeId[];
+  /** What clients meet while nobody serves; absent: the interface node's own stack. */
+  readonly whenNone?: WhenNone;
 }
+
+/** B7. all: every node that lives serves, whatever its checks say. sorry: this node serves. */
+export type WhenNone =
+  | { readonly type: "reset" | "drop" | "all" }
+  | { readonly type: "sorry"; readonly node: NodeId };
 
 export interface ClusterSpec {
   /** How frames reach the members (A13). */

@@ -11,6 +11,7 @@ import { earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
+import type { InstanceReport } from "#wire/control/health-report.ts";
 import { Announcements } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect, Input } from "./protocol.ts";
@@ -40,6 +41,11 @@ export class Controller {
   /** Slots that are to move and cannot yet; 0 where this node is not master. */
   get waitingMoves(): number {
     return this.#publication.waitingMoves;
+  }
+
+  /** What is known of a member's instance; undefined also where this node is not master. */
+  instanceOf(id: NodeId, group: string): InstanceReport | undefined {
+    return this.#isMaster ? this.#publication.instanceOf(id, group) : undefined;
   }
 
   /** Of the tables that are in force here. */
@@ -83,6 +89,10 @@ export class Controller {
       case "slots-reported":
         if (this.#isMaster) this.#publication.slotsReported(now, input.id, input.report);
         return [];
+      case "health-reported":
+        if (!this.#isMaster) return [];
+        this.#publication.healthReported(input.id, input.report);
+        return this.#publish(now, "planned");
       case "deadline-reached":
         return [
           ...this.#publicationDue(now),

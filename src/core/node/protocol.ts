@@ -4,6 +4,7 @@ import type { IpAddress } from "#base/address.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
+import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -20,6 +21,8 @@ export type Input =
   | { readonly type: "slots-wanted"; readonly slots: readonly SlotRef[] }
   /** A8, B4: a member's measurements, and this node's own, every two seconds. */
   | { readonly type: "slots-reported"; readonly id: NodeId; readonly report: SlotReport }
+  /** B7: which instances work on a member, or on this node itself. */
+  | { readonly type: "health-reported"; readonly id: NodeId; readonly report: HealthReport }
   | { readonly type: "deadline-reached" };
 
 export type Effect =

@@ -15,6 +15,7 @@ import { after, earliest, type Instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import { nextTables, type Desired } from "#core/steering/next-tables.ts";
 import { assignSlots, meanSlotFor, type SlotRef } from "#core/steering/assignment.ts";
+import type { HealthReport, InstanceReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { swept } from "#core/steering/sweep.ts";
 import { sameContent } from "#core/steering/same-content.ts";
@@ -29,7 +30,8 @@ import {
   type StepRules,
 } from "#core/steering/transition.ts";
 import { Balancing, ROUND_MS } from "./balancing.ts";
-import type { ClusterSpec } from "./cluster-spec.ts";
+import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
+import { Instances } from "./instances.ts";
 import type { Effect } from "./protocol.ts";
 
 /** Longest wait for acknowledgements of a planned change; a member that is slower than this is behind for a moment. */
@@ -76,6 +78,7 @@ export class Publication {
   readonly #balancing = new Balancing();
   /** Former owners without connections, as reported since the last round. */
   readonly #unused = new Map<NodeId, Map<string, Set<number>>>();
+  readonly #instances = new Instances();
   #roundAt: Instant | undefined;
 
   constructor(state: PublicationState) {
@@ -124,6 +127,7 @@ export class Publication {
     this.#uncertain = this.#target === undefined ? new Map() : ownerless(this.#target);
     this.#isNew = true;
     this.#balancing.forget();
+    this.#instances.forget();
     this.#unused.clear();
     this.#roundAt = after(now, ROUND_MS);
     return this.publish(now, cluster, "urgent");
@@ -149,6 +153,7 @@ export class Publication {
     this.#installAfter?.delete(id);
     this.#behind.delete(id);
     this.#balancing.departed(id);
+    this.#instances.departed(id);
     this.#unused.delete(id);
     if (row !== undefined) this.#lingering.set(id, row);
   }
@@ -207,6 +212,15 @@ export class Publication {
       id,
       new Map(report.groups.map(({ name, unused }) => [name, new Set(unused)] as const)),
     );
+  }
+
+  /** B7: publish() goes by it. */
+  healthReported(id: NodeId, report: HealthReport): void {
+    this.#instances.reported(id, report);
+  }
+
+  instanceOf(id: NodeId, group: string): InstanceReport | undefined {
+    return this.#instances.of(id, group);
   }
 
   /** Every two seconds: chains get shorter, and one slot of each measured group moves where that helps. */
@@ -341,11 +355,17 @@ export class Publication {
           group.balance === "weights"
             ? NOT_MEASURED
             : this.#balancing.loads(group.name, group.slots),
-        nodes: group.nodes.map(({ id, weight }) => ({ id, weight, serves: serves(id) })),
+        nodes: this.#instances.nodesOf(group, this.#target, serves),
+        sorry: sorryNode(group, serves),
+        answered: group.whenNone?.type === "drop",
       })),
     };
   }
 }
+
+/** It stands in whatever its own health is, as long as it lives and is not drained. */
+const sorryNode = ({ whenNone }: GroupSpec, serves: (id: NodeId) => boolean): NodeId | undefined =>
+  whenNone?.type === "sorry" && serves(whenNone.node) ? whenNone.node : undefined;
 
 const NOT_MEASURED = new Float64Array();
 

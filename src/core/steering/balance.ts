@@ -38,7 +38,11 @@ function sides({ owners, loads, serving }: Loaded): Side[] {
   const sums = loadByNode(owners, loads);
   return serving
     .filter(({ weight }) => weight > 0)
-    .map(({ id, weight }) => ({ id, weight, load: sums[id] ?? 0 }))
+    .map(({ id, weight, part = 100 }) => ({
+      id,
+      weight: (weight * part) / 100,
+      load: sums[id] ?? 0,
+    }))
     .sort((a, b) => scaled(a) - scaled(b) || a.id - b.id);
 }
 

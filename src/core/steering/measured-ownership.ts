@@ -28,7 +28,7 @@ export function leastLoaded(sums: Float64Array, serving: readonly DesiredNode[])
   let least = Infinity;
   for (const node of serving) {
     if (node.weight <= 0) continue;
-    const scaled = (sums[node.id] ?? 0) / node.weight;
+    const scaled = (sums[node.id] ?? 0) / (node.weight * (node.part ?? 100));
     if (scaled < least || (scaled === least && best !== undefined && node.id < best.id)) {
       [best, least] = [node, scaled];
     }

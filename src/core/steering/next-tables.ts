@@ -5,7 +5,7 @@ import type { IpAddress } from "#base/address.ts";
 import type { Assignment, Balance } from "#base/assignment.ts";
 import { assert } from "#base/assert.ts";
 import { primaryVip, type DeliveryMethod, type HashKind } from "#base/delivery.ts";
-import type { NodeId, TableVersion } from "#base/ids.ts";
+import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { chainsAfter, resized, type Ownership } from "./former-owners.ts";
 import { flags, type Shares } from "./ownership.ts";
 import {
@@ -29,6 +29,8 @@ export interface DesiredNode {
   readonly weight: number;
   /** False: down, drained, or without a running instance (B7). */
   readonly serves: boolean;
+  /** Percent of its share that it takes at present, 1 … 100 (slow start); absent: all of it. */
+  readonly part?: number;
 }
 
 export interface DesiredGroup {
@@ -42,6 +44,12 @@ export interface DesiredGroup {
   readonly balance: Balance;
   /** Measured load of each slot; empty where nothing has been measured. */
   readonly loads: Float64Array;
+  /** The first node of the list that serves owns all slots (B3). */
+  readonly ordered?: boolean;
+  /** Owns all slots while none of the nodes serves (B7). */
+  readonly sorry?: NodeId | undefined;
+  /** While nobody serves, packets go to the agent, which answers them as the group asks (B7). */
+  readonly answered?: boolean;
 }
 
 export interface Desired {
@@ -64,12 +72,13 @@ function previousOf(previous: GroupTable | undefined, slots: number): Ownership 
   return { ...resized(previous, slots), home };
 }
 
-function ownership(
-  before: Shares,
-  { nodes, assignment, balance, loads }: DesiredGroup,
-  reachable: Uint8Array,
-): Shares {
+function ownership(before: Shares, group: DesiredGroup, reachable: Uint8Array): Shares {
+  const { nodes, assignment, balance, loads, sorry = NO_NODE } = group;
   const serving = nodes.filter((node) => node.serves && reachable[node.id] === 1);
+  if (group.ordered === true) return orderedShares(before, nodes, serving, sorry);
+  if (sorry !== NO_NODE && !serving.some(({ weight }) => weight > 0)) {
+    return { owners: before.owners.map(() => sorry), home: nextHome(before.home, nodes) };
+  }
   const isLazy = assignment === "lazy";
   if (balance !== "weights") return measuredOwnership(before, { serving, loads, isLazy });
   const home = nextHome(before.home, nodes);
@@ -77,6 +86,19 @@ function ownership(
     ? lazyOwners(home, before.owners, serving)
     : nextOwners(home, before.owners, serving);
   return { owners, home };
+}
+
+/** All slots are the first one's that serves, and at home at the first one of all. */
+function orderedShares(
+  { owners }: Shares,
+  nodes: readonly DesiredNode[],
+  serving: readonly DesiredNode[],
+  sorry: NodeId,
+): Shares {
+  const first = (among: readonly DesiredNode[]): NodeId | undefined =>
+    among.find(({ weight }) => weight > 0)?.id;
+  const [owner, home] = [first(serving) ?? sorry, first(nodes) ?? NO_NODE];
+  return { owners: owners.map(() => owner), home: owners.map(() => home) };
 }
 
 function nextGroup(
@@ -92,8 +114,9 @@ function nextGroup(
   const before = previousOf(previous, slots);
   const { owners, home } = ownership(before, desired, reachable);
   const former = chainsAfter(before, owners, reachable);
-  const holds =
-    desired.assignment === "lazy" && nodes.some(({ serves, weight }) => serves && weight > 0);
+  const serves = nodes.some((node) => node.serves && node.weight > 0);
+  const isUnserved = desired.answered === true && owners.every((owner) => owner === NO_NODE);
+  const holds = (desired.assignment === "lazy" && serves) || isUnserved;
   return { name, policy, holds, services, owners, home, former };
 }
 

@@ -2,7 +2,7 @@
 // home, its owner while every configuration node serves; while the home node does not serve, another one stands in.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import type { DesiredNode } from "./next-tables.ts";
-import { countByNode, servingFlags, sizeFor } from "./ownership.ts";
+import { countByNode, flags, servingFlags, sizeFor } from "./ownership.ts";
 import { shareSlots } from "./shares.ts";
 
 /**
@@ -42,18 +42,22 @@ export function nextHome(previous: Uint16Array, nodes: readonly DesiredNode[]): 
   return home;
 }
 
-/** Home nodes that serve own their slots; the other slots get stand-ins, the previous ones where that is fair. */
+/**
+ * Home nodes that serve own their slots; the other slots get stand-ins, the previous ones where that is fair. A node that starts
+ * slowly (B7) owns a part of what its weight asks for, of its own slots first.
+ */
 export function nextOwners(
   home: Uint16Array,
   previous: Uint16Array,
   serving: readonly DesiredNode[],
 ): Uint16Array {
-  const serves = servingFlags(serving);
-  const owners = home.map((id, slot) => (serves[id] === 1 ? id : (previous[slot] ?? NO_NODE)));
-  const orphans = [...home.keys()].filter((slot) => serves[home[slot] ?? NO_NODE] !== 1);
-  const pinned = countByNode(home);
+  const claimants = scaled(serving);
+  const kept = keptAtHome(home, previous, claimants);
+  const owners = home.map((id, slot) => (kept[slot] === 1 ? id : (previous[slot] ?? NO_NODE)));
+  const orphans = [...home.keys()].filter((slot) => kept[slot] !== 1);
+  const pinned = countByNode(home.map((id, slot) => (kept[slot] === 1 ? id : NO_NODE)));
   const held = countByNode(owners);
-  const claims = serving.map(({ id, weight }) => ({
+  const claims = claimants.map(({ id, weight }) => ({
     id,
     weight,
     held: held[id] ?? 0,
@@ -64,6 +68,87 @@ export function nextOwners(
   );
   fill(owners, orphans, quotas);
   return owners;
+}
+
+interface Claimant {
+  readonly id: NodeId;
+  /** Weight and part in one number. */
+  readonly weight: number;
+  /** It takes less than others of its weight. */
+  readonly isPartial: boolean;
+}
+
+/** What counts is how the parts compare: where all of them start slowly together, none does. */
+export function scaled(serving: readonly DesiredNode[]): Claimant[] {
+  const most = Math.max(...serving.map(({ part = 100 }) => part));
+  const equal = serving.every(({ part = 100 }) => part === most);
+  return serving.map(({ id, weight, part = 100 }) => ({
+    id,
+    weight: equal ? weight : weight * part,
+    isPartial: part < most,
+  }));
+}
+
+/** One flag per slot whose home node serves it; the slots that a partial node serves already come first. */
+function keptAtHome(
+  home: Uint16Array,
+  previous: Uint16Array,
+  claimants: readonly Claimant[],
+): Uint8Array {
+  const serves = flags(claimants.filter(({ weight }) => weight > 0).map(({ id }) => id));
+  const kept = Uint8Array.from(home, (id) => serves[id] ?? 0);
+  const partial = claimants.filter(({ isPartial }) => isPartial);
+  if (partial.length === 0) return kept;
+  const claims = claimants.map(({ id, weight }) => ({ id, weight, held: 0, pinned: 0 }));
+  const shares = shareSlots(home.length, claims);
+  const surplus = Float64Array.from(
+    countByNode(previous),
+    (held, id) => held - (shares.get(id as NodeId) ?? 0),
+  );
+  for (const { id } of partial) {
+    const own = [...home.keys()].filter((slot) => home[slot] === id);
+    for (const slot of own) kept[slot] = 0;
+    const taken = takenBack(own, { id, previous, surplus }, shares.get(id) ?? 0);
+    for (const slot of taken) kept[slot] = 1;
+  }
+  return kept;
+}
+
+interface Taking {
+  readonly id: NodeId;
+  readonly previous: Uint16Array;
+  /** By node: slots beyond its share. */
+  readonly surplus: Float64Array;
+}
+
+/** So many of its own slots: those that it has, then one by one from whoever has most beyond its share, so that nobody else's move. */
+function takenBack(
+  own: readonly number[],
+  { id, previous, surplus }: Taking,
+  count: number,
+): number[] {
+  const byOwner = new Map<number, number[]>();
+  for (const slot of own) {
+    const owner = previous[slot] ?? NO_NODE;
+    const slots = byOwner.get(owner);
+    if (slots === undefined) byOwner.set(owner, [slot]);
+    else slots.push(slot);
+  }
+  const taken = (byOwner.get(id) ?? []).slice(0, count);
+  byOwner.delete(id);
+  while (taken.length < count && byOwner.size > 0) {
+    let [giver, most] = [NO_NODE as number, -Infinity];
+    for (const owner of byOwner.keys()) {
+      const excess = owner === NO_NODE ? Infinity : (surplus[owner] ?? 0);
+      if (excess > most) [giver, most] = [owner, excess];
+    }
+    const slots = byOwner.get(giver) ?? [];
+    const slot = slots.shift();
+    if (slot !== undefined) taken.push(slot);
+    if (slots.length === 0) byOwner.delete(giver);
+    surplus[giver] = (surplus[giver] ?? 0) - 1;
+  }
+  return taken;
 }
 
 /**

@@ -49,6 +49,16 @@ const message: fc.Arbitrary<ControlMessage> = fc.oneof(
         groups: [{ name: "web", rates: [], unused: unused.sort((a, b) => a - b) }],
       },
     })),
+  fc
+    .record({
+      state: fc.constantFrom("up", "down", "unknown"),
+      part: fc.integer({ min: 1, max: 100 }),
+      reason: fc.string({ unit: "grapheme", maxLength: 10 }),
+    })
+    .map((fields) => ({
+      type: "health-report" as const,
+      report: { groups: [{ name: "web", ...fields }] },
+    })),
   u32.map((nonce) => ({ type: "ping" as const, nonce })),
   u32.map((nonce) => ({ type: "pong" as const, nonce })),
 );

@@ -6,6 +6,7 @@ import {
   type FrameReceived,
   Framing,
 } from "../framing.ts";
+import { MAX_HEALTH_REPORT } from "./health-report.ts";
 import type { ControlMessage } from "./message.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { MAX_SLOT_REPORT } from "./slot-report.ts";
@@ -34,6 +35,7 @@ const CONTROL = new Framing<ControlMessage>({
     { type: "ping", code: 10, maxPayload: 4 },
     { type: "pong", code: 11, maxPayload: 4 },
     { type: "slot-report", code: 12, maxPayload: MAX_SLOT_REPORT },
+    { type: "health-report", code: 13, maxPayload: MAX_HEALTH_REPORT },
   ],
   encode: encodePayload,
   decode: decodePayload,

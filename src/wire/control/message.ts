@@ -1,5 +1,6 @@
 // What a master and its members say to each other over the control channel, as values (A2, A4, B9).
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
+import type { HealthReport } from "./health-report.ts";
 import type { JsonValue } from "./json.ts";
 import type { SlotReport } from "./slot-report.ts";
 
@@ -48,6 +49,8 @@ export type ControlMessage =
     }
   /** Member to master, every two seconds. */
   | { readonly type: "slot-report"; readonly report: SlotReport }
+  /** Member to master, at the start of a connection and whenever something changes (B7). */
+  | { readonly type: "health-report"; readonly report: HealthReport }
   | { readonly type: "ping"; readonly nonce: number }
   | { readonly type: "pong"; readonly nonce: number };
 

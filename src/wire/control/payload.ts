@@ -2,6 +2,7 @@
 // so that whoever receives a message may rely on its type.
 import { assert } from "#base/assert.ts";
 import { MAX_NODE_ID, type ConfigVersion, type NodeId, type TableVersion } from "#base/ids.ts";
+import { asHealthReport, healthReportJson } from "./health-report.ts";
 import { asCount, asObject, asText, decodeJson, encodeJson, type JsonValue } from "./json.ts";
 import {
   GROUP_KEY_LENGTH,
@@ -33,6 +34,8 @@ export function encodePayload(message: ControlMessage): Uint8Array {
       return message.bytes;
     case "slot-report":
       return encodeSlotReport(message.report);
+    case "health-report":
+      return encodeJson(healthReportJson(message.report));
     case "ping":
     case "pong":
       return encodeNonce(message.nonce);
@@ -90,6 +93,10 @@ export function decodePayload(
       return { type, bytes: payload };
     case "slot-report": {
       const report = decodeSlotReport(payload);
+      return report === undefined ? undefined : { type, report };
+    }
+    case "health-report": {
+      const report = asHealthReport(decodeJson(payload));
       return report === undefined ? undefined : { type, report };
     }
     case "ping":

@@ -1,0 +1,59 @@
+// What the tests of health checks share: the web server of a member that is stopped and started again, connections that must all be
+// served, and what `pan status` says of an instance.
+import assert from "node:assert/strict";
+import type { Status } from "#api/status.ts";
+import type { LabCluster } from "#lab/cluster.ts";
+import { startProgram } from "#lab/launch.ts";
+import { stateOf } from "#lab/processes.ts";
+import { startedProcesses } from "#lab/record.ts";
+import { STANDARD, webServer } from "#lab/standard.ts";
+import { until } from "./agent-bench.ts";
+
+/** Ends nginx on a member as an operator's `systemctl stop` would: at once, with its connections. */
+export async function stopWeb(cluster: LabCluster, member: string): Promise<void> {
+  const running = startedProcesses(cluster.lab.name).findLast(
+    (id) => id.host === member && id.program === "nginx" && stateOf(id) !== "ended",
+  );
+  assert.ok(running, `${member} runs no nginx`);
+  process.kill(running.pid, "SIGTERM");
+  await until(`nginx on ${member} has ended`, () => stateOf(running) === "ended");
+}
+
+export const startWeb = (cluster: LabCluster, member: string): Promise<unknown> =>
+  startProgram({ lab: cluster.lab.name, host: member }, webServer());
+
+type Share = Status["groups"][number]["shares"][number];
+
+export const shareOf = (status: Status, group: string, node: string): Share | undefined =>
+  status.groups.find(({ name }) => name === group)?.shares.find((share) => share.node === node);
+
+export const stateOfInstance = (status: Status, group: string, node: string): string | undefined =>
+  shareOf(status, group, node)?.health?.state;
+
+export interface Answers {
+  /** By the member that answered. */
+  readonly by: ReadonlyMap<string, number>;
+  /** curl's exit statuses other than 0, by connection. */
+  readonly failures: readonly number[];
+}
+
+/** So many new connections, one after the other, from the client. */
+export async function askWeb(
+  { lab }: LabCluster,
+  count: number,
+  { address = STANDARD.vip4, seconds = 5 }: { address?: string; seconds?: number } = {},
+): Promise<Answers> {
+  const argv = [
+    ...["curl", "-s", "--max-time", String(seconds), "--no-keepalive"],
+    ...["--header", "Connection: close", "--write-out", "%{exitcode}\\n"],
+    `http://${address.replace("[", "\\[").replace("]", "\\]")}/whoami?[1-${count}]`,
+  ];
+  const { stdout } = await lab.exec(STANDARD.client, argv);
+  const by = new Map<string, number>();
+  const failures: number[] = [];
+  for (const line of stdout.trim().split("\n")) {
+    if (!/^\d+$/.test(line)) by.set(line, (by.get(line) ?? 0) + 1);
+    else if (line !== "0") failures.push(Number(line));
+  }
+  return { by, failures };
+}
