@@ -1,36 +1,58 @@
-// Frames that simulated clients send: TCP over IPv4, built once for each flow.
+// Frames that simulated clients send: TCP over IPv4.
 import { ip, ipBytes, type IpAddress } from "#base/address.ts";
 import { portWord } from "#core/steering/discriminator.ts";
 import { slotOf } from "#core/steering/hash.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { VIP } from "./cluster-spec.ts";
 import { indexOf } from "./tables-bytes.ts";
+import { putUint16 } from "#wire/network-order.ts";
 import { ACK, ethernet, ipv4, SYN, tcp } from "#core/steering/testing/frames.ts";
 
 const IPV4 = 0x0800;
 const PROTOCOL_TCP = 6;
 
-export const clientAddress = (client: number): string => `192.0.2.${client}`;
+const clientAddress = (client: number): string => `192.0.2.${client}`;
 
-const built = new Map<string, Uint8Array>();
+const addresses: Uint8Array[] = [];
 
-/** A frame of a client's connection, addressed to nobody yet. */
+/** The address of a client, in network order. */
+export function clientBytes(client: number): Uint8Array {
+  const bytes = addresses[client] ?? ipBytes(ip(clientAddress(client)));
+  addresses[client] = bytes;
+  return bytes;
+}
+
+const VIP_BYTES = ipBytes(VIP);
+
+/** Bounded by clients and services. */
+const templates = new Map<string, Uint8Array>();
+/** Behind an Ethernet header and an IPv4 header without options. */
+const SOURCE_PORT = 34;
+
+/** A frame of a client's connection, addressed to nobody yet. The builder does not compute TCP's checksum, so a port can be changed. */
 export function clientFrame(
   vip: IpAddress,
   flow: { readonly client: number; readonly from: number; readonly to: number },
   opening: boolean,
 ): Uint8Array {
   const { client, from, to } = flow;
-  const key = `${vip} ${client} ${from} ${to} ${opening}`;
-  const known = built.get(key);
-  if (known !== undefined) return known;
+  const key = `${vip} ${client} ${to} ${opening}`;
+  const template = templates.get(key) ?? builtFrame(vip, flow, opening);
+  templates.set(key, template);
+  const frame = template.slice();
+  putUint16(frame, SOURCE_PORT, from);
+  return frame;
+}
+
+function builtFrame(
+  vip: IpAddress,
+  { client, from, to }: { readonly client: number; readonly from: number; readonly to: number },
+  opening: boolean,
+): Uint8Array {
   const segment = tcp({ from, to }, opening ? SYN : ACK);
   const packet = ipv4({ source: clientAddress(client), destination: vip }, PROTOCOL_TCP, segment);
   const link = { to: "00:00:00:00:00:00", from: "00:00:00:00:00:00" };
-  const frame = ethernet(link, IPV4, packet);
-  if (built.size > 20_000) built.clear();
-  built.set(key, frame);
-  return frame;
+  return ethernet(link, IPV4, packet);
 }
 
 /** The slot of a client's connection to the weighted group, which is the first; undefined without tables. */
@@ -42,8 +64,8 @@ export function slotOfClient(
   if (group === undefined) return undefined;
   const flow = {
     protocol: PROTOCOL_TCP,
-    source: ipBytes(ip(clientAddress(client))),
-    destination: ipBytes(VIP),
+    source: clientBytes(client),
+    destination: VIP_BYTES,
     discriminator: portWord(port),
   };
   return slotOf(indexOf(tables), group.policy, flow, group.owners.length);

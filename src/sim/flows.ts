@@ -18,7 +18,8 @@ function flow(vip: IpAddress, client: number, from: number, to: number): SampleF
   return { text, opening: clientFrame(vip, { client, from, to }, true) };
 }
 
-export const sampleFlows = (): SampleFlow[] => [
+/** The same arrays for everybody who looks: what becomes of them is remembered (steering-memory.ts). */
+export const SAMPLE_FLOWS: readonly SampleFlow[] = [
   ...Array.from({ length: WEB_FLOWS }, (_, index) =>
     flow(VIP, 100 + (index % 7), 2000 + 37 * index, WEB_PORT),
   ),

@@ -1,5 +1,6 @@
 // `npm run sim`: one seed, many seeds, or seed after seed until stopped.
-import { readOptions, type SimOptions, USAGE, UsageError } from "./options.ts";
+import { bulkText, runHours } from "./bulk.ts";
+import { type BulkOptions, readOptions, type SimOptions, USAGE, UsageError } from "./options.ts";
 import {
   addTo,
   commit,
@@ -67,8 +68,18 @@ async function runSeeds(options: SimOptions, count: number): Promise<number> {
   return finish(options, totals, undefined);
 }
 
+async function runBulk(options: SimOptions, bulk: BulkOptions): Promise<number> {
+  const isStopped = (): boolean => stop.signal.aborted;
+  const lines = await runHours({ options: bulk, isStopped, say: (text) => say(options, text) });
+  say(options, `\n${bulkText(lines)}`);
+  const ok = lines.every(({ violations }) => violations.length === 0);
+  if (options.json) console.log(JSON.stringify({ ok, lines }));
+  return ok ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
+  if (options.bulk !== undefined) return runBulk(options, options.bulk);
   switch (options.command) {
     case "help":
       console.log(USAGE);

@@ -12,6 +12,18 @@ test("sim: options have defaults, and are read", () => {
   assert.equal(readOptions(["--help", "--soak"]).command, "help");
 });
 
+test("sim: --hours takes a range of nodes, a first seed and a log", () => {
+  assert.equal(readOptions([]).bulk, undefined);
+  assert.deepEqual(readOptions(["--hours", "7"]).bulk, {
+    ...{ hours: 7, firstSeed: undefined, log: undefined, keepGoing: false },
+    nodes: { least: 3, most: 5 },
+  });
+  const other = readOptions(["--hours", "7", "--first-seed", "9", "--nodes", "4", "--log", "x"]);
+  assert.equal(other.bulk?.firstSeed, 9);
+  assert.equal(other.bulk.log, "x");
+  assert.deepEqual(other.bulk.nodes, { least: 4, most: 4 });
+});
+
 test("sim: what is not understood is refused with what to write instead", () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [["--seed", "x"], /--seed is a whole number from 0 to/],
@@ -21,6 +33,11 @@ test("sim: what is not understood is refused with what to write instead", () => 
     [["--bogus"], /--bogus/],
     [["7"], /7/],
     [["--soak", "--scale"], /exclude each other/],
+    [["--soak", "--hours", "3"], /exclude each other/],
+    [["--hours", "0"], /--hours is a whole number/],
+    [["--hours", "3", "--nodes", "5-3"], /--nodes is a number or two, as in 3-5, not "5-3"/],
+    [["--nodes", "3-5"], /--nodes is a whole number/],
+    [["--log", "x"], /go with --hours/],
   ];
   for (const [args, message] of wrong) {
     assert.throws(

@@ -10,12 +10,32 @@ export const USAGE = `usage: npm run sim -- [OPTION...]   whole clusters on virt
   --digests     print the digest of each run's transcript
   --json        one JSON object on standard output
   --soak        seed after seed until Ctrl-C or a violation
+  --hours H     seed after seed until H cluster-hours; nodes and minutes of each run follow from its seed
+                --first-seed N (1, or where the log ends), --nodes A-B (3-5), --log FILE to append to and go on
+                from, --keep-going after a violation
   --scale       messages, bytes and time to converge for 3 … 1000 members
 
 Exits with 0 only when no checker found a violation; with 2 when the command is not understood.`;
 
+/** From one number to another, both included. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+export interface BulkOptions {
+  readonly hours: number;
+  /** Undefined: where the log ends. */
+  readonly firstSeed: number | undefined;
+  readonly nodes: Range;
+  readonly log: string | undefined;
+  readonly keepGoing: boolean;
+}
+
 export interface SimOptions {
   readonly command: "run" | "soak" | "scale" | "help";
+  /** Instead of the command: so many hours. */
+  readonly bulk: BulkOptions | undefined;
   readonly seed: number;
   readonly seeds: number;
   readonly nodes: number;
@@ -46,11 +66,15 @@ function parsed(args: readonly string[]) {
       options: {
         seed: { type: "string", default: "1" },
         seeds: { type: "string", default: "1" },
-        nodes: { type: "string", default: "5" },
+        nodes: { type: "string" },
         minutes: { type: "string", default: "30" },
         digests: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         soak: { type: "boolean", default: false },
+        hours: { type: "string" },
+        "first-seed": { type: "string" },
+        log: { type: "string" },
+        "keep-going": { type: "boolean", default: false },
         scale: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -60,16 +84,45 @@ function parsed(args: readonly string[]) {
   }
 }
 
+const SEEDS = { min: 0, max: 2 ** 31 };
+const NODES = { min: 1, max: 16 };
+
+function range(name: string, text: string, limits: { min: number; max: number }): Range {
+  const [from = "", to = from, ...rest] = text.split("-");
+  const [least, most] = [whole(name, from, limits), whole(name, to, limits)];
+  if (rest.length === 0 && least <= most) return { least, most };
+  throw new UsageError(`--${name} is a number or two, as in 3-5, not "${text}"`);
+}
+
+function bulkOptions(values: ReturnType<typeof parsed>): BulkOptions | undefined {
+  const { hours, log, "first-seed": firstSeed, "keep-going": keepGoing } = values;
+  if (hours === undefined) {
+    if (log === undefined && firstSeed === undefined && !keepGoing) return undefined;
+    throw new UsageError("--log, --first-seed and --keep-going go with --hours H");
+  }
+  if (values.soak || values.scale)
+    throw new UsageError("--hours, --soak and --scale exclude each other");
+  return {
+    hours: whole("hours", hours, { min: 1, max: 1_000_000 }),
+    firstSeed: firstSeed === undefined ? undefined : whole("first-seed", firstSeed, SEEDS),
+    nodes: range("nodes", values.nodes ?? "3-5", NODES),
+    log,
+    keepGoing,
+  };
+}
+
 /** Throws a UsageError that says what to write instead. */
 export function readOptions(args: readonly string[]): SimOptions {
   const values = parsed(args);
   if (values.soak && values.scale) throw new UsageError("--soak and --scale exclude each other");
   const command = values.help ? "help" : values.soak ? "soak" : values.scale ? "scale" : "run";
+  const bulk = values.help ? undefined : bulkOptions(values);
   return {
     command,
-    seed: whole("seed", values.seed, { min: 0, max: 2 ** 31 }),
+    bulk,
+    seed: whole("seed", values.seed, SEEDS),
     seeds: whole("seeds", values.seeds, { min: 1, max: 1_000_000 }),
-    nodes: whole("nodes", values.nodes, { min: 1, max: 16 }),
+    nodes: bulk === undefined ? whole("nodes", values.nodes ?? "5", NODES) : bulk.nodes.most,
     minutes: whole("minutes", values.minutes, { min: 1, max: 10_000 }),
     digests: values.digests,
     json: values.json,

@@ -1,16 +1,15 @@
 // What stays in a node's kernel when its agent dies: the packet program with its tables and leases, the VIPs, and the server's
 // TCP connections. It is gone when the machine restarts.
-import { ip, ipBytes, macBytes, type MacAddress } from "#base/address.ts";
+import { ipBytes, macBytes, type MacAddress } from "#base/address.ts";
 import { compareVersions, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import { FragmentMemory } from "#core/steering/fragments.ts";
 import type { IndexedTables } from "#core/steering/indexed-tables.ts";
 import type { Flow } from "#core/steering/packet.ts";
-import type { PipelineContext } from "#core/steering/pipeline.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { clientAddress } from "./client-frame.ts";
+import { clientBytes } from "./client-frame.ts";
 import { VIP, WEB_PORT } from "./cluster-spec.ts";
-import { type Arrival, SteeringMemory, type Step } from "./steering-memory.ts";
+import { type Arrival, type Program, SteeringMemory, type Step } from "./steering-memory.ts";
 import { indexOf } from "./tables-bytes.ts";
 
 const EMPTY: Tables = {
@@ -30,7 +29,7 @@ const keyOfFlow = ({ source, sourcePort }: Flow): number =>
   connectionKey(source[source.byteLength - 1] ?? 0, sourcePort);
 
 /** Reads like the context that steer() wants, and is always up to date. */
-export class PacketProgram implements PipelineContext {
+export class PacketProgram implements Program {
   readonly self: NodeId;
   readonly mac: Uint8Array;
   readonly fragments = new FragmentMemory(64);
@@ -94,7 +93,7 @@ export class PacketProgram implements PipelineContext {
   /** As the kernel lists them to whoever asks for its sockets. */
   tcpConnections(): Connection[] {
     return Array.from(this.connections, (key) => ({
-      source: ipBytes(ip(clientAddress(Math.floor(key / 65_536)))),
+      source: clientBytes(Math.floor(key / 65_536)),
       sourcePort: key % 65_536,
       destination: ipBytes(VIP),
       destinationPort: WEB_PORT,
@@ -104,9 +103,10 @@ export class PacketProgram implements PipelineContext {
   /** False: the kernel holds a later version, and keeps it. */
   publish(tables: Tables): boolean {
     if (compareVersions(tables.version, this.#tables.version) < 0) return false;
+    const before = this.#tables;
     this.#tables = tables;
     this.#indexed = indexOf(tables);
-    this.#memory.forget();
+    this.#memory.replaced(before);
     this.changes += 1;
     return true;
   }

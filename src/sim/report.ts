@@ -23,13 +23,25 @@ export function addTo(totals: Totals, { simulatedMs, events, counts }: RunResult
   totals.seeds += 1;
   totals.simulatedMs += simulatedMs;
   totals.events += events;
+  addCounts(totals.counts, counts);
+}
+
+export function addCounts(
+  totals: Record<string, number>,
+  counts: Readonly<Record<string, number>>,
+): void {
   for (const [name, count] of Object.entries(counts)) {
-    const before = totals.counts[name] ?? 0;
-    totals.counts[name] = name.startsWith("slowest") ? Math.max(before, count) : before + count;
+    const before = totals[name] ?? 0;
+    totals[name] = name.startsWith("slowest") ? Math.max(before, count) : before + count;
   }
 }
 
-const hours = (ms: number): number => ms / 3_600_000;
+export const countsText = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+
+export const hours = (ms: number): number => ms / 3_600_000;
 
 export function summary({ seeds, simulatedMs, events, cpuMs, counts }: Totals) {
   return {
@@ -46,11 +58,10 @@ export function summary({ seeds, simulatedMs, events, cpuMs, counts }: Totals) {
 export function summaryText(totals: Totals): string {
   const { seeds, simulatedHours, eventsPerSecond, simulatedHoursPerCpuHour, cpuSeconds, counts } =
     summary(totals);
-  const rows = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
   return [
     `${seeds} seeds, ${simulatedHours} simulated cluster-hours in ${cpuSeconds} s of processor time`,
     `${eventsPerSecond} events/s, ${simulatedHoursPerCpuHour} simulated hours per CPU hour`,
-    rows.join(", "),
+    countsText(counts),
   ].join("\n");
 }
 

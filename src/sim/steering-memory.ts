@@ -7,10 +7,13 @@ import { equalBytes } from "#base/bytes-map.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { FragmentMemory } from "#core/steering/fragments.ts";
 import type { IndexedTables } from "#core/steering/indexed-tables.ts";
-import { type Flow, type Packet, readPacket, type Unreadable } from "#core/steering/packet.ts";
+import type { Flow } from "#core/steering/packet.ts";
 import { type PipelineContext, steer } from "#core/steering/pipeline.ts";
 import type { Action, Reason } from "#core/steering/reasons.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import { hopOf, senderOf } from "#wire/ethernet-hop.ts";
+import { packetIn, slotOfFrame } from "./frame-slot.ts";
+import { changedSlots } from "./tables-bytes.ts";
 
 /** One in so many. */
 const MADE_ANEW = 64;
@@ -113,15 +116,6 @@ function arrivalOf(macs: Uint8Array): Arrival {
   return { key: hop === 0 ? undefined : (hop << 16) | senderOf(source), macs };
 }
 
-const packets = new WeakMap<Uint8Array, Packet | Unreadable>();
-
-/** Nobody changes what stands behind the MAC addresses, so it is read once. */
-function read(frame: Uint8Array): Packet | Unreadable {
-  const packet = packets.get(frame) ?? readPacket(frame);
-  packets.set(frame, packet);
-  return packet;
-}
-
 /** By length: the frame on which steer() works. */
 const copies = new Map<number, Uint8Array>();
 
@@ -132,19 +126,55 @@ function copyOf(frame: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** What is in a slot, and where that is. */
+interface Place {
+  readonly group: number;
+  readonly slot: number;
+}
+
+/** A packet program as it is remembered. */
+export interface Program extends PipelineContext {
+  readonly installed: Tables;
+}
+
 export class SteeringMemory {
-  readonly #program: PipelineContext;
+  readonly #program: Program;
   /** By arrival and frame, which is the same array each time. */
   readonly #known = new Map<number, Map<Uint8Array, Remembered>>();
+  /** Of frames that are known, while tables differ in slots only. */
+  readonly #places = new Map<Uint8Array, Place | undefined>();
   #used = 0;
 
-  constructor(program: PipelineContext) {
+  constructor(program: Program) {
     this.#program = program;
   }
 
-  /** There are new tables. */
-  forget(): void {
-    for (const frames of this.#known.values()) frames.clear();
+  /**
+   * There are new tables. Where these differ in some slots only, what was decided about flows of the other slots holds: of a
+   * group, steer() asks for the slot of the flow.
+   */
+  replaced(before: Tables): void {
+    const changed = changedSlots(before, this.#program.installed);
+    if (changed === undefined) {
+      for (const frames of this.#known.values()) frames.clear();
+      this.#places.clear();
+      return;
+    }
+    for (const frames of this.#known.values()) {
+      for (const frame of frames.keys()) {
+        const place = this.#placeOf(frame);
+        if (place !== undefined && changed[place.group]?.[place.slot] === 1) frames.delete(frame);
+      }
+    }
+  }
+
+  #placeOf(frame: Uint8Array): Place | undefined {
+    if (this.#places.has(frame)) return this.#places.get(frame);
+    const { tables, installed } = this.#program;
+    const found = slotOfFrame(tables, frame);
+    const place = found && { group: installed.groups.indexOf(found.group), slot: found.slot };
+    this.#places.set(frame, place);
+    return place;
   }
 
   /** What steer() decides about a frame that arrives so. The frame itself is left as it is. */
@@ -170,7 +200,7 @@ export class SteeringMemory {
     const copy = copyOf(frame);
     copy.set(macs);
     const questions = new Questions(this.#program);
-    const { action, reason } = steer(copy, questions, read(frame));
+    const { action, reason } = steer(copy, questions, packetIn(frame));
     const onwards = action === "forward" ? arrivalOf(copy.slice(0, MACS_LENGTH)) : undefined;
     const step = { action, reason, onwards };
     if (key !== undefined && !questions.isUnrepeatable) {
@@ -182,6 +212,7 @@ export class SteeringMemory {
   #remember(frame: Uint8Array, key: number, remembered: Remembered): void {
     let frames = this.#known.get(key);
     if (frames === undefined || frames.size >= MOST_FRAMES) {
+      this.#places.clear();
       frames = new Map();
       this.#known.set(key, frames);
     }

@@ -2,12 +2,14 @@
 // nodes of one process have it.
 import { indexTables, type IndexedTables } from "#core/steering/indexed-tables.ts";
 import { decodeTables, encodeTables, tablesChecksum } from "#core/steering/tables-codec.ts";
-import type { Tables } from "#core/steering/tables.ts";
+import { NO_NODE } from "#base/ids.ts";
+import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 
 const encoded = new WeakMap<Tables, Uint8Array>();
 const decoded = new WeakMap<Uint8Array, Tables>();
 const indexed = new WeakMap<Tables, IndexedTables>();
 const sums = new WeakMap<Tables, number>();
+const outlines = new WeakMap<Tables, string>();
 
 function once<Key extends object, Value>(
   known: WeakMap<Key, Value>,
@@ -32,3 +34,38 @@ export const tablesIn = (bytes: Uint8Array): Tables =>
 export const indexOf = (tables: Tables): IndexedTables => once(indexed, tables, indexTables);
 
 export const sumOf = (tables: Tables): number => once(sums, tables, tablesChecksum);
+
+/** Everything in the tables but the slots, and which version of its master's they are. */
+const outlineOf = (tables: Tables): string =>
+  once(outlines, tables, ({ version: { master }, groups, ...rest }) =>
+    JSON.stringify([
+      master,
+      rest,
+      groups.map(({ owners, former: _former, home: _home, holds: _holds, ...group }) => [
+        owners.length,
+        group,
+      ]),
+    ]),
+  );
+
+function isSameSlot(a: GroupTable, b: GroupTable, slot: number): boolean {
+  const owner = a.owners[slot];
+  if (owner !== b.owners[slot]) return false;
+  // who has an owner does not wait for one
+  if (owner === NO_NODE && a.holds !== b.holds) return false;
+  for (let at = slot * FORMER_OWNERS; at < (slot + 1) * FORMER_OWNERS; at++) {
+    if (a.former[at] !== b.former[at]) return false;
+  }
+  return true;
+}
+
+/** The slots in which tables differ, one flag per slot of each group. Undefined: they differ in more than slots. */
+export function changedSlots(before: Tables, now: Tables): Uint8Array[] | undefined {
+  if (outlineOf(before) !== outlineOf(now)) return undefined;
+  return now.groups.map((group, index) =>
+    Uint8Array.from(group.owners, (_, slot) => {
+      const old = before.groups[index];
+      return old !== undefined && isSameSlot(old, group, slot) ? 0 : 1;
+    }),
+  );
+}

@@ -6,6 +6,7 @@ export interface TranscriptEntry {
   /** A node's number, or 0 for the world around them. */
   readonly node: number;
   readonly what: string;
+  /** A function makes it when it is printed. */
   readonly detail: unknown;
 }
 
@@ -18,7 +19,8 @@ const plain = (_key: string, value: unknown): unknown => {
 
 function shown({ atMs, node, what, detail }: TranscriptEntry): string {
   const seconds = (atMs / 1000).toFixed(4).padStart(10);
-  const text = typeof detail === "string" ? detail : JSON.stringify(detail, plain);
+  const value: unknown = typeof detail === "function" ? detail() : detail;
+  const text = typeof value === "string" ? value : JSON.stringify(value, plain);
   const where = node === 0 ? "world" : `n${node}`;
   return `${seconds}  ${where.padEnd(6)} ${what}${text === undefined ? "" : ` ${text}`}`;
 }

@@ -92,7 +92,7 @@ export class World {
         else note(heart.id, `sends to ${to}:`, message);
       },
       installed: (node, { version, groups }) =>
-        note(node.id, "installs tables", { version, owners: groups[0]?.owners.join() }),
+        note(node.id, "installs tables", () => ({ version, owners: groups[0]?.owners.join() })),
       tablesRefused: (id, { version }) => note(id, "kernel keeps its tables, not", version),
       nodeChanged: (node) => note(node.id, `is ${node.state}`),
       announced: (node, { method }) => note(node.id, "announces the VIPs at the MAC of", method),

@@ -14,6 +14,7 @@ export class Expulsions {
   readonly #expelled = new Map<NodeId, Expelled>();
 
   get deadline(): Instant | undefined {
+    if (this.#expelled.size === 0) return undefined; // asked after every step
     let first: Instant | undefined;
     for (const { departsAt } of this.#expelled.values()) first = earliest(first, departsAt);
     return first;
@@ -29,6 +30,7 @@ export class Expulsions {
 
   /** Those whose time has come; they are forgotten here. */
   due(now: Instant): Member[] {
+    if (this.#expelled.size === 0) return [];
     return this.members.filter((member) => {
       const departsAt = this.#expelled.get(member.id)?.departsAt ?? now;
       return departsAt <= now && this.#expelled.delete(member.id);

@@ -55,8 +55,16 @@ export class FormerSlots {
   /** Slots without a connection at the last look. No more than the tables have slots. */
   #free = new Set<string>();
 
+  #indexed: { readonly tables: Tables; readonly index: IndexedTables } | undefined;
+
   constructor(self: NodeId) {
     this.#self = self;
+  }
+
+  /** Looked at every two seconds; they change less often. */
+  #index(tables: Tables): IndexedTables {
+    if (this.#indexed?.tables !== tables) this.#indexed = { tables, index: indexTables(tables) };
+    return this.#indexed.index;
   }
 
   /**
@@ -72,7 +80,7 @@ export class FormerSlots {
       this.#free.clear();
       return [];
     }
-    const indexed = indexTables(tables);
+    const indexed = this.#index(tables);
     const used = new Set(connections().map((connection) => slotKey(indexed, connection)));
     const before = this.#free;
     const free = new Set<string>();

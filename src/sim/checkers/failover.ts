@@ -2,7 +2,7 @@
 // assignment: 200 ms until it is noticed, and what its successor needs to be elected and to publish tables.
 import type { Conditions } from "../conditions.ts";
 import type { DataPlane } from "../data-plane.ts";
-import { sampleFlows } from "../flows.ts";
+import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
@@ -18,7 +18,6 @@ export class Failover implements Observer {
   readonly #plane: DataPlane;
   readonly #conditions: Conditions;
   readonly #isWhole: () => boolean;
-  readonly #flows = sampleFlows();
   #faults = 0;
   checked = 0;
 
@@ -56,7 +55,7 @@ export class Failover implements Observer {
     const spec = master.agent?.main.config.spec;
     const { members } = master.agent?.heart.machine.view ?? { members: [] };
     if (members.every(({ id }) => spec?.drained.includes(id) === true)) return;
-    for (const { text, opening } of this.#flows) {
+    for (const { text, opening } of SAMPLE_FLOWS) {
       const fate = this.#plane.walk(master, opening);
       const isServed = fate.what === "taken" && fate.reason === "pass-local" && fate.by !== dead.id;
       if (isServed) continue;

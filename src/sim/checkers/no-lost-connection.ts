@@ -57,8 +57,7 @@ export class NoLostConnection implements Observer {
     const { entry } = this.#connections;
     if (entry === undefined) return;
     this.segments += 1;
-    const frame = this.#connections.frame(connection, false);
-    const fate = this.#connections.send(frame, connection.server.id);
+    const fate = this.#connections.send(connection.segment, connection.server.id);
     if (fate === undefined) return;
     const { nowMs } = this.#world;
     if (fate.what === "taken" && fate.by === connection.server.id) {

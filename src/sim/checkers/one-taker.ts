@@ -2,7 +2,7 @@
 // takes or holds it, but for as long as detection and assignment last.
 import { clusterMac } from "#base/delivery.ts";
 import type { DataPlane } from "../data-plane.ts";
-import { sampleFlows } from "../flows.ts";
+import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
 import { howMany, Taken } from "../taken.ts";
@@ -22,7 +22,6 @@ export class OneTaker implements Observer {
   readonly #world: World;
   readonly #plane: DataPlane;
   readonly #parts: Parts;
-  readonly #flows = sampleFlows();
   readonly #taken: Taken;
   #changes = -1;
   readonly #rights: boolean[] = [];
@@ -35,7 +34,7 @@ export class OneTaker implements Observer {
     this.#parts = parts;
     this.#taken = new Taken(
       plane,
-      this.#flows.map(({ opening }) => opening),
+      SAMPLE_FLOWS.map(({ opening }) => opening),
     );
   }
 
@@ -69,7 +68,7 @@ export class OneTaker implements Observer {
     this.looks += 1;
     const mac = clusterMac(delivery.method, delivery.primary);
     const taken = this.#world.nodes.map((node) => this.#taken.by(node, mac));
-    for (const [index, { text, opening }] of this.#flows.entries()) {
+    for (const [index, { text, opening }] of SAMPLE_FLOWS.entries()) {
       if (howMany(taken, index) < 2) continue;
       const takers = this.#plane
         .flood(mac, opening)

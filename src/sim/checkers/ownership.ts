@@ -3,7 +3,7 @@
 // detection and assignment together may last.
 import type { Conditions } from "../conditions.ts";
 import type { DataPlane, Fate } from "../data-plane.ts";
-import { sampleFlows } from "../flows.ts";
+import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
 import type { Observer } from "../probes.ts";
@@ -31,7 +31,6 @@ export class Ownership implements Observer {
   readonly #plane: DataPlane;
   readonly #parts: Parts;
   readonly #conditions: Conditions;
-  readonly #flows = sampleFlows();
   /** What was wrong, and since when. */
   #wrong = new Map<string, { readonly sinceMs: number; text: string }>();
   #lastChanges = -1;
@@ -87,7 +86,7 @@ export class Ownership implements Observer {
       this.#wrong.set(key, { sinceMs, text });
     };
     if (!this.#anybodyServes(master)) return;
-    for (const { text, opening } of this.#flows) {
+    for (const { text, opening } of SAMPLE_FLOWS) {
       const fate = this.#plane.walk(master, opening);
       const isServed = fate.what === "taken" && fate.reason === "pass-local";
       if (!isServed) note("unserved", `${text} at node ${master.id}: ${shown(fate)}`);

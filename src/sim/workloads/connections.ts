@@ -35,6 +35,8 @@ function ownerOf(
 export interface Connection {
   readonly client: number;
   readonly port: number;
+  /** A frame of it that does not open it. */
+  readonly segment: Uint8Array;
   readonly server: SimNode;
   /** The server's kernel in which it lives. */
   readonly program: PacketProgram;
@@ -186,13 +188,15 @@ export class Connections implements Observer {
     const client = 1 + this.#prng.below(CLIENTS);
     const port = this.#nextPort;
     this.#nextPort = port >= 60_000 ? 1024 : port + 1;
-    const fate = this.send(this.frame({ client, port }, true), 0);
+    const flow = { client, from: port, to: WEB_PORT };
+    const fate = this.send(clientFrame(VIP, flow, true), 0);
     if (fate?.what !== "taken" || fate.reason !== "pass-local") return;
     const server = this.#world.node(fate.by);
     server.program.connections.add(connectionKey(client, port));
     const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);
     const { program } = server;
     this.open.push({
+      segment: clientFrame(VIP, flow, false),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
       excuse: undefined,
       owner: ownerOf(program.installed, { client, port }),
@@ -200,9 +204,5 @@ export class Connections implements Observer {
       stuckSinceMs: undefined,
     });
     this.opened += 1;
-  }
-
-  frame({ client, port }: { client: number; port: number }, opening: boolean): Uint8Array {
-    return clientFrame(VIP, { client, from: port, to: WEB_PORT }, opening);
   }
 }
