@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 6,
+	ABI_REVISION = 7,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -30,6 +30,7 @@ enum abi {
 	ABI_HASH_XOR = 1,
 	ABI_HELD_FRAME = 2048, /* the longest frame that can wait */
 	ABI_HELD_SHORT_FRAME = 240, /* up to here it takes a short place in the ring */
+	ABI_OWN_ADDRESSES = 64, /* of one node; with peering */
 	ABI_SLOT_PACKET_SHIFT = 40, /* slot_counters: packets above, bytes below */
 };
 
@@ -108,6 +109,8 @@ struct address {
 	__be32 word[4];
 } __attribute__((aligned(8)));
 
+/* Map own_addresses: this node's addresses, those of peering alone; the value is the peering programs'. */
+
 /* Map nodes: a node's MAC as the six low bytes of a little-endian number; 0 = unknown. */
 struct node {
 	__u64 mac;
@@ -183,6 +186,7 @@ struct config {
 	struct held_header reserved_held; /* likewise */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
 	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
+	__u32 peering; /* the interface has the cluster MAC, and the peering programs come next (peer.bpf.c) */
 };
 
 #endif

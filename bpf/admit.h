@@ -21,6 +21,12 @@ static __always_inline int is_cluster_mac(__u64 destination_and_source)
 			       destination == state.cluster_mac[2]);
 }
 
+/* With peering the interface has the cluster MAC itself: outsiders reach the node's own addresses by it (docs/adr/0013). */
+static __always_inline int is_own_address(const struct address *address)
+{
+	return config.peering && bpf_map_lookup_elem(&own_addresses, address);
+}
+
 /* This node has heard the cluster lately, so that nobody else serves what it does (docs/adr/0008). The coarse clock is a
  * few milliseconds late, within what the heart leaves as margin. */
 static __always_inline int is_accepting(void)

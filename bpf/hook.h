@@ -53,13 +53,15 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
  * nothing that is not for this host. */
 static __always_inline int pass_to_host(frame_t *frame, void *data)
 {
+	__u64 mac = config.peering ? state.cluster_mac[0] : config.mac;
+
 	if (!data) {
 		data = (void *)(long)frame->data;
 		if (data + 14 > (void *)(long)frame->data_end)
 			return XDP_DROP;
 	}
-	*(__u32 *)data = config.mac;
-	*(__u16 *)(data + 4) = config.mac >> 32;
+	*(__u32 *)data = mac;
+	*(__u16 *)(data + 4) = mac >> 32;
 	return XDP_PASS;
 }
 
@@ -82,7 +84,8 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 
 enum { PACKET_HOST = 0 };
 typedef struct __sk_buff frame_t;
-#define VERDICT_PASS TC_ACT_OK
+/* The peering programs come next, where there are any. */
+#define VERDICT_PASS (config.peering ? TC_ACT_UNSPEC : TC_ACT_OK)
 #define VERDICT_DROP TC_ACT_SHOT
 
 static __always_inline __u32 frame_length(frame_t *frame)
@@ -116,7 +119,7 @@ static __always_inline void make_readable(frame_t *frame, __u32 length)
 static __always_inline int pass_to_host(frame_t *frame, void *data)
 {
 	bpf_skb_change_type(frame, PACKET_HOST);
-	return TC_ACT_OK;
+	return VERDICT_PASS;
 }
 
 /* Not written in place: a program that does so has every shared frame copied, also those it passes. */

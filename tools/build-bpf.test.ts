@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { ABI_FILE, ABI_OBJECT, compile, OBJECT_FOLDER, PROGRAMS, renderAbi } from "./build-bpf.ts";
+import { compile, LAYOUTS, OBJECT_FOLDER, PROGRAMS, renderAbi } from "./build-bpf.ts";
 
 const AGAIN = "run `node tools/build-bpf.ts` and commit what it writes";
 const missing = ["clang-19", "llvm-strip-19", "bpftool"].find(
@@ -23,8 +23,10 @@ test(
         const committed = readFileSync(path.join(OBJECT_FOLDER, program.object));
         assert.ok(fresh.equals(committed), `${program.object} is stale: ${AGAIN}`);
       }
-      const layouts = renderAbi(path.join(folder, ABI_OBJECT));
-      assert.equal(readFileSync(ABI_FILE, "utf8"), layouts, `abi.gen.ts is stale: ${AGAIN}`);
+      for (const layout of LAYOUTS) {
+        const fresh = renderAbi(layout, folder);
+        assert.equal(readFileSync(layout.file, "utf8"), fresh, `${layout.file} is stale: ${AGAIN}`);
+      }
     } finally {
       rmSync(folder, { recursive: true });
     }

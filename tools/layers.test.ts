@@ -13,6 +13,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "core/steering": ["base", "wire"],
   "core/takeover": ["base", "wire"],
   "core/health": ["base", "wire"],
+  "core/peering": ["base", "wire"],
   "core/node": ["base", "wire", "core/membership", "core/steering"],
   driver: [
     "base",
@@ -20,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core/membership",
     "core/steering",
     "core/takeover",
+    "core/peering",
     "core/node",
     "core/health",
   ],
@@ -31,6 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "wire",
     "core/membership",
     "core/steering",
+    "core/peering",
     "core/node",
     "core/health",
     "driver",
@@ -48,6 +51,7 @@ const PURE = [
   "core/steering",
   "core/takeover",
   "core/health",
+  "core/peering",
   "core/node",
 ];
 const IMPURE =

@@ -32,6 +32,8 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
   tc: new Map([
     [2, "drop"],
     [0, "pass"],
+    [-1, "pass"], // on to the next program
+    [0xffff_ffff, "pass"],
     [7, "forward"],
   ]),
 };
@@ -113,7 +115,12 @@ export class SteerProgram {
   #published = 0;
   #counts: bigint[];
 
-  constructor(hook: Hook, self: NodeId, mac: MacAddress, serviceCapacity = 16_384) {
+  constructor(
+    hook: Hook,
+    self: NodeId,
+    mac: MacAddress,
+    { serviceCapacity = 16_384, peering = false } = {},
+  ) {
     const sizes = sizesOf({
       interface: "",
       self,
@@ -126,7 +133,7 @@ export class SteerProgram {
     this.hook = hook;
     this.#object = LoadedObject.load(`steer-${hook}.o`, {
       capacities: mapCapacities(sizes),
-      constants: constants({ self, mac }, sizes, false),
+      constants: constants({ self, mac, peering }, sizes, false),
     });
     this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
     this.#lease = new AnswerLease(this.#object.mapFd(".data.state"));
@@ -151,6 +158,12 @@ export class SteerProgram {
       Buffer.from(key),
     );
     for (const key of keys) libbpf().deleteElem(fd, key);
+  }
+
+  /** With peering: addresses of the node itself, as 16 bytes each. */
+  own(addresses: readonly Uint8Array[]): void {
+    const fd = this.#object.mapFd("own_addresses");
+    for (const address of addresses) libbpf().updateElem(fd, address, new Uint8Array(8), 0);
   }
 
   /** Writes these tables as an agent does that is killed when the first group without a counter has its turn. */

@@ -43,7 +43,7 @@ function frameTo(port: number): Uint8Array {
 
 for (const hook of ["xdp", "tc"] as const) {
   test(`B2, B14: ${hook}: every service is found, in a bucket or beside it, until it is taken away`, () => {
-    const program = new SteerProgram(hook, SELF.id, mac(SELF.mac), SERVICES);
+    const program = new SteerProgram(hook, SELF.id, mac(SELF.mac), { serviceCapacity: SERVICES });
     const isServed = (port: number): boolean =>
       program.run(frameTo(port)).reason === "forward-owner";
     try {

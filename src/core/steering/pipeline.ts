@@ -32,6 +32,8 @@ export interface PipelineContext {
   readonly leased: boolean;
   /** This node may take frames that came to a cluster MAC: it has heard the cluster recently (docs/adr/0008). */
   readonly accepting: boolean;
+  /** With peering the interface has the cluster MAC: this node's own addresses, which outsiders reach by it (docs/adr/0013). */
+  readonly isOwn?: (address: Uint8Array) => boolean;
   /** Whether this node's own TCP table knows the connection. */
   knows(flow: Flow): boolean;
   readonly fragments: FragmentMemory;
@@ -68,10 +70,11 @@ export function steer(
   const packet = parse(frame, read, context);
   if (typeof packet === "string") return emit(frame, here(packet), false, context);
   const { destination, source } = new EthernetView(frame);
-  const flooded = context.tables.isClusterMac(destination);
-  const early = announce(packet, context) ?? admit(destination, flooded, context);
-  if (early !== undefined) return emit(frame, here(early), flooded, context);
-  const hop = flooded ? 0 : hopOf(source);
+  const shared = context.tables.isClusterMac(destination);
+  const flooded = shared && !isForOwn(packet, context);
+  const early = announce(packet, context) ?? admit(destination, shared, context);
+  if (early !== undefined) return emit(frame, here(early), shared, context);
+  const hop = shared ? 0 : hopOf(source);
   const sender = hop === 0 ? NO_NODE : senderOf(source);
   const decision = decide(packet, { flooded, hop, sender }, context);
   return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
@@ -97,11 +100,15 @@ function announce(packet: Packet, { tables, leased }: PipelineContext): Reason |
 /** Stage 3: is it for this node's own MAC, or for all members? What else a switch flooded must not be multiplied. */
 function admit(
   destination: Uint8Array,
-  flooded: boolean,
+  shared: boolean,
   { mac }: PipelineContext,
 ): Reason | undefined {
-  return flooded || equalBytes(destination, mac) ? undefined : "pass-other-mac";
+  return shared || equalBytes(destination, mac) ? undefined : "pass-other-mac";
 }
+
+/** It came to the cluster MAC, and is for this node alone all the same: by the rules for the node's own MAC. */
+const isForOwn = (packet: Packet, { isOwn }: PipelineContext): boolean =>
+  packet.type !== "arp" && isOwn?.(packet.destination) === true;
 
 /** A member that has not heard the cluster lately takes nothing that another may be serving by now (docs/adr/0008). */
 function whileAccepting(decision: Decision, context: PipelineContext): Decision {

@@ -12,6 +12,8 @@ import type { Hook } from "./types.ts";
 /** Our place among the filters of clsact ingress. */
 const TC_HANDLE = 0x7061;
 const TC_PRIORITY = 50;
+/** Behind the packet program and behind mask_egress. */
+const TC_PEER_PRIORITY = 51;
 const TC_INGRESS = 1;
 const TC_EGRESS = 2;
 const TC_BOTH = 3;
@@ -22,17 +24,21 @@ const EEXIST = 17;
 
 export const PROGRAM_NAMES = { xdp: "steer_xdp", tc: "steer_tc" } as const;
 export const MASK_NAME = "mask_egress";
+export const PEER_NAMES = { in: "peer_ingress", out: "peer_egress" } as const;
+/** Into the stack, or out of it. */
+export type Direction = keyof typeof PEER_NAMES;
+const PEER_POINTS = { in: TC_INGRESS, out: TC_EGRESS } as const;
 
 const tcHook = (ifindex: number, point: number): Uint8Array =>
   new Structure(24).u64(0, 24).u32(8, ifindex).u32(12, point).bytes;
 
-const tcOptions = (programFd: number, flags: number): Structure =>
+const tcOptions = (programFd: number, flags: number, priority: number): Structure =>
   new Structure(32)
     .u64(0, 32)
     .u32(8, programFd)
     .u32(12, flags)
     .u32(20, TC_HANDLE)
-    .u32(24, TC_PRIORITY);
+    .u32(24, priority);
 
 function xdpProgramId(ifindex: number): number {
   const options = new Structure(32).u64(0, 32);
@@ -40,8 +46,8 @@ function xdpProgramId(ifindex: number): number {
   return options.readU32(8) || options.readU32(12) || options.readU32(20);
 }
 
-function tcProgramId(ifindex: number, point: number): number {
-  const options = tcOptions(0, 0);
+function tcProgramId(ifindex: number, point: number, priority = TC_PRIORITY): number {
+  const options = tcOptions(0, 0, priority);
   const result = libbpf().tcQuery(tcHook(ifindex, point), options.bytes);
   return result < 0 ? 0 : options.readU32(16);
 }
@@ -56,6 +62,12 @@ export function attachedProgram(ifindex: number, hook: Hook): number | undefined
 export function attachedMask(ifindex: number): number | undefined {
   const id = tcProgramId(ifindex, TC_EGRESS);
   return id !== 0 && programName(id) === MASK_NAME ? id : undefined;
+}
+
+/** The id of our peering program of that direction; undefined when something else or nothing is there. */
+export function attachedPeer(ifindex: number, direction: Direction): number | undefined {
+  const id = tcProgramId(ifindex, PEER_POINTS[direction], TC_PEER_PRIORITY);
+  return id !== 0 && programName(id) === PEER_NAMES[direction] ? id : undefined;
 }
 
 /** XDP only where it is native and pays: on veth it costs offloads and partial checksums. */
@@ -93,13 +105,18 @@ function attachXdp(device: Netdev, programFd: number): void {
   bpfCheck(result, `replace the packet program on ${device.name}`);
 }
 
-function attachTc(device: Netdev, point: number, programFd: number): boolean {
+function attachTc(
+  device: Netdev,
+  point: number,
+  programFd: number,
+  priority = TC_PRIORITY,
+): boolean {
   const bpf = libbpf();
   const created = bpf.tcHookCreate(tcHook(device.ifindex, point));
   if (created < 0 && created !== -EEXIST) {
     throw bpfError(-created, `add the clsact qdisc to ${device.name}`);
   }
-  const options = tcOptions(programFd, TC_REPLACE).bytes;
+  const options = tcOptions(programFd, TC_REPLACE, priority).bytes;
   const result = bpf.tcAttach(tcHook(device.ifindex, point), options);
   const where = point === TC_INGRESS ? "ingress" : "egress";
   bpfCheck(result, `attach the packet program to ${device.name} at tc ${where}`);
@@ -117,8 +134,12 @@ export function attach(device: Netdev, hook: Hook, programFd: number): boolean {
 export const attachMask = (device: Netdev, programFd: number): boolean =>
   attachTc(device, TC_EGRESS, programFd);
 
-function detachTc(ifindex: number, point: number, what: string): void {
-  const options = new Structure(32).u64(0, 32).u32(20, TC_HANDLE).u32(24, TC_PRIORITY).bytes;
+/** Attaches or replaces a peering program; answers as attach() does. */
+export const attachPeer = (device: Netdev, direction: Direction, programFd: number): boolean =>
+  attachTc(device, PEER_POINTS[direction], programFd, TC_PEER_PRIORITY);
+
+function detachTc(ifindex: number, point: number, what: string, priority = TC_PRIORITY): void {
+  const options = new Structure(32).u64(0, 32).u32(20, TC_HANDLE).u32(24, priority).bytes;
   bpfCheck(libbpf().tcDetach(tcHook(ifindex, point), options), `remove the filter from ${what}`);
 }
 
@@ -131,6 +152,12 @@ export function detach(ifindex: number, hook: Hook): void {
 /** Removes our egress program, if it is there. */
 export function detachMask(ifindex: number): void {
   if (attachedMask(ifindex) !== undefined) detachTc(ifindex, TC_EGRESS, "tc egress");
+}
+
+/** Removes our peering program of that direction, if it is there. */
+export function detachPeer(ifindex: number, direction: Direction): void {
+  if (attachedPeer(ifindex, direction) === undefined) return;
+  detachTc(ifindex, PEER_POINTS[direction], `tc (${PEER_NAMES[direction]})`, TC_PEER_PRIORITY);
 }
 
 /** For a clsact qdisc that an agent made: it goes unless somebody else uses it. */

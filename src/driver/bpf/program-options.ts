@@ -46,16 +46,19 @@ export interface Place {
   readonly mac: MacAddress;
   /** Of an arm: index of the interface by which frames go to other nodes. Otherwise they leave by the one they came in on. */
   readonly peerLink?: number;
+  /** The interface has the cluster MAC; the peering programs come behind this one. */
+  readonly peering?: boolean;
 }
 
 export function constants(place: Place, sizes: Sizes, multiBuffer: boolean): Uint8Array {
-  const { self, mac, peerLink = 0 } = place;
+  const { self, mac, peerLink = 0, peering = false } = place;
   const bytes = Buffer.alloc(CONFIG.size);
   bytes.set(macBytes(mac), CONFIG.mac);
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
   bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
   bytes.writeUInt32LE(peerLink, CONFIG.peerLink);
+  bytes.writeUInt32LE(peering ? 1 : 0, CONFIG.peering);
   return bytes;
 }
 

@@ -1,0 +1,142 @@
+// The peering programs on a test bench: loaded but attached to nothing, run over single frames by BPF_PROG_TEST_RUN, beside the
+// model with the same host list.
+import { ipBytes, mac, macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
+import { dedicatedMac, peerMac, type PeerChoices, type PeerMacs } from "#base/peering.ts";
+import { clusterMac } from "#base/delivery.ts";
+import { hostList, sourceMacs, type HostRow } from "#core/peering/host-list.ts";
+import type { PeerReason } from "#core/peering/reasons.ts";
+import type { PeeringContext } from "#core/peering/rules.ts";
+import { PEER_NAMES, type Direction } from "#driver/bpf/attachment.ts";
+import { peerConstants, peerPrefix, type PeerSettings } from "#driver/bpf/peer-constants.ts";
+import { PEER_MAPS, PeerTable, type PeerMapFds } from "#driver/bpf/peer-table.ts";
+import { LoadedObject } from "#driver/bpf/program-loader.ts";
+import { testRun } from "#driver/bpf/test-run.ts";
+import { hex } from "#wire/testing/hex.ts";
+
+const ACTIONS: ReadonlyMap<number, string> = new Map([
+  [0xffff_ffff, "pass"],
+  [-1, "pass"],
+  [2, "drop"],
+  [7, "turn"],
+]);
+
+export interface BenchNode {
+  readonly id: NodeId;
+  readonly address: IpAddress;
+  readonly addresses: readonly IpAddress[];
+  readonly mac?: MacAddress;
+}
+
+/** One node's view of a cluster. */
+export interface Bench {
+  readonly self: BenchNode;
+  readonly nodes: readonly BenchNode[];
+  readonly live: readonly NodeId[];
+  readonly macs: PeerMacs;
+  readonly choices: PeerChoices;
+}
+
+const rowsOf = ({ nodes, live, macs }: Bench): readonly HostRow[] => {
+  const members = nodes.filter(({ id }) => live.includes(id));
+  return hostList(nodes, members, macs).rows;
+};
+
+export function settingsOf(bench: Bench): PeerSettings {
+  const { self, macs, choices } = bench;
+  const own = rowsOf(bench).filter(({ node }) => node === self.id);
+  const told = dedicatedMac(macs, self, self.address);
+  const sources = sourceMacs(self.id, macs, told);
+  const dedicated = [...new Set([peerMac(self.id, macs.primary), ...own.map((row) => row.mac)])];
+  return {
+    clusterMac: clusterMac("unicast", macs.primary),
+    outsiderSource: sources.outsiders,
+    peerSource: sources.peers,
+    dedicated,
+    ...(macs.kind === "shared" ? { shared: told } : {}),
+    prefix: peerPrefix(macs, told),
+    choices,
+  };
+}
+
+export function contextOf(bench: Bench): PeeringContext {
+  const settings = settingsOf(bench);
+  const rows = new Map(rowsOf(bench).map((row) => [hex(ipBytes(row.address)), row]));
+  const others = [...rows.values()].filter(({ node }) => node !== bench.self.id);
+  const shared = settings.shared === undefined ? undefined : macBytes(settings.shared);
+  return {
+    choices: bench.choices,
+    clusterMac: macBytes(settings.clusterMac),
+    outsiderSource: macBytes(settings.outsiderSource),
+    peerSource: macBytes(settings.peerSource),
+    dedicated: settings.dedicated.map(macBytes),
+    shared,
+    own: (address) => {
+      const row = rows.get(hex(address));
+      return row?.node === bench.self.id ? macBytes(row.mac) : undefined;
+    },
+    peer: (address) => {
+      const row = rows.get(hex(address));
+      if (row === undefined || row.node === bench.self.id) return undefined;
+      return { node: row.node, mac: macBytes(row.mac), live: row.live };
+    },
+    macOf: (node) => {
+      const last = others.filter((row) => row.node === node).at(-1);
+      return last && macBytes(last.mac);
+    },
+    isPeerMac: (bytes) => others.some((row) => hex(macBytes(row.mac)) === hex(bytes)),
+    asked: new Set(),
+  };
+}
+
+export class PeerProgram {
+  readonly #object: LoadedObject;
+  readonly #table: PeerTable;
+  #counts: ReturnType<PeerTable["reasons"]>;
+
+  constructor(bench: Bench) {
+    this.#object = LoadedObject.load("peer.o", { constants: peerConstants(settingsOf(bench)) });
+    const fds = PEER_MAPS.map((name) => [name, this.#object.mapFd(name)] as const);
+    this.#table = new PeerTable(Object.fromEntries(fds) as Record<keyof PeerMapFds, number>);
+    const rows = rowsOf(bench);
+    const isOwn = ({ node }: HostRow): boolean => node === bench.self.id;
+    this.#table.write(
+      rows.filter((row) => !isOwn(row)),
+      rows.filter(isOwn),
+    );
+    this.#counts = this.#table.reasons();
+  }
+
+  countOf(node: NodeId): ReturnType<PeerTable["countOf"]> {
+    return this.#table.countOf(node);
+  }
+
+  run(direction: Direction, frame: Uint8Array) {
+    const { returned, bytes } = testRun(this.#object.programFd(PEER_NAMES[direction]), frame);
+    const before = this.#counts;
+    this.#counts = this.#table.reasons();
+    const names = Object.keys(before) as PeerReason[];
+    const reason = names.find((name) => this.#counts[name].packets > before[name].packets);
+    return {
+      action: ACTIONS.get(returned) ?? `returned ${returned}`,
+      reason: reason ?? "pass-other",
+      frame: bytes,
+    };
+  }
+
+  close(): void {
+    this.#object.close();
+  }
+}
+
+export const benchNode = (
+  id: number,
+  address: IpAddress,
+  addresses: readonly IpAddress[],
+  own?: string,
+): BenchNode => ({
+  id: nodeId(id),
+  address,
+  addresses,
+  ...(own === undefined ? {} : { mac: mac(own) }),
+});
