@@ -104,6 +104,21 @@ static __always_inline int is_segment(const struct flow *flow, __u8 flags)
 	return flow->protocol == PROTOCOL_TCP && !flow->opening && !(flags & ABI_SERVICE_ROUTED);
 }
 
+/* Of a flooded frame for a slot without an owner: the newest of its former owners keeps what comes, since it alone can stop
+ * serving and begin to keep in the same moment (docs/adr/0012). A slot that has none is the lease holder's. */
+static __noinline int stands_in(__u32 slot, __u16 entry)
+{
+	struct former *former;
+	__u16 keeper = 0;
+
+	if (entry & ABI_SLOT_HAS_FORMER) {
+		former = bpf_map_lookup_elem(&former_owners, &slot);
+		if (former)
+			keeper = former->owner[0];
+	}
+	return keeper ? keeper == config.self : is_leased();
+}
+
 static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow, __u8 flags,
 					   __u32 slot, __u16 entry)
 {
@@ -113,7 +128,7 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	int mine = !owner || owner == config.self;
 	int holds = !owner && flags & ABI_SERVICE_HOLDS;
 
-	if (packet->flooded && owner != config.self && (owner || !is_leased()))
+	if (packet->flooded && owner != config.self && (owner || !stands_in(slot, entry)))
 		return decide(REASON_DROP_PEER);
 	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };

@@ -40,6 +40,7 @@ const MESSAGES: readonly ControlMessage[] = [
       groups: [{ name: "wéb", rates: [{ slot: 3, rate: 70 }], unused: [1, 2, 65_535] }],
     },
   },
+  { type: "slots-wanted", slots: [{ group: "wéb", slot: 65_535 }] },
   { type: "ping", nonce: 5 },
   { type: "pong", nonce: 6 },
 ];

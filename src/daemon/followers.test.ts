@@ -90,6 +90,7 @@ async function scene(t: TestContext, change: Partial<FollowersOptions> = {}): Pr
     onAcknowledged: () => {},
     onSlotReport: () => {},
     onHealthReport: () => {},
+    onSlotsWanted: () => {},
     onRequest: async () => ({ status: 200, body: null }),
     onRefused: (reason, from) => refused.push(`${reason} ${from}`),
     trouble: new Trouble({ error: say }),

@@ -8,7 +8,7 @@ import type { Tables } from "#core/steering/tables.ts";
 import { type ControlPeer, ControlServer } from "#driver/control/server.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { encodeControl } from "#wire/control/frame.ts";
-import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
@@ -38,6 +38,7 @@ export interface FollowersOptions {
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
+  readonly onSlotsWanted: (slots: readonly WantedSlot[]) => void;
   /** Never fails: what went wrong is part of the answer. */
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   /** Can come as often as strangers try. */
@@ -138,6 +139,9 @@ export class Followers {
       case "health-report":
         this.#options.onHealthReport(peer.node.id, message.report);
         return;
+      case "slots-wanted":
+        this.#options.onSlotsWanted(message.slots);
+        return;
       case "request":
         void this.#answer(peer, message.id, message.method, message.body);
         return;
@@ -223,8 +227,8 @@ export class Followers {
     return this.#agreement.reached(version, ids, withinMs);
   }
 
-  sendTablesToAll(tables: Tables): void {
-    this.#server?.broadcastFrame("tables", this.#tablesFrame(tables));
+  sendTables(tables: Tables, isFor: (id: NodeId) => boolean): void {
+    this.#server?.broadcastFrame("tables", this.#tablesFrame(tables), isFor);
   }
 
   /** When the node stops being master: its members have another one to ask. */

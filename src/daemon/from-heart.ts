@@ -26,6 +26,8 @@ export interface HeartListener {
   readonly viewChanged: (view: View) => void;
   readonly announce: () => void;
   readonly step: (input: Input) => void;
+  /** When what is on its way has been done: the disk is not on the path of a failover. */
+  readonly afterwards: (action: string, act: () => void) => void;
   readonly counted: (counters: HeartCounters) => void;
   /** It has said goodbye. */
   readonly left: () => void;
@@ -42,7 +44,7 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
       return node.viewChanged(event.view);
     case "became-master":
       node.rotation.becameMaster(event.keyId);
-      return node.state.saveEpoch(event.epoch);
+      return node.afterwards("save the epoch", () => node.state.saveEpoch(event.epoch));
     case "lost-mastership":
       return node.followers.dismiss();
     case "announce-wanted":

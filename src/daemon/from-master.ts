@@ -38,6 +38,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
     case "tables-wanted":
     case "slot-report":
     case "health-report":
+    case "slots-wanted":
     case "request":
     case "response":
       return node.log.warn({ type: message.type }, "not for a member");

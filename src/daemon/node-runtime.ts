@@ -206,6 +206,7 @@ export class NodeRuntime {
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
       onHealthReport: (id, report) => this.#step({ type: "health-reported", id, report }),
       onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
+      onSlotsWanted: (slots) => this.#step({ type: "slots-wanted", slots }),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
       onRefused: (refusal) => this.#events.refused(refusal),
       onMaster: (message) =>
@@ -383,6 +384,7 @@ export class NodeRuntime {
       viewChanged: (view) => this.#viewChanged(view),
       announce: () => this.#step({ type: "announce-wanted" }),
       step: (input) => this.#step(input),
+      afterwards: (action, act) => setImmediate(() => this.#trouble.guard(action, act)),
       counted: (counters) => {
         this.#counters = counters;
       },

@@ -12,7 +12,7 @@ import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
-import type { ControlMessage, Hello } from "#wire/control/message.ts";
+import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import { type ChangeAnswer, Followers } from "./followers.ts";
 import { Following } from "./following.ts";
@@ -42,6 +42,7 @@ export interface WorldNode {
   readonly heart: (command: HeartCommand) => void;
   readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
+  readonly onSlotsWanted: (slots: readonly WantedSlot[]) => void;
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   readonly onRefused: (refusal: Refusal) => void;
   readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
@@ -92,6 +93,7 @@ function openFollowers(node: WorldNode): Followers {
     onAcknowledged: node.onAcknowledged,
     onSlotReport: node.onSlotReport,
     onHealthReport: node.onHealthReport,
+    onSlotsWanted: node.onSlotsWanted,
     onRequest: node.onRequest,
     onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
     trouble,

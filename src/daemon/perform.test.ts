@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ip } from "#base/address.ts";
 import { type ErrorCode, PanError } from "#base/error-codes.ts";
+import { nodeId } from "#base/ids.ts";
 import type { Effect } from "#core/node/protocol.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
@@ -53,7 +54,9 @@ function world(): {
       report: (group, address) => act(`report ${group} of ${address}`),
       join: (group) => act(`join ${group}`),
     },
-    followers: { sendTablesToAll: () => act("send to all") },
+    followers: {
+      sendTables: (_tables, isFor) => act(`send to ${[1, 2, 3].map(nodeId).filter(isFor).join()}`),
+    },
     following: {
       send: ({ type }) => {
         act(type);
@@ -91,6 +94,15 @@ test("Effects are done in their order, and tables are acknowledged once they are
     "tables-ack",
     "stop",
   ]);
+});
+
+test("A15: tables go to all but those that are to hear of them later, and then to those", () => {
+  const { performer, done } = world();
+  performer.perform([
+    { type: "replicate-tables", tables, withheld: [nodeId(2)] },
+    { type: "release-tables", tables, to: [nodeId(2)] },
+  ]);
+  assert.deepEqual(done, ["send to 1,3", "send to 2"]);
 });
 
 test("B9: tables that the packet program refuses are not acknowledged; when it takes them, they are", () => {

@@ -37,7 +37,7 @@ export interface Surroundings {
   readonly datapath: Pick<Datapath, "publish">;
   readonly host: Pick<HostState, "apply">;
   readonly segments: Pick<Segments, "announce" | "report" | "join">;
-  readonly followers: Pick<Followers, "sendTablesToAll">;
+  readonly followers: Pick<Followers, "sendTables">;
   readonly following: Pick<Following, "send" | "follow" | "stop">;
   readonly state: Pick<StateFolder, "saveTables">;
   readonly heart: (command: HeartCommand) => void;
@@ -149,7 +149,10 @@ export class Performer {
         this.#publish(effect.tables);
         return;
       case "replicate-tables":
-        world.followers.sendTablesToAll(effect.tables);
+        world.followers.sendTables(effect.tables, (id) => !effect.withheld.includes(id));
+        return;
+      case "release-tables":
+        world.followers.sendTables(effect.tables, (id) => effect.to.includes(id));
         return;
       case "acknowledge-tables":
         this.#owed = effect.version;

@@ -5,6 +5,7 @@ import type { Measure } from "#base/assignment.ts";
 import type { NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { Input } from "#core/node/protocol.ts";
+import type { SlotRef } from "#core/steering/assignment.ts";
 import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/steering/holding.ts";
 import { completeChecksum } from "#core/steering/partial-checksum.ts";
 import type { Tables } from "#core/steering/tables.ts";
@@ -17,6 +18,7 @@ import { EthernetView } from "#wire/ethernet.ts";
 import { hopMac } from "#wire/ethernet-hop.ts";
 import type { Following } from "./following.ts";
 import { SlotReports } from "./slot-reports.ts";
+import { SlotRequests } from "./slot-requests.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** As often as the master balances (A8). */
@@ -48,6 +50,7 @@ export class SlotWork {
   readonly #frames: HeldFrames;
   readonly #holding: Holding;
   readonly #reports: SlotReports;
+  readonly #requests: SlotRequests;
   #installed: Tables | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMeasuring: boolean | undefined;
@@ -66,6 +69,15 @@ export class SlotWork {
       version: () => datapath.version(),
       readLoads: () => datapath.slotCounters(),
       connections: () => this.#connections.list(),
+    });
+    this.#requests = new SlotRequests({
+      isMaster: options.isMaster,
+      take: (slots) => options.step({ type: "slots-wanted", slots }),
+      send: (slots) => options.following.send({ type: "slots-wanted", slots }),
+      later: (delayMs, act) => {
+        const timer = setTimeout(() => trouble.guard("ask for slots", act), delayMs);
+        return () => clearTimeout(timer);
+      },
     });
   }
 
@@ -90,19 +102,33 @@ export class SlotWork {
     else following.send({ type: "slot-report", report });
   }
 
-  /** The packet program goes by these tables. */
+  /**
+   * The packet program goes by these tables. What it had held by those before is read first: read later, a frame would be taken for
+   * one that was held by these.
+   */
   installed(tables: Tables): void {
+    const isNewMaster = this.#installed?.version.master !== tables.version.master;
     this.#installed = tables;
+    const slots = this.#take(this.#frames.take());
     this.#send(this.#holding.installed(clock(), tables));
     this.#arm();
+    const wanted = isNewMaster ? this.#holding.wanted : slots;
+    if (wanted.length === 0) return;
+    // effects are being performed
+    setImmediate(() =>
+      this.#options.trouble.guard("ask for slots", () => this.#requests.ask(wanted)),
+    );
   }
 
-  #hold(records: readonly HeldRecord[]): void {
-    const slots = this.#holding.hold(
+  #take(records: readonly HeldRecord[]): SlotRef[] {
+    return this.#holding.hold(
       clock(),
       records.map((record) => this.#heldFrame(record)),
     );
-    if (slots.length > 0) this.#options.step({ type: "slots-wanted", slots });
+  }
+
+  #hold(records: readonly HeldRecord[]): void {
+    this.#requests.ask(this.#take(records));
     this.#send(this.#holding.decided(clock()));
     this.#arm();
   }
@@ -169,6 +195,7 @@ export class SlotWork {
 
   close(): void {
     clearTimeout(this.#timer);
+    this.#requests.close();
     this.#frames.close();
     this.#socket.close();
     this.#connections.close();

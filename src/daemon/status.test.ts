@@ -87,7 +87,6 @@ test("A15: slots without an owner and frames that wait are shown", () => {
       { reason: "refused", count: 0 },
       { reason: "expired", count: 0 },
       { reason: "unsent", count: 0 },
-      { reason: "doubtful", count: 0 },
     ],
   });
 });

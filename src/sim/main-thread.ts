@@ -213,8 +213,9 @@ export class MainThread {
       case "install-tables":
         return this.#publish(effect.tables);
       case "replicate-tables":
-        for (const follower of this.followers) this.#sendTables(follower, effect.tables);
-        return;
+        return this.#sendTablesTo(effect.tables, (id) => !effect.withheld.includes(id));
+      case "release-tables":
+        return this.#sendTablesTo(effect.tables, (id) => effect.to.includes(id));
       case "acknowledge-tables":
         if (this.#unpublished === undefined) {
           this.#client?.send(this.#clientEnd, { type: "tables-ack", version: effect.version });
@@ -367,6 +368,12 @@ export class MainThread {
     const { newest, before } = this.keys;
     if (newest === undefined) return;
     connection.send(this.serverEnd, { type: "group-key", newest, before });
+  }
+
+  #sendTablesTo(tables: Tables, isFor: (id: NodeId) => boolean): void {
+    for (const follower of this.followers) {
+      if (isFor(follower.client.node as NodeId)) this.#sendTables(follower, tables);
+    }
   }
 
   #sendTables(connection: Connection, tables: Tables): void {

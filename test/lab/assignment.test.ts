@@ -94,7 +94,6 @@ describe("assignment", { skip }, () => {
       refused: 0,
       expired: 0,
       unsent: 0,
-      doubtful: 0,
     });
     assert.equal(status.assignment.heldNow, 0);
   });

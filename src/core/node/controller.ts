@@ -141,7 +141,8 @@ export class Controller {
   #becomeMaster(now: Instant, view: View): Effect[] {
     const announced = this.#announcements.begin(now, this.#spec.vips);
     const published = this.#publication.becomeMaster(now, { view, spec: this.#spec });
-    return [this.#placeVips(), ...announced, ...published];
+    // clients wait for the first two; to find out and change what is on the host takes longest
+    return [...published, ...announced, this.#placeVips()];
   }
 
   #membersChanged(now: Instant, view: View, before: View | undefined): Effect[] {

@@ -46,8 +46,14 @@ export type Effect =
   | { readonly type: "report-group"; readonly group: IpAddress }
   /** Make the local packet program forward by these tables. */
   | { readonly type: "install-tables"; readonly tables: Tables }
-  /** Send these tables to every member. */
-  | { readonly type: "replicate-tables"; readonly tables: Tables }
+  /** Send these tables to every member but these, who take frames that others are to take from now on (docs/adr/0012). */
+  | {
+      readonly type: "replicate-tables";
+      readonly tables: Tables;
+      readonly withheld: readonly NodeId[];
+    }
+  /** Send them to those, too: the others take these frames now. */
+  | { readonly type: "release-tables"; readonly tables: Tables; readonly to: readonly NodeId[] }
   | { readonly type: "acknowledge-tables"; readonly version: TableVersion }
   /** Open the control channel to the master, or close it where there is none to follow. */
   | { readonly type: "follow"; readonly master: Member | undefined };

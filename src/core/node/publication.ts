@@ -7,7 +7,8 @@
 //
 // Where every member filters (A13), slots of living members move in two versions, *let go* and *give* (core/steering/transition.ts,
 // docs/adr/0009). `#wanted` is where this leads, `#target` the version that is published. Whoever becomes master in the middle
-// goes on from the tables that it holds.
+// goes on from the tables that it holds, and lets nothing go in its first two seconds. Who loses slots in a version gets it only when
+// those that gain them have acknowledged it (docs/adr/0012).
 //
 // Not here: slot arithmetic (core/steering), what a member does with tables that it gets (controller.ts).
 import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
@@ -20,8 +21,8 @@ import type { SlotReport } from "#wire/control/slot-report.ts";
 import { swept } from "#core/steering/sweep.ts";
 import { sameContent } from "#core/steering/same-content.ts";
 import type { NodeRow, Tables } from "#core/steering/tables.ts";
+import { concerned } from "#core/steering/in-turn.ts";
 import {
-  concerned,
   differences,
   lettingGo,
   ownerless,
@@ -69,12 +70,16 @@ export class Publication {
   #waitingFor = new Set<NodeId>();
   /** Of those, without whom the target is not used here. Undefined: it is used. */
   #installAfter: Set<NodeId> | undefined;
+  /** Who gets the target when it is used here: until then they take frames that are somebody else's by it. */
+  #withheld: ReadonlySet<NodeId> = new Set();
   #acknowledgeBy: Instant | undefined;
   /** Who did not acknowledge in time, and has not since. */
   readonly #behind = new Set<NodeId>();
   /** Slots that were let go, until that is acknowledged. */
   #uncertain: SlotSets = new Map();
   #isNew = false;
+  /** A change of master is over, and who serves what has been settled: from then on slots move for the sake of order. */
+  #isQuiet = true;
   readonly #balancing = new Balancing();
   /** Former owners without connections, as reported since the last round. */
   readonly #unused = new Map<NodeId, Map<string, Set<number>>>();
@@ -126,6 +131,7 @@ export class Publication {
     this.#behind.clear();
     this.#uncertain = this.#target === undefined ? new Map() : ownerless(this.#target);
     this.#isNew = true;
+    this.#isQuiet = this.#target === undefined;
     this.#balancing.forget();
     this.#instances.forget();
     this.#unused.clear();
@@ -136,6 +142,7 @@ export class Publication {
   standDown(): void {
     this.#waitingFor.clear();
     this.#installAfter = undefined;
+    this.#withheld = new Set();
     this.#acknowledgeBy = undefined;
     this.#roundAt = undefined;
   }
@@ -175,7 +182,7 @@ export class Publication {
     if (wasLast) this.#acknowledgeBy = undefined;
     this.#installAfter?.delete(id);
     const wasBehind = this.#behind.delete(id);
-    const effects = this.#installWhenAcknowledged();
+    const effects = this.#installWhenAcknowledged(now);
     if (!isNew && !wasBehind && !wasLast) return effects;
     return [...effects, ...this.publish(now, cluster, "planned")];
   }
@@ -187,10 +194,13 @@ export class Publication {
   #waited(now: Instant, cluster: Cluster): Effect[] {
     if (this.#acknowledgeBy === undefined || now < this.#acknowledgeBy) return [];
     this.#acknowledgeBy = undefined;
-    for (const id of this.#waitingFor) this.#behind.add(id);
-    this.#waitingFor.clear();
     this.#installAfter?.clear();
-    return [...this.#installWhenAcknowledged(), ...this.publish(now, cluster, "planned")];
+    for (const id of this.#waitingFor) if (!this.#withheld.has(id)) this.#behind.add(id);
+    this.#waitingFor = new Set([...this.#waitingFor].filter((id) => this.#withheld.has(id)));
+    const effects = this.#installWhenAcknowledged(now);
+    // those who get the tables only now have their own time to acknowledge them
+    if (this.#waitingFor.size > 0) return effects;
+    return [...effects, ...this.publish(now, cluster, "planned")];
   }
 
   /** A15: packets want these slots, which have no owner. */
@@ -227,6 +237,7 @@ export class Publication {
   #round(now: Instant, cluster: Cluster): Effect[] {
     if (this.#roundAt === undefined || now < this.#roundAt) return [];
     this.#roundAt = after(now, ROUND_MS);
+    this.#isQuiet = true;
     const { groups } = this.#desired(cluster);
     // while something is on its way, owners are not what they will be
     if (this.#target !== undefined && this.#wanted !== undefined && this.#waitingFor.size === 0) {
@@ -254,7 +265,7 @@ export class Publication {
       view.epoch === before.version.epoch &&
       sameContent(before, tables)
     ) {
-      return this.#installAnyway(tables, urgency);
+      return this.#installAnyway(now, tables, urgency);
     }
     this.#target = tables;
     this.#uncertain = lettingGo(before, tables, this.#uncertain);
@@ -265,9 +276,11 @@ export class Publication {
     );
     this.#acknowledgeBy = this.#waitingFor.size === 0 ? undefined : after(now, ACKNOWLEDGE_MS);
     this.#installAfter = this.#needed(before, tables, urgency);
+    this.#withheld = this.#lateToHear(before, tables);
+    const withheld = [...this.#withheld];
     const effects: Effect[] = [
-      ...this.#installWhenAcknowledged(),
-      { type: "replicate-tables", tables },
+      ...this.#installWhenAcknowledged(now),
+      { type: "replicate-tables", tables, withheld },
     ];
     // nobody has to acknowledge the first step: take the next one
     return this.#waitingFor.size > 0
@@ -283,11 +296,13 @@ export class Publication {
     const isFiltered = (tables: Tables | undefined): boolean =>
       (tables?.delivery.method ?? "forward") !== "forward";
     return stepTowards(from, wanted, {
+      self: this.#self,
       filtered: isFiltered(wanted) || isFiltered(this.#target),
       members: new Set(view.members.map(({ id }) => id)),
+      ready: this.#ready,
       uncertain: this.#uncertain,
       released: this.#waitingFor.size === 0 && !this.#isNew,
-      mayLetGo: urgency === "planned",
+      mayLetGo: urgency === "planned" && this.#isQuiet,
       behind: this.#behind,
       frozen: this.#behind.has(view.secondary),
       isNew: this.#isNew,
@@ -309,27 +324,46 @@ export class Publication {
     // clients are told of another delivery method only when every member goes by it
     const isSwitch = before?.delivery.method !== tables.delivery.method;
     if (urgency === "planned" && (isForward || isSwitch)) return new Set(this.#waitingFor);
-    const { gain, lose } = concerned(before, tables);
-    // members that filter must have let go before packets are held here, and be there before they are not held any more
-    const needed = isForward ? [...gain] : urgency === "urgent" ? [] : [...gain, ...lose];
+    const gain = urgency === "urgent" ? [] : concerned(before, tables, this.#self).gain;
     const unfinished = this.#installAfter ?? [];
-    return new Set([...needed, ...unfinished].filter((id) => this.#waitingFor.has(id)));
+    return new Set([...gain, ...unfinished].filter((id) => this.#waitingFor.has(id)));
   }
 
-  #installWhenAcknowledged(): Effect[] {
+  /** Where every member filters: those that lose slots to members that have to acknowledge them first, in this version or the one before. */
+  #lateToHear(before: Tables | undefined, tables: Tables): ReadonlySet<NodeId> {
+    if (tables.delivery.method === "forward" || (this.#installAfter?.size ?? 0) === 0)
+      return new Set();
+    const late = new Set(this.#withheld);
+    for (const id of concerned(before, tables, this.#self).lose) late.add(id);
+    for (const id of late) {
+      if (!this.#waitingFor.has(id) || this.#installAfter?.has(id) === true) late.delete(id);
+    }
+    return late;
+  }
+
+  #installWhenAcknowledged(now: Instant): Effect[] {
     if (this.#installAfter === undefined || this.#installAfter.size > 0) return [];
-    return this.#install();
+    return this.#install(now);
   }
 
   /** What was published and waits is right: where one node forwards, a death in the meantime ends the waiting. */
-  #installAnyway({ delivery }: Tables, urgency: Urgency): Effect[] {
+  #installAnyway(now: Instant, { delivery }: Tables, urgency: Urgency): Effect[] {
     if (urgency === "urgent" && delivery.method === "forward") this.#installAfter?.clear();
-    return this.#installWhenAcknowledged();
+    return this.#installWhenAcknowledged(now);
   }
 
-  #install(): Effect[] {
+  #install(now: Instant): Effect[] {
+    const tables = this.#target;
     this.#installAfter = undefined;
-    return this.#target === undefined ? [] : [{ type: "install-tables", tables: this.#target }];
+    if (tables === undefined) return [];
+    const withheld = [...this.#withheld];
+    this.#withheld = new Set();
+    if (withheld.length === 0) return [{ type: "install-tables", tables }];
+    this.#acknowledgeBy = after(now, ACKNOWLEDGE_MS);
+    return [
+      { type: "install-tables", tables },
+      { type: "release-tables", tables, to: withheld },
+    ];
   }
 
   #nextVersion(view: View): TableVersion {

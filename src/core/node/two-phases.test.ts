@@ -153,8 +153,11 @@ class FilteringCluster {
       this.check();
     } else if (effect.type === "replicate-tables") {
       for (const to of this.members) {
-        if (to !== id) this.#wire.push({ to, from: id, tables: effect.tables });
+        const isWithheld = effect.withheld.includes(to);
+        if (to !== id && !isWithheld) this.#wire.push({ to, from: id, tables: effect.tables });
       }
+    } else if (effect.type === "release-tables") {
+      for (const to of effect.to) this.#wire.push({ to, from: id, tables: effect.tables });
     } else if (effect.type === "acknowledge-tables") {
       this.#wire.push({ to: this.master, from: id, ack: effect.version });
     }

@@ -5,9 +5,9 @@ import { nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import { HOLD_LIMITS } from "./hold-queue.ts";
 import { ASKED_A_TURN, FRAGMENT_RETRY_MS } from "./early-fragments.ts";
-import { DOUBTFUL_MS, Holding } from "./holding.ts";
+import { Holding } from "./holding.ts";
 import { nextTables } from "./next-tables.ts";
-import type { Tables } from "./tables.ts";
+import { FORMER_OWNERS, type Tables } from "./tables.ts";
 import { desired, version, web } from "./testing/desired.ts";
 
 const [N1, N2] = [nodeId(1), nodeId(2)] as const;
@@ -47,28 +47,47 @@ test("A15: a frame without an owner asks for one, and goes there when it has one
     refused: 0,
     expired: 0,
     unsent: 0,
-    doubtful: 0,
     waiting: 0,
     waitingBytes: 0,
   });
 });
 
-test("A15: just after a slot was let go, the old owner may have taken the frame: it is not held", () => {
+/** Every member filters; nobody owns slot 3, and this is its newest former owner. */
+function keptBy(keeper: number): Tables {
+  const without = tables([2, 2, 2, 0, 1, 1, 1, 1], "unicast");
+  const former = web(without).former.slice();
+  former[3 * FORMER_OWNERS] = keeper;
+  return { ...without, groups: [{ ...web(without), former }] };
+}
+
+test("A15: what the old owner kept goes to the new one, or back to itself when the move is called off", () => {
+  for (const owner of [1, 2]) {
+    const holding = new Holding(N1);
+    holding.installed(instant(0), keptBy(1));
+    holding.hold(instant(1), [{ frame: frame(1), slot: web3 }]);
+    assert.deepEqual(holding.installed(instant(2), keptBy(1)), []);
+    const given = tables([2, 2, 2, owner, 1, 1, 1, 1], "unicast");
+    assert.deepEqual(holding.installed(instant(3), given), [
+      { frame: frame(1), to: nodeId(owner) },
+    ]);
+  }
+});
+
+test("A15: who does not keep a slot any more hands over what it has, and what came before it knew", () => {
   const holding = new Holding(N1);
-  holding.installed(instant(0), tables([2, 2, 2, 2, 1, 1, 1, 1], "unicast"));
-  holding.installed(instant(1000), tables([2, 2, 2, 0, 0, 1, 1, 1], "unicast"));
-  const frames = [
-    { frame: frame(1), slot: web3 },
-    { frame: frame(2), slot: web4 },
-  ];
-  assert.deepEqual(holding.hold(instant(1000 + DOUBTFUL_MS - 1), frames), [web4], "web4 was mine");
-  assert.equal(holding.counts.doubtful, 1);
-  assert.deepEqual(holding.hold(instant(1000 + DOUBTFUL_MS), frames), [web3, web4]);
-  const given = holding.installed(instant(1100), tables([2, 2, 2, 1, 1, 1, 1, 1]));
-  assert.deepEqual(
-    given.map((sent) => sent.frame[0]),
-    [2, 1, 2],
-  );
+  holding.installed(instant(0), keptBy(1));
+  holding.hold(instant(1), [{ frame: frame(1), slot: web3 }]);
+  assert.deepEqual(holding.installed(instant(2), keptBy(2)), [{ frame: frame(1), to: N2 }]);
+});
+
+test("A15: what came to this node alone waits here, whoever keeps what everybody gets", () => {
+  const holding = new Holding(N1);
+  holding.installed(instant(0), keptBy(2));
+  holding.hold(instant(1), [{ frame: frame(1), slot: web3 }]);
+  assert.deepEqual(holding.decided(instant(1)), []);
+  assert.deepEqual(holding.installed(instant(2), keptBy(2)), []);
+  const given = holding.installed(instant(3), tables([2, 2, 2, 2, 1, 1, 1, 1], "unicast"));
+  assert.deepEqual(given, [{ frame: frame(1), to: N2 }]);
 });
 
 test("A15: nobody serves: the frame is dropped when it is too old", () => {

@@ -1,17 +1,12 @@
 // What a node does with frames that its packet program holds (A15): it keeps them, asks for an owner of their slot, and says where they
-// go once the tables that are in force here name one. Early fragments wait beside them for what is decided about their first fragment.
+// go once the tables that are in force here name one, or name somebody else as the one who keeps them (docs/adr/0012). Early fragments
+// wait beside them for what is decided about their first fragment.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { after, earliest, type Instant } from "#base/time.ts";
+import { earliest, type Instant } from "#base/time.ts";
 import type { SlotRef } from "./assignment.ts";
 import { EarlyFragments } from "./early-fragments.ts";
 import { HOLD_LIMITS, HoldQueue, type HoldCounts, type HoldLimits } from "./hold-queue.ts";
-import type { Tables } from "./tables.ts";
-
-/**
- * Every member gets a flooded frame, and not all look at it in the same moment. What comes here so soon after its slot was let go may be
- * what the old owner has taken just before: served twice, a connection ends in a reset. It is dropped; the client repeats it.
- */
-export const DOUBTFUL_MS = 20;
+import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 
 /** One frame as it came from the packet program. */
 export type HeldFrame =
@@ -31,8 +26,6 @@ export interface SentOn {
 export interface HeldCounts extends HoldCounts {
   /** Released, and then refused by the interface. */
   readonly unsent: number;
-  /** Not taken in: the old owner may have taken it. */
-  readonly doubtful: number;
   readonly waiting: number;
   readonly waitingBytes: number;
 }
@@ -44,17 +37,23 @@ function slotOfKey(key: string): SlotRef {
   return { slot: Number(key.slice(0, space)), group: key.slice(space + 1) };
 }
 
+const ownerIn = (groups: ReadonlyMap<string, GroupTable>, { group, slot }: SlotRef): NodeId =>
+  (groups.get(group)?.owners[slot] ?? NO_NODE) as NodeId;
+
+/** Of a slot without an owner: its newest former owner, if it has one. */
+function keeperIn(groups: ReadonlyMap<string, GroupTable>, ref: SlotRef): NodeId {
+  if (ownerIn(groups, ref) !== NO_NODE) return NO_NODE;
+  return (groups.get(ref.group)?.former[ref.slot * FORMER_OWNERS] ?? NO_NODE) as NodeId;
+}
+
 export class Holding {
   readonly #self: NodeId;
   /** By slot. */
   readonly #queue: HoldQueue;
   readonly #fragments: EarlyFragments;
   #unsent = 0;
-  #doubtful = 0;
-  /** Owners by group in the tables that are in force here. */
-  #owners: ReadonlyMap<string, Uint16Array> = new Map();
-  /** Slots that have lost their owner just now, and until when frames for them are doubtful. */
-  readonly #letGo = new Map<string, Instant>();
+  /** Of the tables that are in force here, by name. */
+  #groups: ReadonlyMap<string, GroupTable> = new Map();
 
   constructor(self: NodeId, limits: HoldLimits = HOLD_LIMITS) {
     this.#self = self;
@@ -70,7 +69,6 @@ export class Holding {
       refused: frames.refused + fragments.refused,
       expired: frames.expired + fragments.expired,
       unsent: this.#unsent,
-      doubtful: this.#doubtful,
       waiting: this.#queue.frames + this.#fragments.frames,
       waitingBytes: this.#queue.bytes + this.#fragments.bytes,
     };
@@ -89,10 +87,6 @@ export class Holding {
         continue;
       }
       const key = slotKey(held.slot);
-      if (this.#isDoubtful(now, key)) {
-        this.#doubtful += 1;
-        continue;
-      }
       wanted.set(key, held.slot);
       this.#queue.hold(now, key, held.frame);
     }
@@ -106,44 +100,39 @@ export class Holding {
 
   /** These tables are in force here: frames whose slot has an owner go there. */
   installed(now: Instant, tables: Tables): SentOn[] {
-    this.#noteLetGo(now, tables);
-    return this.decided(now);
+    const before = this.#groups;
+    this.#groups = new Map(tables.groups.map((group) => [group.name, group]));
+    const isFiltered = tables.delivery.method !== "forward";
+    return [...(isFiltered ? this.#handedOver(now, before) : []), ...this.decided(now)];
   }
 
   /** By the tables in force: one that came after its slot got its owner would wait for the next ones. */
   decided(now: Instant): SentOn[] {
-    const owners = new Map<string, NodeId>();
+    return this.#release(now, (slot) => ownerIn(this.#groups, slot));
+  }
+
+  /**
+   * What this node kept is for whoever keeps it now. A new master names the node that its predecessor may have given the slot to: that
+   * one may have taken the same frame, and nobody else must.
+   */
+  #handedOver(now: Instant, before: ReadonlyMap<string, GroupTable>): SentOn[] {
+    return this.#release(now, (slot) => {
+      const keeper = keeperIn(this.#groups, slot);
+      const wasMine = keeperIn(before, slot) === this.#self;
+      return wasMine && keeper !== this.#self ? keeper : NO_NODE;
+    });
+  }
+
+  #release(now: Instant, takerOf: (slot: SlotRef) => NodeId): SentOn[] {
+    const takers = new Map<string, NodeId>();
     for (const key of this.#queue.keys) {
-      const { group, slot } = slotOfKey(key);
-      const owner = (this.#owners.get(group)?.[slot] ?? NO_NODE) as NodeId;
-      if (owner !== NO_NODE) owners.set(key, owner);
+      const taker = takerOf(slotOfKey(key));
+      if (taker !== NO_NODE) takers.set(key, taker);
     }
-    if (owners.size === 0) return [];
+    if (takers.size === 0) return [];
     return this.#queue
-      .release(now, ({ key }) => owners.has(key))
-      .map(({ key, frame }) => ({ frame, to: owners.get(key) }));
-  }
-
-  #isDoubtful(now: Instant, key: string): boolean {
-    const until = this.#letGo.get(key);
-    if (until === undefined || now < until) return until !== undefined;
-    this.#letGo.delete(key);
-    return false;
-  }
-
-  /** A dead owner takes nothing any more, but it is not worth telling apart here. */
-  #noteLetGo(now: Instant, tables: Tables): void {
-    for (const [key, until] of this.#letGo) if (now >= until) this.#letGo.delete(key);
-    for (const { name, owners } of tables.groups) {
-      const before = this.#owners.get(name);
-      if (before === undefined || tables.delivery.method === "forward") continue;
-      for (const [slot, owner] of owners.entries()) {
-        const had = before[slot % before.length] ?? NO_NODE;
-        if (owner !== NO_NODE || had === NO_NODE || had === this.#self) continue;
-        this.#letGo.set(slotKey({ group: name, slot }), after(now, DOUBTFUL_MS));
-      }
-    }
-    this.#owners = new Map(tables.groups.map(({ name, owners }) => [name, owners]));
+      .release(now, ({ key }) => takers.has(key))
+      .map(({ key, frame }) => ({ frame, to: takers.get(key) }));
   }
 
   /** Still wanted: a new master may not have heard of them. */

@@ -1,6 +1,6 @@
-// A slot moves where every member filters (A13, A15; docs/adr/0009): every order in which the members come to go by the two new versions,
-// and a new connection whose SYN and whose first ACK fall anywhere in it. One member takes the SYN, and no other ever gets to answer
-// the ACK with a reset.
+// A slot moves where every member filters (A13, A15; docs/adr/0009, 0012): every order in which the members come to go by the two new
+// versions, and a new connection whose SYN and whose first ACK fall anywhere in it. There is no moment in which a SYN would be lost, one
+// member takes it, and no other ever gets to answer the ACK with a reset.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mac, macBytes } from "#base/address.ts";
@@ -30,8 +30,10 @@ interface Move {
 type Moment = readonly number[];
 
 const rules: StepRules = {
+  self: nodeId(1),
   filtered: true,
   members: new Set(MEMBERS),
+  ready: new Set(MEMBERS),
   uncertain: new Map(),
   released: true,
   mayLetGo: true,
@@ -61,8 +63,9 @@ function versionsOf({ master, from, to, former }: Move): IndexedTables[] {
 /** What acknowledgements make sure of (core/node/publication.ts). */
 function canBe(moment: Moment, { master, from, to }: Move): boolean {
   const at = (id: NodeId): number => moment[MEMBERS.indexOf(id)] ?? BEFORE;
-  if (at(master) >= LET_GO && at(from) < LET_GO) return false;
+  // both hear of it only when the new owner has it
   if (at(master) >= GIVEN && at(to) < GIVEN) return false;
+  if (at(from) >= GIVEN && at(to) < GIVEN) return false;
   return !moment.includes(GIVEN) || !moment.includes(BEFORE);
 }
 
@@ -170,9 +173,13 @@ for (const move of MOVES) {
     const moments = momentsOf(move);
     let served = 0;
     for (const moment of moments) {
-      const { takers } = new Segment(move, versions, moment).flooded(SYN);
+      const { takers, holders } = new Segment(move, versions, moment).flooded(SYN);
       assert.ok(takers.length <= 1, `versions ${moment.join()}: taken by ${takers.join()}`);
+      assert.ok(takers.length + holders.length > 0, `versions ${moment.join()}: lost`);
       const [server] = takers;
+      // what is also kept goes to the one that has taken it
+      if (holders.length > 0) assert.ok(server === undefined || server === to);
+      assert.deepEqual(holders, holders.length > 0 ? [from] : []);
       if (server === undefined) continue;
       served += 1;
       for (const later of moments.filter((each) => isLater(each, moment))) {

@@ -24,7 +24,7 @@ export interface Arrival {
 
 export interface Owning {
   readonly self: NodeId;
-  /** This node may stand in for slots that have no owner. */
+  /** This node may stand in where nobody else is named. */
   readonly leased: boolean;
   readonly tables: Pick<IndexedTables, "master">;
   knows(flow: Flow): boolean;
@@ -40,8 +40,8 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   const owner = chainEntry(slot, 0);
   const mine = owner === NO_NODE || owner === context.self;
   if (arrival.flooded) {
-    const standsIn = owner === NO_NODE && context.leased;
-    if (owner !== context.self && !standsIn) return here("drop-peer");
+    const takes = owner === NO_NODE ? standsIn(slot, context) : owner === context.self;
+    if (!takes) return here("drop-peer");
   } else if (arrival.hop === 0 && !mine) {
     return { reason: "forward-owner", node: owner, hop: 1 };
   }
@@ -58,6 +58,15 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   return somebodyLeft
     ? { reason: "forward-former", node: next, hop: k + 2 }
     : here("hold-unassigned");
+}
+
+/**
+ * Of a flooded frame for a slot without an owner: the newest of its former owners keeps what comes, since it alone can stop serving
+ * and begin to keep in the same moment (docs/adr/0012). A slot that has none is the lease holder's.
+ */
+function standsIn(slot: Slot, { self, leased }: Owning): boolean {
+  const keeper = chainEntry(slot, 1);
+  return keeper === NO_NODE ? leased : keeper === self;
 }
 
 /**

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";
 import { nextTables } from "./next-tables.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
-import { concerned, lettingGo, stepTowards, type StepRules } from "./transition.ts";
+import { concerned } from "./in-turn.ts";
+import { lettingGo, stepTowards, type StepRules } from "./transition.ts";
 import { chainOf, desired, version, web } from "./testing/desired.ts";
 
 /** One slot: owner, then former owners. */
@@ -33,8 +34,10 @@ function tables(slots: readonly Chain[], home: readonly number[]): Tables {
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 const rules = (change: Partial<StepRules> = {}): StepRules => ({
+  self: N3,
   filtered: true,
   members: new Set([N1, N2, N3]),
+  ready: change.members ?? new Set([N1, N2, N3]),
   uncertain: new Map(),
   released: true,
   mayLetGo: true,
@@ -213,12 +216,58 @@ test("A15: packets are held while a slot is on its way, and not in a group in wh
   assert.equal(web(stepTowards(still, moves, rules())).holds, true);
 });
 
-test("A15: a group that shrinks lets go of slots that fell together with different owners", () => {
-  const now = tables([[1], [2], [1], [3]], [1, 2, 1, 3]);
+test("A15: slots that are to become one move to one owner first", () => {
   const wanted = tables([[1], [2]], [1, 2]);
-  const next = web(stepTowards(now, wanted, rules()));
-  assert.deepEqual(chainOf(next, 0), [1, 0, 0, 0]);
-  assert.deepEqual(chainOf(next, 1), [0, 2, 3, 0]);
+  const step = (now: Tables): Tables => stepTowards(now, wanted, rules());
+  const letGo = step(tables([[1], [2], [1], [3]], [1, 2, 1, 3]));
+  assert.deepEqual([...web(letGo).owners], [1, 2, 1, 0]);
+  assert.deepEqual(chainOf(web(letGo), 3), [0, 3, 0, 0]);
+  const given = step(letGo);
+  assert.deepEqual([...web(given).owners], [1, 2, 1, 2]);
+  const shrunk = web(step(given));
+  assert.deepEqual([...shrunk.owners], [1, 2]);
+  assert.deepEqual(chainOf(shrunk, 1), [2, 3, 0, 0]);
+});
+
+test("A15: nobody gains and loses slots in one version: the second one waits for the next", () => {
+  const now = tables([[0, 1], [0, 2], [3], [3]], [2, 1, 3, 3]);
+  const wanted = tables([[2], [1], [3], [3]], [2, 1, 3, 3]);
+  const first = stepTowards(now, wanted, rules());
+  assert.deepEqual([...web(first).owners], [2, 0, 3, 3]);
+  assert.deepEqual(chainOf(web(first), 1), [0, 2, 0, 0]);
+  assert.deepEqual([...web(stepTowards(first, wanted, rules())).owners], [2, 1, 3, 3]);
+});
+
+test("A15: who gets a dead member's slots keeps what it has let go until the next version", () => {
+  const now = tables([[1], [0, 2], [3], [3]], [1, 3, 3, 3]);
+  const wanted = tables([[2], [3], [3], [3]], [1, 3, 3, 3]);
+  const next = stepTowards(now, wanted, rules({ members: new Set([N2, N3]), mayLetGo: false }));
+  assert.deepEqual([...web(next).owners], [2, 0, 3, 3]);
+});
+
+test("A15: who may be serving a slot because it is behind is named its owner in any case", () => {
+  const now = tables([[0, 1, 2], [0, 2], [3], [3]], [3, 1, 3, 3]);
+  const wanted = tables([[3], [1], [3], [3]], [3, 1, 3, 3]);
+  const next = web(stepTowards(now, wanted, rules({ uncertain, behind: new Set([N2]) })));
+  assert.deepEqual([...next.owners], [2, 2, 3, 3]);
+});
+
+test("A15: the master keeps what comes for slots whose former owner has gone", () => {
+  const now = tables([[0, 1], [0, 2, 1], [0], [3]], [1, 2, 2, 3]);
+  const nobody = tables([[0], [0], [0], [3]], [1, 2, 2, 3]);
+  const next = web(stepTowards(now, nobody, rules({ members: new Set([N2, N3]) })));
+  assert.deepEqual(chainOf(next, 0), [0, 3, 1, 0]);
+  assert.deepEqual(chainOf(next, 1), [0, 2, 1, 0]);
+  assert.deepEqual(chainOf(next, 2), [0, 0, 0, 0]);
+});
+
+test("A15: a chain without room names the master and forgets the oldest", () => {
+  const now = tables([[0, 1, 2, 4], [3], [3], [3]], [1, 3, 3, 3]);
+  const base = tables([[0], [3], [3], [3]], [1, 3, 3, 3]);
+  const row = { id: nodeId(4), mac: base.nodes[0]?.mac ?? ("" as never) };
+  const wanted = { ...base, nodes: [...base.nodes, row] };
+  const next = web(stepTowards(now, wanted, rules({ members: new Set([N2, N3]) })));
+  assert.deepEqual(chainOf(next, 0), [0, 3, 1, 2]);
 });
 
 test("A15: what was let go stays uncertain through the versions that follow", () => {
@@ -230,9 +279,23 @@ test("A15: what was let go stays uncertain through the versions that follow", ()
   assert.equal(lettingGo(two, two, new Map()).size, 0);
 });
 
+const taking = (before: readonly Chain[], now: readonly Chain[]): number[][] => {
+  const home = before.map(() => 1);
+  const { gain, lose } = concerned(tables(before, home), tables(now, home), N3);
+  return [[...gain], [...lose]];
+};
+
 test("A15: who gains and who loses a slot is known by both tables", () => {
-  const { gain, lose } = concerned(tables([[1], [2]], [1, 2]), tables([[3], [2]], [3, 2]));
-  assert.deepEqual([[...gain], [...lose]], [[3], [1]]);
+  assert.deepEqual(taking([[1], [2]], [[2, 1], [2]]), [[2], [1]]);
+});
+
+test("A15: to let go is no loss yet, since the old owner keeps what comes; to give is", () => {
+  assert.deepEqual(taking([[1], [2]], [[0, 1], [2]]), [[], []]);
+  assert.deepEqual(taking([[0, 1], [2]], [[2, 1], [2]]), [[2], [1]]);
+});
+
+test("A15: what nobody ever served is taken from the lease holder", () => {
+  assert.deepEqual(taking([[0], [2]], [[1], [2]]), [[1], [3]]);
 });
 
 test("A15: packets of a group that nobody serves are held where every member filters, and not where one node forwards", () => {

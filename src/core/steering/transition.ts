@@ -1,12 +1,13 @@
 // The next step from the tables that are published towards those that are wanted (A8, A15; docs/adr/0009). Where one node forwards, a
 // slot goes to its new owner in one step. Where every member filters (A13), two members must never both take a
 // slot, so a slot of a living member moves in two: first *let go*, the slot has no owner and the old one is the first of its former
-// owners; once everybody has acknowledged that, *give*.
+// owners, who keeps packets of new connections for whoever comes next (docs/adr/0012); once everybody has acknowledged that, *give*.
 //
 // A slot that was let go may still be served by a member that does not know it yet: it is *uncertain* until the wait for
 // acknowledgements has ended, and then those that are `behind` keep what they may still serve.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { chainsAfter, resized } from "./former-owners.ts";
+import { chainsAfter, resized, type Ownership } from "./former-owners.ts";
+import { InTurn } from "./in-turn.ts";
 import { flags } from "./ownership.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 
@@ -17,15 +18,18 @@ import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 export const PLANNED_FORMER_OWNERS = FORMER_OWNERS - 1;
 
 export interface StepRules {
+  readonly self: NodeId;
   /** Every member filters. False: slots move in one step. */
   readonly filtered: boolean;
   /** Members. The accept leases of everybody else have run out, so their slots are free. */
   readonly members: ReadonlySet<NodeId>;
+  /** Those of them that go by tables of this master: others cannot keep anything for a slot without an owner. */
+  readonly ready: ReadonlySet<NodeId>;
   /** Slots that were let go lately, by group. */
   readonly uncertain: SlotSets;
   /** The wait for acknowledgements has ended: what is uncertain is decided now. */
   readonly released: boolean;
-  /** Slots of members may be let go. Not in a publication that is used before it is acknowledged. */
+  /** Slots of members may be let go. Not in a publication that is used before it is acknowledged, nor soon after a change of master. */
   readonly mayLetGo: boolean;
   /** Members that did not acknowledge in time: they keep what they have, and get nothing. */
   readonly behind: ReadonlySet<NodeId>;
@@ -50,8 +54,6 @@ interface Published {
   readonly isUncertain: boolean;
   /** There is no room in the chain for the present owner. */
   readonly isFull: boolean;
-  /** Several slots with different owners fell into this one. */
-  readonly isMixed: boolean;
 }
 
 function openSlot({ former, isUncertain }: Published, wanted: NodeId, rules: StepRules): NodeId {
@@ -65,41 +67,43 @@ function openSlot({ former, isUncertain }: Published, wanted: NodeId, rules: Ste
 
 /** Who owns the slot after this step. */
 function nextOwner(published: Published, wanted: NodeId, rules: StepRules): NodeId {
-  const { owner, isMixed, isFull } = published;
+  const { owner, isFull } = published;
   const isMember = rules.members.has(owner);
   if (!rules.filtered) return isMember && isFull ? owner : wanted;
   if (owner === NO_NODE) return openSlot(published, wanted, rules);
-  if (owner === wanted && !isMixed) return owner;
+  if (owner === wanted) return owner;
   if (!isMember) return owner === rules.standsIn?.forMaster ? rules.standsIn.by : wanted;
   const isSlow = rules.frozen || rules.behind.has(owner) || rules.behind.has(wanted);
   const stays = !rules.mayLetGo || isFull || isSlow;
   return stays ? owner : NO_NODE;
 }
 
-/** Whether the slots of the published group that become one slot have the same owner. */
-function mixed(group: GroupTable, slot: number, slots: number): boolean {
-  const owner = group.owners[slot];
-  for (let other = slot + slots; other < group.owners.length; other += slots) {
-    if (group.owners[other] !== owner) return true;
-  }
-  return false;
+/**
+ * Puts a node at the head of a slot's chain. Where it was not in it and there is no room, the oldest falls out, or, if that is not
+ * wanted, nothing happens.
+ */
+function lead(chain: Uint16Array, node: NodeId, mayDrop: boolean): void {
+  const at = chain.indexOf(node);
+  if (at === -1 && !mayDrop && chain[FORMER_OWNERS - 1] !== NO_NODE) return;
+  chain.copyWithin(1, 0, at === -1 ? FORMER_OWNERS - 1 : at);
+  chain[0] = node;
 }
 
-/** The node a slot is meant for may have it already, by tables of the former master that did not come here. */
-function askHomeFirst(
-  former: Uint16Array,
-  owners: Uint16Array,
-  home: Uint16Array,
-  members: ReadonlySet<NodeId>,
+/**
+ * Who keeps what comes for slots without an owner is the head of their chains. The node a slot is meant for may have it already, by
+ * tables of the former master that did not come here. Who has gone keeps nothing, so the master does it instead.
+ */
+function nameKeepers(
+  { owners, former, home }: Pick<GroupTable, "owners" | "former" | "home">,
+  { self, ready, isNew }: StepRules,
 ): void {
   for (const [slot, owner] of owners.entries()) {
     const start = slot * FORMER_OWNERS;
     const chain = former.subarray(start, start + FORMER_OWNERS);
+    if (owner !== NO_NODE || chain[0] === NO_NODE) continue;
     const meant = home[slot] as NodeId;
-    if (owner !== NO_NODE || chain[0] === NO_NODE || chain[FORMER_OWNERS - 1] !== NO_NODE) continue;
-    if (!members.has(meant) || chain.includes(meant)) continue;
-    chain.copyWithin(1, 0);
-    chain[0] = meant;
+    if (isNew && ready.has(meant)) lead(chain, meant, false);
+    if (!ready.has(chain[0] as NodeId)) lead(chain, self, true);
   }
 }
 
@@ -122,30 +126,39 @@ interface Reach {
   readonly rules: StepRules;
   /** Indexed by node id. */
   readonly reachable: Uint8Array;
+  readonly inTurn: InTurn;
 }
 
-function ownersTowards(published: GroupTable, wanted: GroupTable, reach: Reach): Uint16Array {
+function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uint16Array {
   const { rules, reachable } = reach;
-  const slots = wanted.owners.length;
-  const before = published.owners.length === slots ? published : resized(published, slots);
-  const shrinks = published.owners.length > slots;
   const uncertain = rules.uncertain.get(wanted.name);
   const serves = rules.standsIn !== undefined && wanted.owners.includes(rules.standsIn.by);
   const own = serves ? rules : { ...rules, standsIn: undefined };
   return wanted.owners.map((wish, slot) => {
     const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
-    if (owner === wish && owner !== NO_NODE && !shrinks) return owner;
+    if (owner === wish && owner !== NO_NODE) return owner;
     const chain = before.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
     const former = ([...chain] as NodeId[]).filter((id) => reachable[id] === 1);
     const now: Published = {
       owner,
       former: former.filter((id) => rules.members.has(id)),
       isUncertain: uncertain?.has(slot) === true,
-      isMixed: shrinks && mixed(published, slot, slots),
       isFull: hasNoRoom([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
     };
     return nextOwner(now, wish as NodeId, own);
   });
+}
+
+/** Whether any slots of the published group that are to become one slot have different owners. */
+function isMixed({ owners }: GroupTable, slots: number): boolean {
+  return owners.some((owner, slot) => owner !== owners[slot % slots]);
+}
+
+/** The wanted group with as many slots as are published: those that will become one have the same owner. */
+function spread(wanted: GroupTable, slots: number): GroupTable {
+  const column = (values: Uint16Array): Uint16Array =>
+    new Uint16Array(slots).map((_, slot) => values[slot % values.length] ?? NO_NODE);
+  return { ...wanted, owners: column(wanted.owners), home: column(wanted.home) };
 }
 
 function nextGroup(
@@ -155,11 +168,16 @@ function nextGroup(
 ): GroupTable {
   if (published === undefined) return wanted;
   const { rules, reachable } = reach;
+  const size = published.owners.length;
   const slots = wanted.owners.length;
-  const owners = ownersTowards(published, wanted, reach);
-  const before = published.owners.length === slots ? published : resized(published, slots);
+  if (rules.filtered && size > slots && isMixed(published, slots)) {
+    return nextGroup(published, spread(wanted, size), reach);
+  }
+  const before = size === slots ? published : resized(published, slots);
+  const owners = ownersTowards(before, wanted, reach);
+  if (rules.filtered) reach.inTurn.postpone(before, owners);
   const former = chainsAfter(before, owners, reachable);
-  if (rules.filtered && rules.isNew) askHomeFirst(former, owners, wanted.home, rules.members);
+  if (rules.filtered) nameKeepers({ owners, former, home: wanted.home }, rules);
   const moves = owners.some((owner, slot) => owner === NO_NODE && wanted.owners[slot] !== NO_NODE);
   // where every member filters, the lease holder serves nothing of a group without nodes: a node that comes back takes its slots at once
   const isUnserved = rules.filtered && owners.includes(NO_NODE);
@@ -173,11 +191,12 @@ export function stepTowards(
   rules: StepRules,
 ): Tables {
   const reachable = flags(wanted.nodes.map(({ id }) => id));
+  const inTurn = new InTurn(rules);
   const groups = wanted.groups.map((group) =>
     nextGroup(
       published?.groups.find(({ name }) => name === group.name),
       group,
-      { rules, reachable },
+      { rules, reachable, inTurn },
     ),
   );
   return { ...wanted, groups };
@@ -207,24 +226,6 @@ export function ownerless(tables: Tables): SlotSets {
       new Set([...owners.keys()].filter((slot) => owners[slot] === NO_NODE)),
     ]),
   );
-}
-
-/** The nodes that gain or lose a slot between two published tables. */
-export function concerned(
-  before: Tables | undefined,
-  now: Tables,
-): { readonly gain: Set<NodeId>; readonly lose: Set<NodeId> } {
-  const [gain, lose] = [new Set<NodeId>(), new Set<NodeId>()];
-  for (const group of now.groups) {
-    const old = before?.groups.find(({ name }) => name === group.name)?.owners;
-    for (const [slot, owner] of group.owners.entries()) {
-      const previous = old?.[slot % old.length] ?? NO_NODE;
-      if (previous === owner) continue;
-      gain.add(owner as NodeId);
-      lose.add(previous as NodeId);
-    }
-  }
-  return { gain, lose };
 }
 
 /** How many slots have another owner in `wanted`. */

@@ -92,10 +92,10 @@ test("events: published and installed tables tell what moved; the same tables ag
   const at = (counter: number) => ({ epoch: 3, counter, master: nodeId(1) });
   const first = nextTables(undefined, desired(4, [{ id: 1 }]), at(1));
   const second = nextTables(first, desired(4, [{ id: 1 }, { id: 2 }]), at(2));
-  recorder.performed([{ type: "replicate-tables", tables: first }]);
+  recorder.performed([{ type: "replicate-tables", tables: first, withheld: [] }]);
   recorder.tablesInForce(first);
   recorder.tablesInForce(first);
-  recorder.performed([{ type: "replicate-tables", tables: second }]);
+  recorder.performed([{ type: "replicate-tables", tables: second, withheld: [] }]);
   recorder.tablesInForce(second);
   const moves = [{ group: "web", from: "a", to: "b", slots: 2, cause: "join" }];
   const fresh = [{ group: "web", to: "a", slots: 4, cause: "other" }];

@@ -6,6 +6,8 @@ import { RingBuffer } from "./ring-buffer.ts";
 
 /** One turn of the event loop takes no more; the watch calls again while there are any. */
 const FRAMES_A_TURN = 512;
+/** As many as fit into the ring, as long as it does not grow faster than it is read. */
+const MOST_TURNS = 16;
 
 export interface HeldRecord {
   readonly reason: string;
@@ -37,9 +39,24 @@ export class HeldFrames {
   private constructor(ring: RingBuffer, fd: number, onFrames: (frames: HeldRecord[]) => void) {
     this.#ring = ring;
     this.#watch = new FdWatch(fd, () => {
-      const frames = ring.read(FRAMES_A_TURN).flatMap((record) => heldRecord(record) ?? []);
+      const frames = this.#read();
       if (frames.length > 0) onFrames(frames);
     }).unref();
+  }
+
+  #read(): HeldRecord[] {
+    return this.#ring.read(FRAMES_A_TURN).flatMap((record) => heldRecord(record) ?? []);
+  }
+
+  /** What has been held up to now, instead of waiting for the watch. */
+  take(): HeldRecord[] {
+    const all: HeldRecord[] = [];
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
+      const frames = this.#read();
+      if (frames.length === 0) return all;
+      all.push(...frames);
+    }
+    return all;
   }
 
   /** What was written before this process came is passed over: nobody waits for it any more. */

@@ -156,9 +156,14 @@ export class ControlServer {
     return frame !== undefined;
   }
 
-  broadcastFrame(type: ControlMessage["type"], frame: Uint8Array): void {
+  broadcastFrame(
+    type: ControlMessage["type"],
+    frame: Uint8Array,
+    isFor: (id: NodeId) => boolean = () => true,
+  ): void {
     // A slow reader is cut off and removed meanwhile; a Map allows that.
-    for (const { channel } of this.#connections.values()) channel.sendFrame(type, frame);
+    for (const [id, { channel }] of this.#connections)
+      if (isFor(id)) channel.sendFrame(type, frame);
   }
 
   #count(name: ControlCount): void {

@@ -79,7 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a planned change does not wait for acknowledgements, and no member hears of it",
     file: "core/node/publication.ts",
-    find: '      { type: "replicate-tables", tables },\n',
+    find: '      { type: "replicate-tables", tables, withheld },\n',
     replace: "",
     seed: 1,
   },

@@ -59,6 +59,18 @@ const message: fc.Arbitrary<ControlMessage> = fc.oneof(
       type: "health-report" as const,
       report: { groups: [{ name: "web", ...fields }] },
     })),
+  fc
+    .array(
+      fc.record(
+        {
+          group: fc.string({ minLength: 1, maxLength: 20, unit: "grapheme-ascii" }),
+          slot: fc.nat({ max: 65_535 }),
+        },
+        plain,
+      ),
+      { maxLength: 9 },
+    )
+    .map((slots) => ({ type: "slots-wanted" as const, slots })),
   u32.map((nonce) => ({ type: "ping" as const, nonce })),
   u32.map((nonce) => ({ type: "pong" as const, nonce })),
 );
@@ -125,6 +137,23 @@ test("B9: golden bytes of a ping and of an acknowledgement of tables", () => {
     Buffer.from(ack.subarray(6)).toString(),
     '{"version":{"epoch":3,"counter":9,"master":2}}',
   );
+});
+
+test("A15: golden bytes of a question for owners of slots, and what is none", () => {
+  const slots = [{ group: "web", slot: 3 }];
+  const asked = frameOf({ type: "slots-wanted", slots });
+  assert.equal(Buffer.from(asked.subarray(0, 6)).toString("hex"), "00000017010e");
+  assert.equal(Buffer.from(asked.subarray(6)).toString(), '{"slots":[["web",3]]}');
+  const many = Array.from({ length: 1025 }, () => slots[0] ?? { group: "", slot: 0 });
+  const wrong = [
+    ...[65_536, -1, 0.5].map((slot) => [{ group: "web", slot }]),
+    many,
+    [{ group: "", slot: 1 }],
+  ];
+  for (const each of wrong) {
+    const [received] = failureOf(frameOf({ type: "slots-wanted", slots: each }));
+    assert.deepEqual(received, { ok: false, reason: "malformed" });
+  }
 });
 
 const failureOf = (bytes: Uint8Array): ControlReceived[] => controlDecoder().push(bytes);

@@ -36,6 +36,7 @@ const CONTROL = new Framing<ControlMessage>({
     { type: "pong", code: 11, maxPayload: 4 },
     { type: "slot-report", code: 12, maxPayload: MAX_SLOT_REPORT },
     { type: "health-report", code: 13, maxPayload: MAX_HEALTH_REPORT },
+    { type: "slots-wanted", code: 14, maxPayload: 512 * 1024 },
   ],
   encode: encodePayload,
   decode: decodePayload,

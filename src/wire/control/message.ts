@@ -22,6 +22,14 @@ export interface Hello {
   readonly tables: TableVersion;
 }
 
+export interface WantedSlot {
+  readonly group: string;
+  readonly slot: number;
+}
+
+/** In one message; the others are asked for later. */
+export const MAX_SLOTS_WANTED = 1024;
+
 export type ControlMessage =
   | Hello
   /** Master to member. The previous key stays valid while the new one is handed round. */
@@ -47,6 +55,8 @@ export type ControlMessage =
       readonly status: number;
       readonly body: JsonValue;
     }
+  /** Member to master: packets wait for an owner of these slots. At most MAX_SLOTS_WANTED. */
+  | { readonly type: "slots-wanted"; readonly slots: readonly WantedSlot[] }
   /** Member to master, every two seconds. */
   | { readonly type: "slot-report"; readonly report: SlotReport }
   /** Member to master, at the start of a connection and whenever something changes (B7). */

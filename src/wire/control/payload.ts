@@ -6,9 +6,11 @@ import { asHealthReport, healthReportJson } from "./health-report.ts";
 import { asCount, asObject, asText, decodeJson, encodeJson, type JsonValue } from "./json.ts";
 import {
   GROUP_KEY_LENGTH,
+  MAX_SLOTS_WANTED,
   type ControlMessage,
   type ControlMessageType,
   type GroupKey,
+  type WantedSlot,
 } from "./message.ts";
 import { decodeSlotReport, encodeSlotReport } from "./slot-report.ts";
 
@@ -16,6 +18,8 @@ const MAX_UINT32 = 2 ** 32 - 1;
 const DIGEST = /^[0-9a-f]{0,16}$/;
 const BOOT_ID = /^[0-9a-f]{1,32}$/;
 const METHOD = /^[\x21-\x7e][\x20-\x7e]{0,255}$/;
+const GROUP_NAME = /^.{1,255}$/su;
+const MAX_SLOT = 65_535;
 const GROUP_KEY_ENTRY = 1 + GROUP_KEY_LENGTH;
 
 const configJson = ({ counter, digest }: ConfigVersion): JsonValue => ({ counter, digest });
@@ -54,6 +58,8 @@ export function encodePayload(message: ControlMessage): Uint8Array {
       return encodeJson({ version: tablesJson(message.version) });
     case "tables-wanted":
       return encodeJson({ held: tablesJson(message.held) });
+    case "slots-wanted":
+      return encodeJson({ slots: message.slots.map(({ group, slot }) => [group, slot]) });
     case "request":
       return encodeJson({ id: message.id, method: message.method, body: message.body });
     case "response":
@@ -110,6 +116,8 @@ export function decodePayload(
     case "tables-ack":
     case "tables-wanted":
       return decodeTablesAnswer(type, decodeJson(payload));
+    case "slots-wanted":
+      return decodeSlotsWanted(decodeJson(payload));
     case "request":
     case "response":
       return decodeCall(type, decodeJson(payload));
@@ -179,6 +187,19 @@ function decodeTablesAnswer(
   const version = asTableVersion(object?.[type === "tables-ack" ? "version" : "held"]);
   if (version === undefined) return undefined;
   return type === "tables-ack" ? { type, version } : { type, held: version };
+}
+
+function decodeSlotsWanted(value: JsonValue | undefined): ControlMessage | undefined {
+  const list = asObject(value)?.["slots"];
+  if (!Array.isArray(list) || list.length > MAX_SLOTS_WANTED) return undefined;
+  const slots: WantedSlot[] = [];
+  for (const entry of list as readonly JsonValue[]) {
+    if (!Array.isArray(entry) || entry.length !== 2) return undefined;
+    const [group, slot] = [asText(entry[0], GROUP_NAME), asCount(entry[1], MAX_SLOT)];
+    if (group === undefined || slot === undefined) return undefined;
+    slots.push({ group, slot });
+  }
+  return { type: "slots-wanted", slots };
 }
 
 function decodeCall(

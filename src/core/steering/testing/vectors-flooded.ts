@@ -158,14 +158,18 @@ const STAND_IN: readonly Vector[] = [
     ...unleased,
     tables: owned(0),
   }),
-  goes(
-    "flooded: nobody's any more, with the lease",
-    { frame: tcp4(ACK, 80, all), ...toFormer },
-    { tables: owned(0, [2]) },
-  ),
-  leaves("nobody's any more, without the lease", tcp4(ACK, 80, all), "drop-peer", {
+  serves("nobody's any more, let go here", tcp4(ACK, 80, all), "pass-no-owner", {
     ...unleased,
-    tables: owned(0, [1]),
+    tables: owned(0, [1, 2]),
+    known: [KNOWN4],
+  }),
+  goes(
+    "flooded: nobody's any more, let go here, unknown",
+    { frame: tcp4(ACK, 80, all), ...toFormer },
+    { ...unleased, tables: owned(0, [1, 2]) },
+  ),
+  leaves("nobody's any more, let go by a peer", tcp4(ACK, 80, all), "drop-peer", {
+    tables: owned(0, [2, 1]),
     known: [KNOWN4],
   }),
 ];

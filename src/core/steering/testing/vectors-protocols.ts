@@ -38,6 +38,7 @@ import {
   tcp4,
   tcp6,
   udp4,
+  udp6,
   type Came,
   type Setting,
   type Step,
@@ -276,8 +277,27 @@ const HELD: readonly Vector[] = [
   sequence(
     "hold: a former owner is asked first",
     [{ frame: tcp4(ACK, 80, all), reason: "forward-former", header: "025000000002 06504e020001" }],
-    { tables: held([2]) },
+    { tables: held([1, 2]), leased: false },
   ),
+  stays("hold: flooded, let go here", tcp4(SYN, 80, all), "hold-unassigned", {
+    tables: held([1, 2]),
+    leased: false,
+  }),
+  stays("hold: flooded, let go here, UDP over IPv6", udp6(all), "hold-unassigned", {
+    tables: held([1]),
+    leased: false,
+  }),
+  stays("hold: flooded, let go here, but not heard", tcp4(SYN, 80, all), "drop-unleased", {
+    tables: held([1]),
+    accepting: false,
+  }),
+  stays("hold: flooded, let go by a peer, with the lease", tcp4(SYN, 80, all), "drop-peer", {
+    tables: held([2, 1]),
+  }),
+  stays("hold: own MAC, let go by a peer", tcp4(SYN), "hold-unassigned", {
+    tables: held([2, 1]),
+    leased: false,
+  }),
   stays(
     "hold: what a peer sent does not wait",
     tcp4(SYN, 80, { from: peerMac(1) }),
