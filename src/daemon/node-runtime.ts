@@ -35,6 +35,7 @@ import { openWorld } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { panoplyVersion } from "./package-version.ts";
 import { Performer, type World } from "./perform.ts";
+import { Rehearsal } from "./rehearsal.ts";
 import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { REPORT_EVERY_MS, SlotWork } from "./slot-work.ts";
@@ -323,6 +324,8 @@ export class NodeRuntime {
     this.#every(SAMPLE_EVERY_MS, "sample traffic", () =>
       this.#traffic.sample(clock(), this.#world.datapath.counters()),
     );
+    const rehearsal = new Rehearsal(() => this.#controller.rehearse(clock()), clock);
+    this.#every(SAMPLE_EVERY_MS, "rehearse the master's death", () => rehearsal.perhaps());
     this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report());
     this.#health.configured(this.#config.config);
     this.#every(REPORT_AGAIN_MS, "tell health", () => this.#health.tell());

@@ -7,12 +7,13 @@
 //
 // Not here: elections (core/membership), slot arithmetic (core/steering), sockets (daemon).
 import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
-import { earliest, type Instant } from "#base/time.ts";
+import { after, earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { InstanceReport } from "#wire/control/health-report.ts";
 import { Announcements } from "./announcements.ts";
+import { ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { Effect, Input } from "./protocol.ts";
 import { Publication, type PublicationState, type Urgency } from "./publication.ts";
@@ -24,10 +25,12 @@ export interface ControllerState extends PublicationState {
 export class Controller {
   readonly #publication: Publication;
   readonly #announcements: Announcements;
+  readonly #self: NodeId;
   #spec: ClusterSpec;
   #view: View | undefined;
 
   constructor(state: ControllerState) {
+    this.#self = state.self;
     this.#spec = state.spec;
     this.#publication = new Publication(state);
     this.#announcements = new Announcements(state.tables);
@@ -107,6 +110,34 @@ export class Controller {
     if (tables === undefined) return [this.#placeVips()];
     const reported = this.#announcements.report(now);
     return [this.#placeVips(), { type: "install-tables", tables }, ...reported];
+  }
+
+  /**
+   * What this node would decide if its master died now, and when everybody has acknowledged it. Nothing is changed and nothing comes
+   * of it; it is done for the sake of speed (daemon/rehearsal.ts).
+   */
+  rehearse(now: Instant): Effect[] {
+    const [{ tables }, view] = [this, this.#view];
+    if (view?.role !== "member" || tables === undefined) return [];
+    const members = view.members.filter(({ id }) => id !== view.master);
+    const reign: View = {
+      ...view,
+      role: "master",
+      master: this.#self,
+      epoch: view.epoch + 1,
+      members,
+    };
+    const spec = this.#spec;
+    const twin = new Controller({ self: this.#self, spec, tables, hashKey: tables.hashKey });
+    const effects = twin.step(now, { type: "view-changed", view: reign });
+    for (const later of [now, after(now, ROUND_MS), after(now, ROUND_MS)]) {
+      effects.push(...twin.step(later, { type: "deadline-reached" }));
+      for (const { id } of members) {
+        const version = twin.tables?.version ?? tables.version;
+        effects.push(...twin.step(later, { type: "tables-acknowledged", id, version }));
+      }
+    }
+    return effects;
   }
 
   get #isMaster(): boolean {

@@ -151,6 +151,28 @@ test("A15: who dies before it acknowledges is not waited for, and its slots go o
   assert.deepEqual(master.words, ["install", "all but "]);
 });
 
+test("A18: what a member would do as master can be rehearsed, and nothing comes of it", () => {
+  const { tables } = settled([1, 1, 1]).controller;
+  assert.ok(tables !== undefined);
+  const heir = new Master(N2, spec([1, 1, 1]));
+  heir.step({ type: "view-changed", view: view(N1, ALL, N2) });
+  assert.deepEqual(heir.controller.rehearse(instant(0)), []);
+  heir.step({ type: "tables-received", tables });
+  const [before, deadline] = [heir.owners, heir.controller.deadline];
+  const rehearsed = heir.controller
+    .rehearse(instant(0))
+    .flatMap((effect) =>
+      effect.type === "replicate-tables" ? [[...(effect.tables.groups[0]?.owners ?? [])]] : [],
+    );
+  assert.deepEqual([heir.owners, heir.controller.deadline], [before, deadline]);
+  heir.step({ type: "view-changed", view: view(N2, [N2, N3], N2, 2) });
+  assert.deepEqual(rehearsed[0], heir.owners);
+  heir.wait(ROUND_MS);
+  heir.settle([N3]);
+  assert.deepEqual(rehearsed.at(-1), heir.owners);
+  assert.deepEqual(heir.controller.rehearse(instant(0)), [], "who is master has no master to lose");
+});
+
 test("A18, A8: a new master serves what the dead one did, and moves nothing in its first two seconds", () => {
   const { tables } = settled([1, 1, 1]).controller;
   assert.ok(tables !== undefined);
