@@ -6,6 +6,7 @@ import { Answering } from "./checkers/answering.ts";
 import { Convergence, HEAL_MS } from "./checkers/convergence.ts";
 import { Failover } from "./checkers/failover.ts";
 import { NoGhosts } from "./checkers/no-ghosts.ts";
+import { NothingLost } from "./checkers/nothing-lost.ts";
 import { NoLostConnection } from "./checkers/no-lost-connection.ts";
 import { OneMaster } from "./checkers/one-master.ts";
 import { OneTaker } from "./checkers/one-taker.ts";
@@ -67,6 +68,7 @@ export class Simulation {
   readonly #ownership: Ownership;
   readonly #segments: NoLostConnection;
   readonly #oneTaker: OneTaker;
+  readonly #nothingLost: NothingLost;
   #rounds = 0;
 
   constructor(settings: RunSettings) {
@@ -88,6 +90,7 @@ export class Simulation {
     this.#ownership = new Ownership(world, plane, parts, conditions);
     this.#segments = new NoLostConnection(world, plane, this.#connections, conditions);
     this.#oneTaker = new OneTaker(world, plane, parts);
+    this.#nothingLost = new NothingLost(world, plane, parts);
     const common = { world, conditions, parts, connections: this.#connections };
     this.#storm = new Storm({ ...common, prng: new Prng(seed ^ 0x5707) });
     this.#operations = new Operations({
@@ -113,6 +116,7 @@ export class Simulation {
       this.#failover,
       this.#convergence,
       this.#oneTaker,
+      this.#nothingLost,
     ]);
   }
 
@@ -157,6 +161,7 @@ export class Simulation {
       segments: this.#segments.segments,
       failovers: this.#failover.checked,
       floodedLooks: this.#oneTaker.looks,
+      movesWatched: this.#nothingLost.looks,
       ownershipChecks: this.#ownership.evaluations,
       hostileDatagrams: hostile,
       falseAlarms: this.#watchdog.falseAlarms,

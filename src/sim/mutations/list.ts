@@ -95,7 +95,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "core/steering/own.ts",
     find: "const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);",
     replace: "const others = chain.slice(Math.max(k, 1), Math.max(k, 1) + 1);",
-    seed: 10,
+    seed: 22,
     minutes: 2,
   },
   {
@@ -126,5 +126,21 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "} else if (arrival.hop === 0 && !mine) {",
     replace: "} else if (arrival.hop === 9 && !mine) {",
     seed: 1,
+  },
+  {
+    name: "the old owner of a slot hears of the new one with everybody else",
+    file: "core/node/publication.ts",
+    find: "this.#withheld = this.#lateToHear(before, tables);",
+    replace: "this.#withheld = new Set();",
+    seed: 1,
+    minutes: 2,
+  },
+  {
+    name: "nobody keeps what comes for a slot that was let go",
+    file: "core/steering/own.ts",
+    find: "return keeper === NO_NODE ? leased : keeper === self;",
+    replace: "return keeper === NO_NODE && leased;",
+    seed: 1,
+    minutes: 2,
   },
 ];
