@@ -6,6 +6,7 @@ import { PanError } from "#base/error-codes.ts";
 import { startApiServer } from "#api/server.ts";
 import { prepareSocket, socketAnswers } from "#api/socket-file.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
+import { raiseMainPriority } from "#driver/cluster/thread-priority.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import { armsOf, virtualAddresses } from "#config/config.ts";
@@ -33,6 +34,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const log = pino({ level: options.logLevel, base: null });
   const ending = whenToEnd(log);
   requireCapabilities();
+  if (raiseMainPriority() === "ordinary") {
+    log.warn("no CAP_SYS_NICE: on a busy machine clients wait longer for what follows a death");
+  }
   const prepared = prepare(options);
   const lock = AgentLock.acquire({ stateFolder: options.stateFolder });
   try {

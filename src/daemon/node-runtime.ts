@@ -41,7 +41,7 @@ import type { StateFolder } from "./state-folder.ts";
 import { REPORT_EVERY_MS, SlotWork } from "./slot-work.ts";
 import { buildStatus } from "./status.ts";
 import { Traffic } from "./traffic.ts";
-import { messageOf, Trouble } from "./trouble.ts";
+import { causeOfEnd, Trouble } from "./trouble.ts";
 import { trustIn } from "./trust.ts";
 
 export interface RuntimeOptions {
@@ -466,11 +466,7 @@ export class NodeRuntime {
 
   /** Says goodbye, so that the others act at once. Forwarding goes on. */
   async stop(failure?: unknown): Promise<void> {
-    const why =
-      failure === undefined
-        ? ({ cause: "asked" } as const)
-        : ({ cause: "failed", reason: messageOf(failure) } as const);
-    this.#events.event({ type: "agent-stopped", ...why });
+    this.#events.event({ type: "agent-stopped", ...causeOfEnd(failure) });
     for (const interval of this.#intervals) clearInterval(interval);
     if (this.#heart !== undefined) {
       const left = new Promise<void>((resolve) => {

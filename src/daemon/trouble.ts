@@ -40,3 +40,9 @@ export class Trouble {
     this.#log.error({ code, ...(stack === undefined ? {} : { stack }) }, `${action}: ${message}`);
   }
 }
+
+/** Of an agent: it was told to end, or it could not go on. */
+export const causeOfEnd = (
+  failure: unknown,
+): { readonly cause: "asked" } | { readonly cause: "failed"; readonly reason: string } =>
+  failure === undefined ? { cause: "asked" } : { cause: "failed", reason: messageOf(failure) };
