@@ -20,6 +20,7 @@ import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
 import { TaskQueue } from "./task-queue.ts";
 import type { World } from "./world.ts";
+import type { SlotReport } from "#wire/control/slot-report.ts";
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2000;
@@ -116,18 +117,29 @@ export class MainThread {
     this.#reportLater();
   }
 
-  /** daemon/slot-work.ts: where this node has no connection left. */
+  /** daemon/slot-reports.ts: where this node has no connection left, and what its slots carry. */
   #reportLater(): void {
     this.tasks.later(REPORT_EVERY_MS, () => {
       this.#reportLater();
-      const { installed, version } = this.#node.program;
-      const found = this.#formerSlots.look(installed, () => this.#node.program.tcpConnections());
-      if (found.length === 0) return;
-      const groups = found.map(({ name, unused }) => ({ name, unused, rates: [] }));
-      const report = { tables: version, groups };
+      const report = this.#slotReport();
+      if (report === undefined) return;
       if (this.isMaster) this.step({ type: "slots-reported", id: this.#node.id, report });
       else this.#client?.send(this.#clientEnd, { type: "slot-report", report });
     });
+  }
+
+  #slotReport(): SlotReport | undefined {
+    const { installed, version } = this.#node.program;
+    const { load } = this.#world;
+    const found = this.#formerSlots.look(installed, () => this.#node.program.tcpConnections());
+    if (found.length === 0 && load === undefined) return undefined;
+    const groups = installed.groups.map((group) => ({
+      name: group.name,
+      unused: found.find(({ name }) => name === group.name)?.unused ?? [],
+      rates: load?.measuredBy(this.#node.id, group) ?? [],
+    }));
+    const telling = groups.filter(({ unused, rates }) => unused.length + rates.length > 0);
+    return { tables: version, groups: telling };
   }
 
   #order(order: Parameters<Heart["order"]>[0]): void {

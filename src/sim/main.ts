@@ -1,4 +1,5 @@
 // `npm run sim`: one seed, many seeds, or seed after seed until stopped.
+import { BalancingRun } from "./balancing-run.ts";
 import { bulkText, runHours } from "./bulk.ts";
 import { type BulkOptions, readOptions, type SimOptions, USAGE, UsageError } from "./options.ts";
 import {
@@ -18,8 +19,8 @@ const SAY_EVERY_MS = 30_000;
 /** Ctrl-C ends it after the run that is going on. */
 const stop = new AbortController();
 
-const replay = ({ nodes, minutes }: SimOptions, seed: number): string =>
-  `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}`;
+const replay = ({ nodes, minutes, balancing }: SimOptions, seed: number): string =>
+  `npm run sim -- ${balancing ? "--balancing " : ""}--seed ${seed} --nodes ${nodes} --minutes ${minutes}`;
 
 /** Standard output belongs to the JSON object. */
 function say({ json }: SimOptions, text: string): void {
@@ -53,7 +54,9 @@ async function runSeeds(options: SimOptions, count: number): Promise<number> {
   const started = process.cpuUsage();
   let saidMs = performance.now();
   for (let seed = options.seed; seed < options.seed + count && !stop.signal.aborted; seed++) {
-    const result = new Simulation({ seed, nodes, minutes }).run();
+    const settings = { seed, nodes, minutes };
+    const run = options.balancing ? new BalancingRun(settings) : new Simulation(settings);
+    const result = run.run();
     addTo(totals, result);
     const { user, system } = process.cpuUsage(started);
     totals.cpuMs = (user + system) / 1000;

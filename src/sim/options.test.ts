@@ -34,6 +34,7 @@ test("sim: what is not understood is refused with what to write instead", () => 
     [["7"], /7/],
     [["--soak", "--scale"], /exclude each other/],
     [["--soak", "--hours", "3"], /exclude each other/],
+    [["--balancing", "--hours", "3"], /exclude each other/],
     [["--hours", "0"], /--hours is a whole number/],
     [["--hours", "3", "--nodes", "5-3"], /--nodes is a number or two, as in 3-5, not "5-3"/],
     [["--nodes", "3-5"], /--nodes is a whole number/],

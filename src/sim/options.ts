@@ -7,6 +7,7 @@ export const USAGE = `usage: npm run sim -- [OPTION...]   whole clusters on virt
   --seeds K     how many seeds, one after the other (1)
   --nodes N     nodes of the cluster, 1 … 16 (5)
   --minutes M   simulated minutes of each run (30)
+  --balancing   instead of faults: load that shifts, and a group that is balanced by what its members measure
   --digests     print the digest of each run's transcript
   --json        one JSON object on standard output
   --soak        seed after seed until Ctrl-C or a violation
@@ -40,6 +41,8 @@ export interface SimOptions {
   readonly seeds: number;
   readonly nodes: number;
   readonly minutes: number;
+  /** Runs of balancing-run.ts. */
+  readonly balancing: boolean;
   readonly digests: boolean;
   readonly json: boolean;
 }
@@ -68,6 +71,7 @@ function parsed(args: readonly string[]) {
         seeds: { type: "string", default: "1" },
         nodes: { type: "string" },
         minutes: { type: "string", default: "30" },
+        balancing: { type: "boolean", default: false },
         digests: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         soak: { type: "boolean", default: false },
@@ -100,6 +104,7 @@ function bulkOptions(values: ReturnType<typeof parsed>): BulkOptions | undefined
     if (log === undefined && firstSeed === undefined && !keepGoing) return undefined;
     throw new UsageError("--log, --first-seed and --keep-going go with --hours H");
   }
+  if (values.balancing) throw new UsageError("--hours and --balancing exclude each other");
   if (values.soak || values.scale)
     throw new UsageError("--hours, --soak and --scale exclude each other");
   return {
@@ -124,6 +129,7 @@ export function readOptions(args: readonly string[]): SimOptions {
     seeds: whole("seeds", values.seeds, { min: 1, max: 1_000_000 }),
     nodes: bulk === undefined ? whole("nodes", values.nodes ?? "5", NODES) : bulk.nodes.most,
     minutes: whole("minutes", values.minutes, { min: 1, max: 10_000 }),
+    balancing: values.balancing,
     digests: values.digests,
     json: values.json,
   };

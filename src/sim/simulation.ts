@@ -52,6 +52,18 @@ export interface RunResult {
 const TRANSCRIPT_LINES = 120;
 const START_SPREAD_MS = 500;
 
+/** A checker's finding, or a machine that threw: that is a finding, too. */
+export function failureOf({ nowMs, transcript }: World, error: unknown): Failure {
+  const checker = error instanceof Violation ? error.checker : "no-exception";
+  const message =
+    error instanceof Violation
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? "")
+        : String(error);
+  return { checker, message, atMs: nowMs, transcript: transcript.last(TRANSCRIPT_LINES) };
+}
+
 export class Simulation {
   readonly world: World;
   readonly #settings: RunSettings;
@@ -126,7 +138,7 @@ export class Simulation {
       this.#comeUp();
       while (this.world.nowMs < this.#settings.minutes * 60_000) this.#round();
     } catch (error) {
-      failure = this.#failed(error);
+      failure = failureOf(this.world, error);
     }
     const { world } = this;
     return {
@@ -137,19 +149,6 @@ export class Simulation {
       failure,
       counts: this.#counts(),
     };
-  }
-
-  /** A checker's finding, or a machine that threw: that is a finding, too. */
-  #failed(error: unknown): Failure {
-    const { nowMs, transcript } = this.world;
-    const checker = error instanceof Violation ? error.checker : "no-exception";
-    const message =
-      error instanceof Violation
-        ? error.message
-        : error instanceof Error
-          ? (error.stack ?? "")
-          : String(error);
-    return { checker, message, atMs: nowMs, transcript: transcript.last(TRANSCRIPT_LINES) };
   }
 
   #counts(): Record<string, number> {

@@ -13,6 +13,7 @@ import { type Observer, type Probes, probesOf } from "./probes.ts";
 import type { Packet } from "./packet.ts";
 import { Transcript } from "./transcript.ts";
 import { Violation } from "./violation.ts";
+import type { ShiftingLoad } from "./workloads/shifting-load.ts";
 
 export const SAMPLE_MS = 50;
 /** Of one node in a second; a busy one needs a tenth of it. */
@@ -44,6 +45,8 @@ export class World {
   /** Of what happens inside nodes and control connections. */
   readonly prng: Prng;
   probes: Probes = probesOf([]);
+  /** Of a group that is balanced by measured load, where a run has one. */
+  load: ShiftingLoad | undefined;
   nowMs = 0;
   readonly #byAddress: ReadonlyMap<string, SimNode>;
   /** Undefined: to be looked for. */

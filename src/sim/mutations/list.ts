@@ -10,6 +10,8 @@ export interface Mutation {
   /** A run that finds it. */
   readonly seed: number;
   readonly minutes?: number;
+  /** balancing: a run of balancing-run.ts finds it, and none of faults would. */
+  readonly run?: "balancing";
 }
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -142,5 +144,32 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "return keeper === NO_NODE && leased;",
     seed: 1,
     minutes: 2,
+  },
+  {
+    name: "balancing moves a slot also where that makes the receiver the most loaded",
+    file: "core/steering/balance.ts",
+    find: "if (load < least || load > (most[owner] ?? 0)) continue;",
+    replace: "if (load < least) continue;",
+    seed: 1,
+    minutes: 12,
+    run: "balancing",
+  },
+  {
+    name: "balancing moves a slot for any difference, however small",
+    file: "core/steering/balance.ts",
+    find: "if (scaled(most) - scaled(least) <= (TOLERANCE * total) / weight) return undefined;",
+    replace: "return { slot: group.owners.indexOf(most.id), from: most.id, to: least.id };",
+    seed: 1,
+    minutes: 12,
+    run: "balancing",
+  },
+  {
+    name: "balancing moves nothing",
+    file: "core/steering/balance.ts",
+    find: "  return { slot, from: from.id, to: least.id };",
+    replace: "  return undefined;",
+    seed: 1,
+    minutes: 12,
+    run: "balancing",
   },
 ];

@@ -37,8 +37,12 @@ registerHooks({
 
 async function hunt(): Promise<MutantOutcome> {
   const { Simulation } = await import("../simulation.ts");
+  const { BalancingRun } = await import("../balancing-run.ts");
   for (const seed of seeds) {
-    const { failure } = new Simulation({ seed, nodes: 4, minutes }).run();
+    const settings = { seed, nodes: 4, minutes };
+    const run =
+      mutation.run === "balancing" ? new BalancingRun(settings) : new Simulation(settings);
+    const { failure } = run.run();
     if (applied !== 1) return { found: false, why: `${mutation.file} was not loaded` };
     if (failure !== undefined) {
       return { found: true, seed, checker: failure.checker, message: failure.message };
