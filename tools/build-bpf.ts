@@ -17,6 +17,7 @@ export const PROGRAMS: readonly Program[] = [
   { object: "steer-tc.o", source: "bpf/steer.bpf.c", defines: ["HOOK_TC"] },
   { object: "mask.o", source: "bpf/mask.bpf.c", defines: [] },
   { object: "peer.o", source: "bpf/peer.bpf.c", defines: [] },
+  { object: "session.o", source: "bpf/session.bpf.c", defines: [] },
   { object: "generator.o", source: "bpf/bench/generator.bpf.c", defines: [] },
   { object: "lab-loss.o", source: "bpf/lab/loss.bpf.c", defines: [] },
 ];
@@ -53,6 +54,15 @@ export const LAYOUTS: readonly Layout[] = [
     constants: "peer_abi",
     prefix: /^$/,
     reasons: "peer_reason",
+  },
+  {
+    object: "session.o",
+    header: "bpf/session.h",
+    file: path.join(folder, "session.gen.ts"),
+    structs: /^session_(key|listener|control|wire|event|config)$/,
+    constants: "session_abi",
+    prefix: /^SESSION_/,
+    reasons: "",
   },
 ];
 

@@ -14,6 +14,8 @@ const TC_HANDLE = 0x7061;
 const TC_PRIORITY = 50;
 /** Behind the packet program and behind mask_egress. */
 const TC_PEER_PRIORITY = 51;
+/** Of the session program, behind all of them. */
+const TC_SESSION_PRIORITY = 60;
 const TC_INGRESS = 1;
 const TC_EGRESS = 2;
 const TC_BOTH = 3;
@@ -158,6 +160,27 @@ export function detachMask(ifindex: number): void {
 export function detachPeer(ifindex: number, direction: Direction): void {
   if (attachedPeer(ifindex, direction) === undefined) return;
   detachTc(ifindex, PEER_POINTS[direction], `tc (${PEER_NAMES[direction]})`, TC_PEER_PRIORITY);
+}
+
+/** Attaches or replaces the session program's two filters; answers as attach() does. */
+export function attachSession(
+  device: Netdev,
+  programs: { readonly ingress: number; readonly egress: number },
+): boolean {
+  const created = attachTc(device, TC_INGRESS, programs.ingress, TC_SESSION_PRIORITY);
+  return attachTc(device, TC_EGRESS, programs.egress, TC_SESSION_PRIORITY) || created;
+}
+
+/** Removes them where they are. */
+export function detachSession(ifindex: number): void {
+  for (const [point, what] of [
+    [TC_INGRESS, "tc ingress"],
+    [TC_EGRESS, "tc egress"],
+  ] as const) {
+    const options = tcOptions(0, 0, TC_SESSION_PRIORITY);
+    const isThere = libbpf().tcQuery(tcHook(ifindex, point), options.bytes) >= 0;
+    if (isThere) detachTc(ifindex, point, what, TC_SESSION_PRIORITY);
+  }
 }
 
 /** For a clsact qdisc that an agent made: it goes unless somebody else uses it. */

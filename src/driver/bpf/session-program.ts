@@ -1,0 +1,278 @@
+// The session program (bpf/session.bpf.c) on an interface: which listeners it protects, what it is told about each connection, and what
+// it tells. Its filters stay on the interface when this process dies, and go on guarding and shielding, until detach().
+import { type IpAddress, familyOf, ipBytes, ipFromBytes } from "#base/address.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { FdWatch } from "../fd-watch.ts";
+import { attachSession, detachSession } from "./attachment.ts";
+import { bpfCheck, libbpf } from "./libbpf.ts";
+import type { Netdev } from "./netdev.ts";
+import { LoadedObject } from "./program-loader.ts";
+import { RingBuffer } from "./ring-buffer.ts";
+import * as abi from "./session.gen.ts";
+
+const ENOENT = 2;
+const EVENTS_SIZE = 4 * 1024 * 1024;
+/** One turn of the event loop takes no more; the watch calls again while there are any. */
+const EVENTS_A_TURN = 1024;
+
+/** What the program does to a connection. */
+export interface SessionControl {
+  /** Acknowledge the peer's bytes only as far as told. */
+  readonly clamp: boolean;
+  /** Let no FIN and no RST out. */
+  readonly guard: boolean;
+  /** Keep the peer's segments from the stack, and tell them. */
+  readonly shield: boolean;
+  /** Sequence number of the peer that may be acknowledged. */
+  readonly committed: number;
+}
+
+interface EventBase {
+  readonly key: ConnectionKey;
+  readonly atNs: bigint;
+}
+
+/** A SYN-ACK left: the connection has begun, before the application has accepted it. */
+export interface OpenedEvent extends EventBase {
+  readonly type: "opened";
+  /** The first byte of each direction. */
+  readonly sendNext: number;
+  readonly receiveNext: number;
+  /** What our timestamps show by now. */
+  readonly timestamp: number;
+  readonly window: number;
+  /** What the peer announced: bytes of data and options in a segment. */
+  readonly mss: number;
+  readonly timestamps: boolean;
+  readonly sack: boolean;
+  readonly scaling: boolean;
+  readonly sendScale: number;
+  readonly receiveScale: number;
+}
+
+/** A segment of the peer on a shielded connection. It went no further. */
+export interface HeardEvent extends EventBase {
+  readonly type: "heard";
+  readonly sequence: number;
+  readonly acknowledgement: number;
+  readonly window: number;
+  readonly payload: number;
+  readonly timestamps: { readonly value: number; readonly echo: number } | undefined;
+  readonly syn: boolean;
+  readonly fin: boolean;
+  readonly reset: boolean;
+}
+
+export type SessionEvent = OpenedEvent | HeardEvent;
+
+/** What left on a connection, as counted by the program. */
+export interface SessionWire {
+  readonly lastAcknowledgement: number;
+  readonly lastWindow: number;
+  readonly lastSequenceEnd: number;
+  readonly lastTimestamp: number;
+  readonly lastEcho: number;
+  readonly clamped: number;
+  readonly held: number;
+  readonly guarded: number;
+  readonly shielded: number;
+}
+
+const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
+
+function putAddress(into: Uint8Array, at: number, address: IpAddress): void {
+  if (familyOf(address) === 4) into.set(MAPPED, at);
+  into.set(ipBytes(address), familyOf(address) === 4 ? at + MAPPED.byteLength : at);
+}
+
+function readAddress(bytes: Uint8Array): IpAddress {
+  const is4 = MAPPED.every((byte, at) => bytes[at] === byte);
+  return ipFromBytes(is4 ? bytes.slice(MAPPED.byteLength) : bytes.slice());
+}
+
+function keyBytes({ vip, port, peer, peerPort }: ConnectionKey): Uint8Array {
+  const bytes = new Uint8Array(abi.SESSION_KEY.size);
+  const view = new DataView(bytes.buffer);
+  putAddress(bytes, abi.SESSION_KEY.local, vip);
+  putAddress(bytes, abi.SESSION_KEY.peer, peer);
+  view.setUint16(abi.SESSION_KEY.port, port);
+  view.setUint16(abi.SESSION_KEY.peerPort, peerPort);
+  return bytes;
+}
+
+function readKey(record: Uint8Array): ConnectionKey {
+  const view = new DataView(record.buffer, record.byteOffset);
+  const { local, peer, port, peerPort } = abi.SESSION_KEY;
+  return {
+    vip: readAddress(record.subarray(local, local + 16)),
+    port: view.getUint16(port),
+    peer: readAddress(record.subarray(peer, peer + 16)),
+    peerPort: view.getUint16(peerPort),
+  };
+}
+
+function readOpened(view: DataView, base: EventBase): OpenedEvent {
+  const options = view.getUint8(abi.SESSION_EVENT.options);
+  return {
+    ...base,
+    type: "opened",
+    sendNext: view.getUint32(abi.SESSION_EVENT.sequence, true),
+    receiveNext: view.getUint32(abi.SESSION_EVENT.acknowledgement, true),
+    timestamp: view.getUint32(abi.SESSION_EVENT.timestamp, true),
+    window: view.getUint16(abi.SESSION_EVENT.window, true),
+    mss: view.getUint16(abi.SESSION_EVENT.mss, true),
+    timestamps: (options & abi.TIMESTAMPS) !== 0,
+    sack: (options & abi.SACK) !== 0,
+    scaling: (options & abi.SCALING) !== 0,
+    sendScale: view.getUint8(abi.SESSION_EVENT.sendScale),
+    receiveScale: view.getUint8(abi.SESSION_EVENT.receiveScale),
+  };
+}
+
+function readHeard(view: DataView, base: EventBase): HeardEvent {
+  const segment = view.getUint8(abi.SESSION_EVENT.segment);
+  const hasTimestamps = (view.getUint8(abi.SESSION_EVENT.options) & abi.TIMESTAMPS) !== 0;
+  const value = view.getUint32(abi.SESSION_EVENT.timestamp, true);
+  const echo = view.getUint32(abi.SESSION_EVENT.echo, true);
+  return {
+    ...base,
+    type: "heard",
+    sequence: view.getUint32(abi.SESSION_EVENT.sequence, true),
+    acknowledgement: view.getUint32(abi.SESSION_EVENT.acknowledgement, true),
+    window: view.getUint16(abi.SESSION_EVENT.window, true),
+    payload: view.getUint32(abi.SESSION_EVENT.payload, true),
+    timestamps: hasTimestamps ? { value, echo } : undefined,
+    syn: (segment & abi.SYN) !== 0,
+    fin: (segment & abi.FIN) !== 0,
+    reset: (segment & abi.RST) !== 0,
+  };
+}
+
+/** One record of the ring buffer; undefined: not one of ours. */
+export function sessionEvent(record: Uint8Array): SessionEvent | undefined {
+  if (record.byteLength < abi.SESSION_EVENT.size) return undefined;
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  const base = { key: readKey(record), atNs: view.getBigUint64(abi.SESSION_EVENT.atNs, true) };
+  const type = view.getUint32(abi.SESSION_EVENT.type, true);
+  if (type === abi.EVENT_OPENED) return readOpened(view, base);
+  return type === abi.EVENT_HEARD ? readHeard(view, base) : undefined;
+}
+
+function controlBytes(control: SessionControl): Uint8Array {
+  const bytes = new Uint8Array(abi.SESSION_CONTROL.size);
+  const view = new DataView(bytes.buffer);
+  const flags =
+    (control.clamp ? abi.CLAMP : 0) |
+    (control.guard ? abi.GUARD : 0) |
+    (control.shield ? abi.SHIELD : 0);
+  view.setUint32(abi.SESSION_CONTROL.flags, flags, true);
+  view.setUint32(abi.SESSION_CONTROL.committed, control.committed, true);
+  return bytes;
+}
+
+export class SessionProgram {
+  readonly #device: Netdev;
+  readonly #object: LoadedObject;
+  readonly #controls: number;
+  readonly #wires: number;
+  readonly #listeners: number;
+  readonly #ring: RingBuffer;
+  readonly #watch: FdWatch;
+
+  private constructor(
+    device: Netdev,
+    object: LoadedObject,
+    onEvents: (events: SessionEvent[]) => void,
+  ) {
+    this.#device = device;
+    this.#object = object;
+    this.#controls = object.mapFd("session_controls");
+    this.#wires = object.mapFd("session_wires");
+    this.#listeners = object.mapFd("session_listeners");
+    const events = object.mapFd("session_events");
+    this.#ring = new RingBuffer(events, EVENTS_SIZE);
+    this.#watch = new FdWatch(events, () => {
+      const seen = this.#ring.read(EVENTS_A_TURN).flatMap((record) => sessionEvent(record) ?? []);
+      if (seen.length > 0) onEvents(seen);
+    });
+  }
+
+  /** Puts the program on an interface of this network namespace, in place of one that an earlier process left. */
+  static attach(device: Netdev, onEvents: (events: SessionEvent[]) => void): SessionProgram {
+    const object = LoadedObject.load("session.o");
+    try {
+      const program = new SessionProgram(device, object, onEvents);
+      attachSession(device, {
+        ingress: object.programFd("session_ingress"),
+        egress: object.programFd("session_egress"),
+      });
+      return program;
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+  }
+
+  /** Connections to this address and port are sessions from their SYN-ACK on. */
+  protect(vip: IpAddress, port: number): void {
+    const key = new Uint8Array(abi.SESSION_LISTENER.size);
+    putAddress(key, abi.SESSION_LISTENER.local, vip);
+    new DataView(key.buffer).setUint16(abi.SESSION_LISTENER.port, port);
+    const flags = new Uint8Array(Uint32Array.of(abi.CLAMP | abi.GUARD).buffer);
+    bpfCheck(libbpf().updateElem(this.#listeners, key, flags, 0), "protect a listener");
+  }
+
+  control(key: ConnectionKey, control: SessionControl): void {
+    const bytes = keyBytes(key);
+    bpfCheck(
+      libbpf().updateElem(this.#controls, bytes, controlBytes(control), 0),
+      "control a session",
+    );
+    const none = new Uint8Array(abi.SESSION_WIRE.size);
+    const BPF_NOEXIST = 1;
+    const EEXIST = 17;
+    const made = libbpf().updateElem(this.#wires, bytes, none, BPF_NOEXIST);
+    if (made !== -EEXIST) bpfCheck(made, "count a session");
+  }
+
+  /** The connection is like any other from now on. */
+  release(key: ConnectionKey): void {
+    const bytes = keyBytes(key);
+    for (const map of [this.#controls, this.#wires]) {
+      const result = libbpf().deleteElem(map, bytes);
+      if (result !== -ENOENT) bpfCheck(result, "release a session");
+    }
+  }
+
+  /** Undefined: the program knows no such session. */
+  wire(key: ConnectionKey): SessionWire | undefined {
+    const value = new Uint8Array(abi.SESSION_WIRE.size);
+    if (libbpf().lookupElem(this.#wires, keyBytes(key), value) < 0) return undefined;
+    const view = new DataView(value.buffer);
+    const count = (at: number): number => Number(view.getBigUint64(at, true));
+    return {
+      lastAcknowledgement: view.getUint32(abi.SESSION_WIRE.lastAck, true),
+      lastWindow: view.getUint32(abi.SESSION_WIRE.lastWindow, true),
+      lastSequenceEnd: view.getUint32(abi.SESSION_WIRE.lastSequenceEnd, true),
+      lastTimestamp: view.getUint32(abi.SESSION_WIRE.lastTimestamp, true),
+      lastEcho: view.getUint32(abi.SESSION_WIRE.lastEcho, true),
+      clamped: count(abi.SESSION_WIRE.clamped),
+      held: count(abi.SESSION_WIRE.held),
+      guarded: count(abi.SESSION_WIRE.guarded),
+      shielded: count(abi.SESSION_WIRE.shielded),
+    };
+  }
+
+  /** Lets go of the program; the interface keeps it. */
+  close(): void {
+    this.#watch.close();
+    this.#ring.close();
+    this.#object.close();
+  }
+
+  /** Takes it off the interface, too. */
+  detach(): void {
+    this.close();
+    detachSession(this.#device.ifindex);
+  }
+}
