@@ -7,12 +7,13 @@ import {
   type JoinVote,
   MAX_LINE_TO_APPLICATION,
   PROTOCOL,
+  type Rules,
   type Snapshot,
   type ToApplication,
   type Welcome,
 } from "#wire/applications/message.ts";
 
-export type { Event, JoinVote, NodeName, Snapshot, Welcome } from "#wire/applications/message.ts";
+export type { Event, JoinVote, NodeName, Rules, Snapshot, Welcome } from "#wire/applications/message.ts";
 export { parseSlots, type SlotRange } from "#wire/applications/slot-ranges.ts";
 
 export const DEFAULT_APPLICATIONS_SOCKET = "/run/panoply/applications.sock";
@@ -31,6 +32,8 @@ export interface ApplicationOptions {
   /** How things stand: first of all, and again after each connection that was lost. */
   readonly onSnapshot?: (snapshot: Snapshot, welcome: Welcome) => void;
   readonly onEvent?: (event: Event) => void;
+  /** How packets become work sets: after each snapshot, and whenever it changes. */
+  readonly onRules?: (rules: Rules) => void;
   /** With it the application votes on joins. One that throws, or is too slow, has not answered. */
   readonly onJoinVote?: (vote: JoinVote) => Opinion | Promise<Opinion>;
   /** The agent is away or has rejected us (tried again by itself), or a handler has thrown. */
@@ -118,6 +121,8 @@ class Connection {
       case "snapshot":
         if (this.#welcome !== undefined) onSnapshot?.(message, this.#welcome);
         return;
+      case "rules":
+        return this.#options.onRules?.(message);
       case "rejected":
         return this.#trouble(new Error(`${message.reason}: ${message.message}`));
       case "join-vote":

@@ -84,6 +84,18 @@ export const TO_APPLICATION: Messages<ToApplication> = {
       groups: [{ group: "web", slots: "0-511", count: 512, total: 1024 }],
     },
   },
+  rules: {
+    when: "After the snapshot, and again whenever it changes: how a packet becomes a work set. `hash` and `hashKey` as in the configuration and the tables; `policy` and `services` of each group; `total` is its number of slots. The key is a secret of the cluster.",
+    example: {
+      ...{ type: "rules", hash: "keyed", hashKey: [305419896, 2596069104] },
+      groups: [
+        {
+          ...{ group: "web", policy: "weighted", total: 1024 },
+          services: [{ protocol: "tcp", vip: "10.77.0.100", port: 80 }],
+        },
+      ],
+    },
+  },
   ...EVENTS,
   "join-vote": {
     when: "Only at the master, only to applications that vote: `node` asks to join, and is told to wait until all have answered, or `withinMs` is over.",

@@ -14,6 +14,7 @@ import {
   type JoinVote,
   type NodeName,
   PROTOCOL,
+  type Rules,
   type Snapshot,
   type ToApplication,
 } from "#wire/applications/message.ts";
@@ -23,6 +24,7 @@ import { panoplyVersion } from "../package-version.ts";
 import type { Trouble } from "../trouble.ts";
 import { Hooks } from "./hooks.ts";
 import { Poll, type Voter } from "./poll.ts";
+import { rulesOf } from "./rules.ts";
 import { ApplicationServer } from "./server.ts";
 import type { Session } from "./session.ts";
 import { Tally } from "./tally.ts";
@@ -55,6 +57,7 @@ export class Applications {
   readonly #polls = new Map<number, OpenPoll>();
   #sequence = 0;
   #rule: VoteRule | undefined;
+  #rules: Rules | undefined;
   #closed = false;
 
   constructor(options: ApplicationsOptions) {
@@ -109,7 +112,17 @@ export class Applications {
   }
 
   tablesInForce(tables: Tables): void {
-    this.#later(() => this.#tell(this.#chronicle.tablesInForce(tables)));
+    this.#later(() => {
+      this.#refreshRules(tables);
+      this.#tell(this.#chronicle.tablesInForce(tables));
+    });
+  }
+
+  #refreshRules(tables: Tables): void {
+    const rules = rulesOf(tables);
+    if (JSON.stringify(rules) === JSON.stringify(this.#rules)) return;
+    this.#rules = rules;
+    this.#server.inform(rules);
   }
 
   /** Off the path of a failover, in the order in which it happened: differences of a million slots take a while. */
@@ -167,6 +180,7 @@ export class Applications {
     return [
       { type: "welcome", protocol: PROTOCOL, agent: panoplyVersion, cluster, node: this.#self },
       snapshot,
+      ...(this.#rules === undefined ? [] : [this.#rules]),
     ];
   }
 

@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { claimSocket } from "#api/socket-file.ts";
 import { encodeLine } from "#wire/applications/codec.ts";
-import type { Answer, Event, JoinVote, ToApplication } from "#wire/applications/message.ts";
+import type { Answer, Event, JoinVote, Rules, ToApplication } from "#wire/applications/message.ts";
 import { Session, type SessionEnd } from "./session.ts";
 import type { Tally } from "./tally.ts";
 
@@ -90,6 +90,11 @@ export class ApplicationServer {
       session.events += 1;
       session.sendLine(line);
     }
+  }
+
+  /** Not an event: it has no number, and says only how things are. */
+  inform(rules: Rules): void {
+    for (const session of this.sessions) session.send(rules);
   }
 
   ask(voters: readonly Session[], vote: JoinVote): void {

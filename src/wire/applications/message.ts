@@ -1,6 +1,8 @@
 // What the agent and the applications on its machine say to each other (A10): one JSON object a line over a Unix socket.
 // docs/reference/applications.md shows each with an example.
 
+import type { HashKind } from "#base/delivery.ts";
+
 /** The version that both sides name first. It changes only when an older client could misunderstand what follows. */
 export const PROTOCOL = 1;
 /** Longest line from an application, in bytes without its end. */
@@ -102,6 +104,27 @@ export interface JoinVote {
   readonly withinMs: number;
 }
 
+/** How a packet becomes a work set, so that an application can tell which of its connections are in which. */
+export interface Rules {
+  readonly type: "rules";
+  readonly hash: HashKind;
+  /** Two numbers of 32 bits. */
+  readonly hashKey: readonly [number, number];
+  readonly groups: readonly {
+    readonly group: string;
+    readonly policy: string;
+    /** Slots of the group in all. */
+    readonly total: number;
+    readonly services: readonly RuleService[];
+  }[];
+}
+
+export interface RuleService {
+  readonly protocol: string;
+  readonly vip: string;
+  readonly port: number | "any";
+}
+
 export const REJECTIONS = [
   "protocol", // no version of the protocol that both speak
   "malformed", // not JSON, not a message, or not at this time
@@ -119,7 +142,7 @@ export interface Rejected {
   readonly message: string;
 }
 
-export type ToApplication = Welcome | Snapshot | Event | JoinVote | Rejected;
+export type ToApplication = Welcome | Snapshot | Rules | Event | JoinVote | Rejected;
 
 /** The first line of every application. */
 export interface Hello {
