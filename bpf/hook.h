@@ -84,8 +84,8 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 
 enum { PACKET_HOST = 0 };
 typedef struct __sk_buff frame_t;
-/* The peering programs come next, where there are any. */
-#define VERDICT_PASS (config.peering ? TC_ACT_UNSPEC : TC_ACT_OK)
+/* On to the peering programs, the session program and everybody else's filters. */
+#define VERDICT_PASS TC_ACT_UNSPEC
 #define VERDICT_DROP TC_ACT_SHOT
 
 static __always_inline __u32 frame_length(frame_t *frame)

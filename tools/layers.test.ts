@@ -41,7 +41,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "api",
   ],
   apps: ["base", "wire"],
-  cli: ["base", "config", "api", "lab", "daemon", "driver"],
+  session: ["base", "wire", "core/takeover", "core/steering", "driver", "apps"],
+  cli: ["base", "config", "api", "lab", "daemon", "driver", "session"],
   sim: ["base", "wire", "core/membership", "core/steering", "core/node"],
 };
 const PURE = [

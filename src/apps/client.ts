@@ -13,7 +13,14 @@ import {
   type Welcome,
 } from "#wire/applications/message.ts";
 
-export type { Event, JoinVote, NodeName, Rules, Snapshot, Welcome } from "#wire/applications/message.ts";
+export type {
+  Event,
+  JoinVote,
+  NodeName,
+  Rules,
+  Snapshot,
+  Welcome,
+} from "#wire/applications/message.ts";
 export { parseSlots, type SlotRange } from "#wire/applications/slot-ranges.ts";
 
 export const DEFAULT_APPLICATIONS_SOCKET = "/run/panoply/applications.sock";

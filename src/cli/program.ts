@@ -59,6 +59,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/events.ts")).registerEvents,
   },
   {
+    names: ["serve-files"],
+    load: async () => (await import("./commands/serve-files.ts")).registerServeFiles,
+  },
+  {
     names: ["metrics"],
     load: async () => (await import("./commands/metrics.ts")).registerMetrics,
   },

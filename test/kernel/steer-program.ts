@@ -31,8 +31,7 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
   ]),
   tc: new Map([
     [2, "drop"],
-    [0, "pass"],
-    [-1, "pass"], // on to the next program
+    [-1, "pass"], // TC_ACT_UNSPEC: on to the next filter
     [0xffff_ffff, "pass"],
     [7, "forward"],
   ]),

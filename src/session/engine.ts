@@ -1,0 +1,308 @@
+// What makes the sessions of one process outlive it (A16): the owner of those that it serves, a replica of the others', and the one that
+// takes over. Decisions are core/takeover's; here they meet sockets, the session program and the streams between members.
+import { Socket } from "node:net";
+import type { NodeId } from "#base/ids.ts";
+import { isLater, later } from "#base/sequence.ts";
+import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
+import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
+import type { Resumed } from "#core/takeover/resumption.ts";
+import type { OpenedEvent, SessionEvent, SessionProgram } from "#driver/bpf/session-program.ts";
+import { openedMessage } from "#driver/tcp/opened.ts";
+import type { RawPackets } from "#driver/tcp/raw-packets.ts";
+import { leaveRepair, restore } from "#driver/tcp/restore.ts";
+import { bareSegment } from "#wire/takeover/bare-segment.ts";
+import { MAX_PIECE } from "#wire/takeover/frame.ts";
+import type { ConnectionNumber, OwnerMessage } from "#wire/takeover/message.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { now } from "./clock.ts";
+import type { Links } from "./links.ts";
+import { FRESH, Session, type SessionHost } from "./session.ts";
+import { Takeovers } from "./takeovers.ts";
+
+export interface EngineParts {
+  readonly program: SessionProgram;
+  readonly raw: RawPackets;
+  readonly links: Pick<Links, "tell" | "answer">;
+  /** A session begins, or goes on here. Its handlers must be set before this returns. */
+  readonly onSession: (session: Session) => void;
+  readonly onTrouble: (error: Error) => void;
+}
+
+export interface EngineCounts {
+  /** Sessions that this process serves. */
+  readonly served: number;
+  /** Sessions of others that it holds. */
+  readonly held: number;
+  readonly takenOver: number;
+  readonly lost: number;
+  /** Sessions that went on without protection. */
+  readonly exposed: number;
+}
+
+interface Serving {
+  readonly key: ConnectionKey;
+  /** What may be acknowledged, as the program was told last. */
+  committed: number;
+  guarded: boolean;
+  protected: boolean;
+}
+
+export const keyText = ({ vip, port, peer, peerPort }: ConnectionKey): string =>
+  `${vip} ${port} ${peer} ${peerPort}`;
+
+export class Engine {
+  readonly #parts: EngineParts;
+  readonly #owner = new Owner();
+  readonly #replica = new Replica();
+  readonly #takeovers: Takeovers;
+  readonly #serving = new Map<ConnectionNumber, Serving>();
+  /** SYN-ACKs whose connection nobody has accepted yet, and accepted sockets whose SYN-ACK was not told yet. */
+  readonly #begun = new Map<string, OpenedEvent>();
+  readonly #accepted = new Map<string, Socket>();
+  #last = 0;
+  #counts = { takenOver: 0, lost: 0, exposed: 0 };
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    this.#takeovers = new Takeovers({
+      probe: (segment) => {
+        const { timestamp, ...probe } = segment;
+        const timestamps = timestamp === undefined ? undefined : { value: timestamp, echo: 0 };
+        parts.raw.send(probe.key, bareSegment({ ...probe, window: 0, timestamps }));
+      },
+      restore: (held, resumed) => this.#resume(held, resumed),
+      lost: (held) => {
+        this.#counts.lost += 1;
+        parts.program.release(held.log.opened.initial.key);
+      },
+    });
+  }
+
+  get counts(): EngineCounts {
+    return { served: this.#serving.size, held: this.#replica.connections, ...this.#counts };
+  }
+
+  /** What the session program tells. */
+  told(events: readonly SessionEvent[]): void {
+    for (const event of events) {
+      if (event.type === "heard") this.#takeovers.heard(event);
+      else this.#opened(event);
+    }
+  }
+
+  #opened(event: OpenedEvent): void {
+    const text = keyText(event.key);
+    const number = this.#number();
+    const committed = event.receiveNext;
+    this.#serving.set(number, { key: event.key, committed, guarded: true, protected: true });
+    this.#happened(openedMessage(number, event));
+    const socket = this.#accepted.get(text);
+    this.#begun.set(text, event);
+    this.#numbers.set(text, number);
+    if (socket !== undefined) this.#begin(text, socket);
+  }
+
+  readonly #numbers = new Map<string, ConnectionNumber>();
+
+  #number(): ConnectionNumber {
+    this.#last = (this.#last + 1) >>> 0;
+    return this.#last;
+  }
+
+  /** A connection that the application's listener has accepted. */
+  accepted(key: ConnectionKey, socket: Socket): void {
+    socket.pause();
+    const text = keyText(key);
+    if (this.#begun.has(text)) this.#begin(text, socket);
+    else this.#accepted.set(text, socket);
+  }
+
+  #begin(text: string, socket: Socket): void {
+    const event = this.#begun.get(text);
+    const number = this.#numbers.get(text);
+    this.#begun.delete(text);
+    this.#accepted.delete(text);
+    if (event === undefined || number === undefined) return;
+    const session = new Session(event.key, socket, this.#hostOf(number, 0), FRESH);
+    this.#parts.onSession(session);
+    socket.resume();
+  }
+
+  /** @param inputOffset of the first byte that this process reads */
+  #hostOf(connection: ConnectionNumber, inputOffset: number): SessionHost {
+    let received = inputOffset;
+    const happened = (message: OwnerMessage): void => this.#happened(message);
+    return {
+      input: (bytes) => {
+        for (let at = 0; at < bytes.byteLength; at += MAX_PIECE) {
+          const piece = bytes.slice(at, at + MAX_PIECE);
+          happened({ type: "input", connection, offset: received, bytes: piece });
+          received += piece.byteLength;
+        }
+      },
+      inputEnded: () => happened({ type: "input-ended", connection, offset: received }),
+      snapshot: (bytes, upTo, outputOffset) =>
+        happened({
+          type: "snapshot",
+          connection,
+          snapshot: { bytes, inputOffset: upTo, outputOffset },
+        }),
+      outputEnded: (offset) => {
+        happened({ type: "output-ended", connection, offset });
+        this.#unguard(connection);
+      },
+      closed: () => this.#closed(connection),
+    };
+  }
+
+  #happened(message: OwnerMessage): void {
+    this.#perform(this.#owner.step({ type: "happened", message }));
+  }
+
+  /** The application has said that the connection ends: a FIN may leave. */
+  #unguard(connection: ConnectionNumber): void {
+    const serving = this.#serving.get(connection);
+    if (serving === undefined) return;
+    serving.guarded = false;
+    this.#control(serving);
+  }
+
+  #control({ key, committed, guarded, protected: clamp }: Serving): void {
+    this.#parts.program.control(key, { clamp, guard: guarded && clamp, shield: false, committed });
+  }
+
+  #closed(connection: ConnectionNumber): void {
+    const serving = this.#serving.get(connection);
+    if (serving === undefined) return;
+    this.#serving.delete(connection);
+    this.#numbers.delete(keyText(serving.key));
+    this.#happened({ type: "closed", connection });
+    this.#parts.program.release(serving.key);
+  }
+
+  #perform(effects: readonly OwnerEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "send":
+          this.#parts.links.tell(effect.to, effect.message);
+          break;
+        case "commit":
+          this.#commit(effect.connection, effect.receiveNext);
+          break;
+        case "exposed":
+          this.#expose(effect.connection, effect.reason);
+          break;
+      }
+    }
+  }
+
+  #commit(connection: ConnectionNumber, receiveNext: number): void {
+    const serving = this.#serving.get(connection);
+    if (serving === undefined || !isLater(receiveNext, serving.committed)) return;
+    serving.committed = receiveNext;
+    this.#control(serving);
+    const wire = this.#parts.program.wire(serving.key);
+    // Nothing that left says so yet: then a bare acknowledgement does.
+    if (wire === undefined || wire.held === 0 || !isLater(receiveNext, wire.lastAcknowledgement))
+      return;
+    const hasTimestamps = wire.lastTimestamp !== 0;
+    const timestamps = hasTimestamps
+      ? { value: wire.lastTimestamp, echo: wire.lastEcho }
+      : undefined;
+    const { key } = serving;
+    const segment = {
+      ...{ key, sequence: wire.lastSequenceEnd, acknowledgement: receiveNext },
+      ...{ window: wire.lastWindow, timestamps },
+    };
+    this.#parts.raw.send(key, bareSegment(segment));
+  }
+
+  /** Alone, the connection is still guarded against nothing: a process that dies may say so. */
+  #expose(connection: ConnectionNumber, reason: "no-replica" | "limit"): void {
+    this.#counts.exposed += 1;
+    const serving = this.#serving.get(connection);
+    if (serving === undefined || reason === "no-replica") return;
+    serving.protected = false;
+    this.#control(serving);
+  }
+
+  /** A stream to a replica is there, or is no more. */
+  replicaChanged(replica: NodeId, isThere: boolean): void {
+    this.#perform(this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica }));
+  }
+
+  answered(replica: NodeId, message: Parameters<Links["answer"]>[1]): void {
+    this.#perform(this.#owner.step({ type: "answered", replica, message }));
+  }
+
+  /** What owners tell. */
+  heard(owner: NodeId, messages: readonly OwnerMessage[]): void {
+    this.#performReplica(this.#replica.step(now(), { type: "told", owner, messages }));
+  }
+
+  ownerBegan(owner: NodeId): void {
+    this.#performReplica(this.#replica.step(now(), { type: "owner-gone", owner }));
+  }
+
+  #performReplica(effects: readonly ReplicaEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "answer":
+          this.#parts.links.answer(effect.to, effect.message);
+          break;
+        case "shield":
+          this.#parts.program.control(effect.key, {
+            ...{ clamp: false, guard: false, shield: true, committed: 0 },
+          });
+          break;
+        case "unshield":
+          if (!this.#takeovers.has(effect.key)) this.#parts.program.release(effect.key);
+          break;
+        case "resume":
+          this.#takeovers.begin(effect.connection);
+          break;
+      }
+    }
+  }
+
+  /** The owner serves them no more, and this node is to. */
+  takeOver(owner: NodeId, isMine: (key: ConnectionKey) => boolean): void {
+    for (const [connection, { log }] of [...this.#replica.held(owner)]) {
+      if (!isMine(log.opened.initial.key)) continue;
+      this.#performReplica(this.#replica.step(now(), { type: "take", owner, connection }));
+    }
+  }
+
+  /** At the numbers that the peer has said. */
+  #resume({ log }: HeldConnection, resumed: Resumed): void {
+    const { key } = resumed.initial;
+    const fd = restore(resumed);
+    const connection = this.#number();
+    const committed = later(resumed.essential.receiveNext, log.opened.essential.receiveNext);
+    const serving = { key, committed, guarded: true, protected: true };
+    this.#serving.set(connection, serving);
+    this.#numbers.set(keyText(key), connection);
+    for (const message of log.messages()) this.#happened({ ...message, connection });
+    this.#control(serving);
+    leaveRepair(fd);
+    this.#counts.takenOver += 1;
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.setNoDelay(true);
+    socket.pause();
+    const host = this.#hostOf(connection, log.input.end);
+    const session = new Session(key, socket, host, {
+      state: resumed.snapshot?.bytes,
+      inputOffset: resumed.snapshot?.inputOffset ?? 0,
+      outputOffset: resumed.snapshot?.outputOffset ?? 0,
+      delivered: resumed.outputOffset,
+    });
+    this.#parts.onSession(session);
+    for (const { bytes } of resumed.input) session.deliver(bytes);
+    if (resumed.inputEnded) session.emit("end");
+    socket.resume();
+  }
+
+  close(): void {
+    this.#takeovers.close();
+  }
+}

@@ -1,0 +1,138 @@
+// One client of the file server: requests come in, answers go out one after another, and what is being answered is the session's state.
+import { type FileHandle, open, stat } from "node:fs/promises";
+import path from "node:path";
+import { decodeUtf8 } from "#wire/utf8.ts";
+import type { Session } from "../session.ts";
+import { type Answer, answerTo, type FilePart, refusal } from "./answer.ts";
+import { parseRequest } from "./request.ts";
+
+const CHUNK = 256 * 1024;
+
+/** What another member needs to go on: the answer under way, and what came behind its request. */
+interface State {
+  readonly answer: Answer;
+  /** Base64. */
+  readonly rest: string;
+}
+
+export interface FileServerOptions {
+  /** The same files on every member. */
+  readonly folder: string;
+  readonly onTrouble: (error: Error) => void;
+}
+
+export class Conversation {
+  readonly #session: Session;
+  readonly #options: FileServerOptions;
+  #waiting = Buffer.alloc(0);
+  #busy = false;
+  #inputEnded = false;
+
+  constructor(session: Session, options: FileServerOptions) {
+    this.#session = session;
+    this.#options = options;
+    const state = stateOf(session.state);
+    if (state !== undefined) this.#waiting = Buffer.from(state.rest, "base64");
+    session.on("data", (bytes) => {
+      this.#waiting = Buffer.concat([this.#waiting, bytes]);
+      this.#next();
+    });
+    session.on("end", () => {
+      this.#inputEnded = true;
+      this.#next();
+    });
+    session.on("error", () => {}); // the client is gone; "close" follows
+    if (state !== undefined) this.#give(state.answer);
+  }
+
+  #next(): void {
+    if (this.#busy) return;
+    const parsed = parseRequest(this.#waiting);
+    if (parsed.type === "incomplete") {
+      if (this.#inputEnded) this.#session.end();
+      return;
+    }
+    if (parsed.type === "refused") return this.#begin(refusal(parsed.status, false), 0);
+    this.#busy = true;
+    const { request, length } = parsed;
+    this.#find(request.path)
+      .then(({ file, size }) => this.#begin(answerTo(request, file, size), length))
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  /** A folder stands for its index.html. */
+  async #find(requested: string): Promise<{ file: string; size: number | undefined }> {
+    const file = requested.endsWith("/") ? `${requested}index.html` : requested;
+    const found = await stat(path.join(this.#options.folder, file)).catch(() => undefined);
+    return { file, size: found?.isFile() === true ? found.size : undefined };
+  }
+
+  /** Written down first: from then on the answer is the same, whoever gives it. */
+  #begin(answer: Answer, length: number): void {
+    this.#waiting = this.#waiting.subarray(length);
+    const state: State = { answer, rest: this.#waiting.toString("base64") };
+    this.#session.state = Buffer.from(JSON.stringify(state));
+    this.#give(answer);
+  }
+
+  #give(answer: Answer): void {
+    this.#busy = true;
+    this.#send(answer)
+      .then(() => {
+        this.#busy = false;
+        if (answer.keepAlive) this.#next();
+        else this.#session.end();
+      })
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  async #send({ head, body }: Answer): Promise<void> {
+    this.#session.write(Buffer.from(head, "latin1"));
+    if (body === undefined) return;
+    const file = await open(path.join(this.#options.folder, body.path), "r");
+    try {
+      await this.#sendPart(file, body);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #sendPart(file: FileHandle, { path: name, size, first, length }: FilePart): Promise<void> {
+    const { size: here } = await file.stat();
+    if (here !== size) throw new Error(`${name} has ${here} bytes here, not ${size} as elsewhere`);
+    const known = Math.min(this.#session.missing, length);
+    this.#session.skip(known);
+    for (let sent = known; sent < length;) {
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, length - sent));
+      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, first + sent);
+      if (bytesRead === 0) throw new Error(`${name} became shorter while it was sent`);
+      sent += bytesRead;
+      if (!this.#session.write(buffer.subarray(0, bytesRead))) await this.#drained();
+    }
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#session.off("close", gone);
+        resolve();
+      };
+      const gone = (): void => {
+        this.#session.off("drain", done);
+        reject(new Error("The client is gone"));
+      };
+      this.#session.once("drain", done);
+      this.#session.once("close", gone);
+    });
+  }
+
+  /** The client gets a reset rather than a part of a file that looks whole. */
+  #fail(error: unknown): void {
+    this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
+    this.#session.destroy();
+  }
+}
+
+function stateOf(bytes: Uint8Array | undefined): State | undefined {
+  return bytes === undefined ? undefined : (JSON.parse(decodeUtf8(bytes) ?? "") as State);
+}

@@ -1,0 +1,242 @@
+// `panoply/session`: a TCP server whose connections outlive the machine that serves them (A16). Looks like net.createServer; each
+// member of the cluster runs the same program, and whoever a connection falls to after a death goes on with it.
+//
+//   const server = await createSessionServer({ interface: "eth0", bundle: "/etc/panoply/node.bundle" }, (session) => { … });
+//   await server.listen("10.0.0.100", 80);
+//
+// Needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_ADMIN, and the agent of this node.
+import net from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { type Application, type Event, joinIn, parseSlots, type Rules } from "#apps/client.ts";
+import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
+import { type NodeId, nodeId } from "#base/ids.ts";
+import { netdev } from "#driver/bpf/netdev.ts";
+import { SessionProgram } from "#driver/bpf/session-program.ts";
+import { openBundle } from "#driver/identity/open-bundle.ts";
+import { RawPackets } from "#driver/tcp/raw-packets.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { Engine, type EngineCounts } from "./engine.ts";
+import { Links, type MemberAddress } from "./links.ts";
+import { Placement } from "./placement.ts";
+import type { Session } from "./session.ts";
+
+export type { Session } from "./session.ts";
+
+export const DEFAULT_SESSION_PORT = 7948;
+/** Connections of a dead owner that nobody here was to take: others have them by then. */
+const FORGET_MS = 10_000;
+const RETRY_LISTEN_MS = 200;
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+export interface SessionServerOptions {
+  /** Where the clients' packets come in. */
+  readonly interface: string;
+  /** This node's bundle; streams between members are authenticated by it. */
+  readonly bundle: string;
+  readonly applicationsSocket?: string;
+  /** Of the streams between members. */
+  readonly port?: number;
+  readonly onTrouble?: (error: Error) => void;
+}
+
+/** Starts everything but listening. Errors: PanError. */
+export async function createSessionServer(
+  options: SessionServerOptions,
+  onSession: (session: Session) => void,
+): Promise<SessionServer> {
+  const server = new SessionServer(options, onSession);
+  await server.start();
+  return server;
+}
+
+interface Members {
+  readonly list: readonly MemberAddress[];
+  readonly idOf: ReadonlyMap<string, NodeId>;
+}
+
+export class SessionServer {
+  readonly #options: SessionServerOptions;
+  readonly #program: SessionProgram;
+  readonly #raw: RawPackets;
+  readonly #links: Links;
+  readonly #engine: Engine;
+  readonly #listeners: net.Server[] = [];
+  #application: Application | undefined;
+  #placement: Placement | undefined;
+  #members: Members = { list: [], idOf: new Map() };
+  /** Members that left, and for whose connections slots may still be gained. */
+  readonly #gone = new Map<NodeId, NodeJS.Timeout>();
+  /** Slots that are this node's, by group. */
+  readonly #mine = new Map<string, Set<number>>();
+
+  constructor(options: SessionServerOptions, onSession: (session: Session) => void) {
+    this.#options = options;
+    const onTrouble = options.onTrouble ?? (() => {});
+    const identity = openBundle(options.bundle, { now: new Date(), revoked: [] });
+    this.#raw = new RawPackets();
+    this.#links = new Links({
+      identity,
+      port: options.port ?? DEFAULT_SESSION_PORT,
+      events: {
+        replica: (id, isThere) => this.#engine.replicaChanged(id, isThere),
+        answered: (from, message) => this.#engine.answered(from, message),
+        ownerBegan: (owner) => this.#engine.ownerBegan(owner),
+        told: (owner, messages) => this.#engine.heard(owner, messages),
+        trouble: onTrouble,
+      },
+    });
+    this.#program = SessionProgram.attach(netdev(options.interface), (events) =>
+      this.#engine.told(events),
+    );
+    this.#engine = new Engine({
+      program: this.#program,
+      raw: this.#raw,
+      links: this.#links,
+      onSession,
+      onTrouble,
+    });
+  }
+
+  get counts(): EngineCounts {
+    return this.#engine.counts;
+  }
+
+  async start(): Promise<void> {
+    await this.#links.listen();
+    const { applicationsSocket } = this.#options;
+    this.#application = joinIn({
+      name: "sessions",
+      ...(applicationsSocket === undefined ? {} : { socketPath: applicationsSocket }),
+      onSnapshot: ({ members, groups }) => {
+        this.#know(members);
+        this.#mine.clear();
+        for (const { group, slots } of groups) this.#gain(group, slots);
+      },
+      onRules: (rules: Rules) => {
+        this.#placement = new Placement(rules);
+      },
+      onEvent: (event) => this.#event(event),
+      ...(this.#options.onTrouble === undefined ? {} : { onTrouble: this.#options.onTrouble }),
+    });
+  }
+
+  #know(members: readonly { id: number; name: string; address: string }[]): void {
+    const list = members.flatMap(({ id, address }) => {
+      const parsed = parseIp(address);
+      return parsed === undefined ? [] : [{ id: nodeId(id), address: parsed }];
+    });
+    const idOf = new Map(members.map(({ id, name }) => [name, nodeId(id)]));
+    this.#members = { list, idOf };
+    this.#links.setMembers(list);
+  }
+
+  #event(event: Event): void {
+    switch (event.type) {
+      case "member-joined": {
+        const { id, name, address } = event.member;
+        const parsed = parseIp(address);
+        if (parsed === undefined) return;
+        const others = this.#members.list.filter((member) => member.id !== id);
+        const idOf = new Map(this.#members.idOf).set(name, nodeId(id));
+        this.#members = { list: [...others, { id: nodeId(id), address: parsed }], idOf };
+        this.#links.setMembers(this.#members.list);
+        return;
+      }
+      case "member-left":
+        return this.#left(nodeId(event.member.id), event.reason);
+      case "work-sets-gained":
+        this.#gain(event.group, event.slots);
+        return this.#takeOver();
+      case "work-sets-lost":
+        for (const slot of eachSlot(event.slots)) this.#mine.get(event.group)?.delete(slot);
+        return;
+      case "role-changed":
+      case "work-sets-passed-on":
+        return;
+    }
+  }
+
+  #gain(group: string, slots: string): void {
+    const mine = this.#mine.get(group) ?? new Set();
+    for (const slot of eachSlot(slots)) mine.add(slot);
+    this.#mine.set(group, mine);
+  }
+
+  /** An agent that is down leaves its applications alive: their connections go on there. */
+  #left(id: NodeId, reason: string): void {
+    this.#members = {
+      ...this.#members,
+      list: this.#members.list.filter((member) => member.id !== id),
+    };
+    if (reason === "agent-down") return;
+    this.#links.setMembers(this.#members.list);
+    clearTimeout(this.#gone.get(id));
+    const forget = setTimeout(() => {
+      this.#gone.delete(id);
+      this.#engine.ownerBegan(id);
+    }, FORGET_MS);
+    this.#gone.set(id, forget);
+    this.#takeOver();
+  }
+
+  #takeOver(): void {
+    for (const id of this.#gone.keys()) this.#engine.takeOver(id, (key) => this.#isMine(key));
+  }
+
+  #isMine(key: ConnectionKey): boolean {
+    const place = this.#placement?.of(key);
+    return place !== undefined && (this.#mine.get(place.group)?.has(place.slot) ?? false);
+  }
+
+  /** Connections to this address and port are sessions. The address need not be on this machine yet. */
+  async listen(address: string, port: number): Promise<void> {
+    const vip = parseIp(address);
+    if (vip === undefined) throw new RangeError(`"${address}" is not an IP address. Give a VIP.`);
+    this.#program.protect(vip, port);
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.#accepted(vip, port, socket),
+    );
+    this.#listeners.push(server);
+    while (!(await this.#tryToListen(server, vip, port))) await pause(RETRY_LISTEN_MS);
+  }
+
+  /** False: the agent has not brought the VIP to this machine yet. */
+  #tryToListen(server: net.Server, host: IpAddress, port: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
+        if (error.code === "EADDRNOTAVAIL") resolve(false);
+        else reject(error);
+      };
+      server.once("error", failed);
+      server.listen({ host, port, ipv6Only: familyOf(host) === 6 }, () => {
+        server.off("error", failed);
+        resolve(true);
+      });
+    });
+  }
+
+  #accepted(vip: IpAddress, port: number, socket: net.Socket): void {
+    const peer = parseIp((socket.remoteAddress ?? "").replace(MAPPED, ""));
+    const peerPort = socket.remotePort;
+    if (peer === undefined || peerPort === undefined) return void socket.destroy();
+    socket.setNoDelay(true);
+    this.#engine.accepted({ vip, port, peer, peerPort }, socket);
+  }
+
+  /** Ends listening and lets go of everything; the interface is as before. Sessions end with their sockets. */
+  close(): void {
+    for (const server of this.#listeners) server.close();
+    for (const timer of this.#gone.values()) clearTimeout(timer);
+    this.#application?.close();
+    this.#engine.close();
+    this.#links.close();
+    this.#raw.close();
+    this.#program.detach();
+  }
+}
+
+function* eachSlot(slots: string): Generator<number> {
+  for (const { first, last } of parseSlots(slots) ?? []) {
+    for (let slot = first; slot <= last; slot++) yield slot;
+  }
+}

@@ -1,0 +1,115 @@
+// A16 with real agents and a stock curl: the member that serves a download dies without a word, and the download ends with the right bytes.
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { LabCluster } from "#lab/cluster.ts";
+import { startProgram } from "#lab/launch.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { CALM, labName, PAN, skip, until } from "./agent-bench.ts";
+
+const PORT = 8080;
+const GROUPS = `groups:
+  - name: files
+    services: ["tcp ${STANDARD.vip4}:${PORT}", "tcp [${STANDARD.vip6}]:${PORT}"]
+`;
+const SIZE = 48 * 1024 * 1024;
+const RATE = "8M";
+/** The member dies when so much has come. */
+const FIRST = 6 * 1024 * 1024;
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+describe("A16: sessions in a cluster", { skip }, () => {
+  let cluster: LabCluster;
+  let folder: string;
+  let digest: string;
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), "pan-sessions-"));
+    writeFileSync(path.join(folder, "big.bin"), randomBytes(SIZE));
+    digest = await digestOf(path.join(folder, "big.bin"));
+    const name = labName("sess");
+    cluster = await LabCluster.up({
+      ...{ name, members: 3, groups: GROUPS, extraConfig: CALM, downOnExit: true },
+    });
+    await cluster.settled();
+    for (const member of cluster.members) await serve(member);
+  });
+  after(async () => {
+    await cluster.down();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** The file server of a member, until it listens and is connected with the others. */
+  async function serve(member: string): Promise<void> {
+    const argv = [
+      ...[process.execPath, PAN, "serve-files", folder, "--interface", STANDARD.interface],
+      ...["--listen", `${STANDARD.vip4}:${PORT}`, "--listen", `[${STANDARD.vip6}]:${PORT}`],
+      ...["--bundle", path.join(cluster.folder, `${member}.bundle`)],
+      ...["--applications-socket", path.join(cluster.lab.folder(member), "applications.sock")],
+    ];
+    await startProgram(
+      { lab: cluster.lab.name, host: member },
+      { name: "files", argv, ready: { tcp: PORT, timeoutMs: 30_000 } },
+    );
+  }
+
+  /** Established connections of a member to a port, as its kernel sees them. */
+  async function established(member: string, filter: string): Promise<number> {
+    const { stdout } = await cluster.lab.exec(member, [
+      ...["ss", "-Htn", "state", "established", filter],
+    ]);
+    return stdout.split("\n").filter((line) => line !== "").length;
+  }
+
+  async function serverOf(): Promise<string> {
+    for (const member of cluster.members) {
+      if ((await established(member, `sport = :${PORT}`)) > 0) return member;
+    }
+    return "";
+  }
+
+  for (const [family, host] of [
+    ["IPv4", STANDARD.vip4],
+    ["IPv6", `[${STANDARD.vip6}]`],
+  ] as const) {
+    test(`A16: ${family}: a download outlives the member that served it`, async () => {
+      for (const member of cluster.members) {
+        await until(`${member} tells two others`, async () => {
+          return (await established(member, "dport = :7948")) === 2;
+        });
+      }
+      const url = `http://${host}:${PORT}/big.bin`;
+      const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE, url];
+      const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "pipe"] });
+      const hash = createHash("sha256");
+      let [received, complaint] = [0, ""];
+      child.stdout?.on("data", (chunk: Buffer) => {
+        hash.update(chunk);
+        received += chunk.byteLength;
+      });
+      child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
+      const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+      await until("the download has begun", () => received > FIRST);
+      const dead = await serverOf();
+      assert.notEqual(dead, "");
+      await cluster.lab.faults.kill(dead);
+      const status = await ended;
+      assert.deepEqual(
+        { status, received, complaint },
+        { status: 0, received: SIZE, complaint: "" },
+      );
+      assert.equal(hash.digest("hex"), digest);
+      await cluster.lab.faults.revive(dead);
+      await cluster.settled();
+      await serve(dead);
+    });
+  }
+});
