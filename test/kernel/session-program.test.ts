@@ -87,15 +87,13 @@ async function takeOver(event: OpenedEvent, input: string, raw: RawPackets): Pro
     }
   };
   const step = (given: ResumptionInput): void => perform(resumption.step(now(), given));
-  const from = seen.standby.length;
+  let next = seen.standby.length;
   step({ type: "begin" });
-  let next = from;
   await until(() => {
-    for (; next < seen.standby.length && fd < 0; next++) {
-      const heard = seen.standby[next];
-      if (heard?.type === "heard") step({ type: "peer", segment: heard });
-    }
-    if (fd < 0) step({ type: "tick" });
+    const heard = seen.standby.slice(next);
+    next += heard.length;
+    for (const event of heard) if (event.type === "heard") step({ type: "peer", segment: event });
+    step({ type: "tick" });
     return fd >= 0;
   });
   return fd;

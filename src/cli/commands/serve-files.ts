@@ -24,7 +24,10 @@ export const registerServeFiles: Register = (program, context) => {
     .requiredOption(
       "--listen <VIP:port>",
       "address of a service in the configuration, such as 10.0.0.100:80 or [2001:db8::100]:80; may be repeated",
-      (text: string, before: readonly Endpoint[] = []) => [...before, endpointOf(text)],
+      (text: string, before: readonly Endpoint[] | undefined) => [
+        ...(before ?? []),
+        endpointOf(text),
+      ],
     )
     .requiredOption("--interface <name>", "where the clients' packets come in")
     .option("--bundle <file>", "this node's bundle", "/etc/panoply/node.bundle")

@@ -77,13 +77,16 @@ export class Conversation {
 
   #give(answer: Answer): void {
     this.#busy = true;
-    this.#send(answer)
-      .then(() => {
-        this.#busy = false;
-        if (answer.keepAlive) this.#next();
-        else this.#session.end();
-      })
-      .catch((error: unknown) => this.#fail(error));
+    this.#send(answer).then(
+      () => this.#given(answer),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #given({ keepAlive }: Answer): void {
+    this.#busy = false;
+    if (keepAlive) this.#next();
+    else this.#session.end();
   }
 
   async #send({ head, body }: Answer): Promise<void> {
