@@ -18,8 +18,11 @@ import { type OutputChunk, type Plugin, rolldown } from "rolldown";
 import { root } from "./steps.ts";
 
 const ENTRY = "src/cli/main.ts";
-/** What applications import, as "panoply/applications" (A10). */
-const CLIENT = "src/apps/client.ts";
+/** What applications import, by its name behind "panoply/": the client for applications (A10), servers of sessions (A16). */
+const LIBRARIES: Readonly<Record<string, string>> = {
+  applications: "src/apps/client.ts",
+  session: "src/session/server.ts",
+};
 const COPIED = ["LICENSE", "README.md", "packaging/panoply.service", "examples/*", "bpf/build/*.o"];
 
 interface Manifest {
@@ -51,7 +54,7 @@ const packageOf = (specifier: string): string =>
 async function bundle(folder: string): Promise<string[]> {
   const build = await rolldown({
     cwd: root,
-    input: [ENTRY, CLIENT],
+    input: [ENTRY, ...Object.values(LIBRARIES)],
     platform: "node",
     external: (id) => !/^[./#]/.test(id),
     plugins: [startedModules],
@@ -72,6 +75,17 @@ async function bundle(folder: string): Promise<string[]> {
   return [...new Set(imported.map(packageOf))].sort();
 }
 
+const exportsOf = (libraries: typeof LIBRARIES) =>
+  Object.fromEntries(
+    Object.entries(libraries).map(([name, file]) => [
+      `./${name}`,
+      {
+        types: `./${file.replace(/\.ts$/, ".d.ts")}`,
+        default: `./${file.replace(/\.ts$/, ".js")}`,
+      },
+    ]),
+  );
+
 function writeManifest(folder: string, imported: readonly string[]): void {
   const source = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as Manifest;
   const dependencies = imported.map((name): [string, string] => {
@@ -86,13 +100,7 @@ function writeManifest(folder: string, imported: readonly string[]): void {
     license: source.license,
     type: "module",
     bin: { pan: ENTRY.replace(/\.ts$/, ".js") },
-    exports: {
-      "./applications": {
-        types: `./${CLIENT.replace(/\.ts$/, ".d.ts")}`,
-        default: `./${CLIENT.replace(/\.ts$/, ".js")}`,
-      },
-      "./package.json": "./package.json",
-    },
+    exports: { ...exportsOf(LIBRARIES), "./package.json": "./package.json" },
     engines: source.engines,
     os: ["linux"],
     dependencies: Object.fromEntries(dependencies),
@@ -100,7 +108,7 @@ function writeManifest(folder: string, imported: readonly string[]): void {
   writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-/** The client's types, beside its modules. What an import names in our tree becomes relative: the package has no such names. */
+/** The libraries' types, beside their modules. What an import names in our tree becomes relative: the package has no such names. */
 function writeTypes(folder: string): void {
   const compiler = path.join(root, "node_modules/typescript/bin/tsc");
   const project = path.join(root, "tsconfig.client.json");
@@ -109,7 +117,7 @@ function writeTypes(folder: string): void {
     [compiler, "-p", project, "--outDir", folder],
     { encoding: "utf8" },
   );
-  if (status !== 0) throw new Error(`the client's types cannot be made: ${stdout}`);
+  if (status !== 0) throw new Error(`the libraries' types cannot be made: ${stdout}`);
   for (const file of globSync("src/**/*.d.ts", { cwd: folder })) {
     const text = readFileSync(path.join(folder, file), "utf8");
     const up = path.relative(path.dirname(file), "src");
