@@ -13,6 +13,8 @@ export interface DeathsOptions {
   readonly extraConfig?: string;
   /** The client keeps the VIPs' MAC for ever, so that no announcement can help it. */
   readonly pinned?: boolean;
+  /** Also watch what comes when service is back: a new master moves slots two seconds after it has taken over (docs/adr/0012). */
+  readonly watchMoves?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -22,9 +24,13 @@ export interface Death {
   readonly victim: Victim;
   readonly ipv4: Outage;
   readonly ipv6: Outage;
+  /** After that, while slots move, of both families; nothing where it was not watched. */
+  readonly moves: { readonly failed: number; readonly attempted: number };
 }
 
 const WATCH_MS = 1500;
+/** From then on: a round of balancing after the take-over, and the moves. */
+const MOVES_MS = 2500;
 const CALM_MS = 300;
 
 /** Everything is removed when this process ends, also by a signal. */
@@ -43,9 +49,9 @@ export async function panoplyDeaths(options: DeathsOptions): Promise<Death[]> {
     const deaths: Death[] = [];
     for (const victim of options.victims) {
       for (let round = 0; round < options.deaths; round++) {
-        const death = await oneDeath(cluster, client, victim, round);
+        const death = await oneDeath(cluster, client, victim, { ...options, round });
         options.say(
-          `${victim} ${round + 1}: ${shown("IPv4", death.ipv4)}, ${shown("IPv6", death.ipv6)}`,
+          `${victim} ${round + 1}: ${shown("IPv4", death.ipv4)}, ${shown("IPv6", death.ipv6)}${shownMoves(death)}`,
         );
         deaths.push(death);
       }
@@ -75,7 +81,7 @@ async function oneDeath(
   cluster: LabCluster,
   client: ProbingClient,
   victim: Victim,
-  round: number,
+  { round, watchMoves = false }: { readonly round: number; readonly watchMoves?: boolean },
 ): Promise<Death> {
   await cluster.settled();
   client.forget();
@@ -91,10 +97,24 @@ async function oneDeath(
     client.watch(STANDARD.vip4, deathAt, WATCH_MS),
     client.watch(STANDARD.vip6, deathAt, WATCH_MS),
   ]);
+  const moves = watchMoves ? await watchedMoves(client, deathAt) : { failed: 0, attempted: 0 };
   await cluster.lab.faults.revive(host);
   await pause(CALM_MS);
-  return { victim, ipv4, ipv6 };
+  return { victim, ipv4, ipv6, moves };
 }
+
+async function watchedMoves(client: ProbingClient, deathAt: number): Promise<Death["moves"]> {
+  const from = deathAt + WATCH_MS;
+  const seen = await Promise.all(
+    [STANDARD.vip4, STANDARD.vip6].map((vip) => client.watch(vip, from, MOVES_MS)),
+  );
+  const sum = (of: (outage: Outage) => number): number =>
+    seen.reduce((total, outage) => total + of(outage), 0);
+  return { failed: sum(({ failed }) => failed), attempted: sum(({ attempted }) => attempted) };
+}
+
+const shownMoves = ({ moves: { failed, attempted } }: Death): string =>
+  attempted === 0 ? "" : `; afterwards ${failed} of ${attempted}`;
 
 export const shown = (family: string, { ms, ended, failed, attempted }: Outage): string =>
   `${family} ${ended ? "" : "> "}${ms.toFixed(0)} ms (${failed} of ${attempted} attempts failed)`;

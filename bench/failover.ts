@@ -1,9 +1,11 @@
 // `npm run bench -- failover`: how long clients are not served when a machine dies, beside keepalived on the same lab;
 // how many connections break by changes in service; whether anybody is taken for dead who is not.
-// `npm run bench -- failover-soak`: only the last, for ten minutes each.
+// `npm run bench -- failover-soak`: only the last, for ten minutes each. `npm run bench -- failover-filtered`: only the deaths where every
+// member filters (A13).
+import { FLOODED_METHODS } from "#base/delivery.ts";
 import type { SuiteOptions } from "./lib/options.ts";
 import { type Change, changesInService } from "./failover-changes.ts";
-import { panoplyDeaths } from "./failover-deaths.ts";
+import { type Death, panoplyDeaths } from "./failover-deaths.ts";
 import { falseDetections, type Soak, type SoakOptions } from "./failover-false-detections.ts";
 import { keepalivedDeaths, type VrrpSettings } from "./failover-keepalived.ts";
 import { outageRows, renderCounts, renderOutages, type Timed } from "./failover-report.ts";
@@ -11,8 +13,8 @@ import type { Row, Suite } from "./suite.ts";
 
 const MEMBERS = 4;
 const PROMISED_MS = 300;
-const FULL = { deaths: 20, compared: 10, connections: 200, soakSeconds: 30 };
-const QUICK = { deaths: 2, compared: 2, connections: 60, soakSeconds: 10 };
+const FULL = { deaths: 20, compared: 10, filtering: 8, connections: 200, soakSeconds: 30 };
+const QUICK = { deaths: 2, compared: 2, filtering: 2, connections: 60, soakSeconds: 10 };
 const SOAK_SECONDS = 600;
 /** What a network without loss and a machine with CPUs to spare can bear. */
 const FAST_DETECTION_MS = 50;
@@ -39,14 +41,16 @@ export async function failover({
 }: SuiteOptions): Promise<Suite & { readonly text: string }> {
   const plan = quick ? QUICK : FULL;
   process.setMaxListeners(MOST_EXIT_LISTENERS);
-  const timed = [
-    ...(await ownDeaths(plan, say)),
-    ...(await filteredDeaths(plan, say)),
-    ...(await comparedDeaths(plan, say)),
-  ];
+  const own = await ownDeaths(plan, say);
+  const filtered = await filteredDeaths(plan, say);
+  const timed = [...own, ...filtered.timed, ...(await comparedDeaths(plan, say))];
   const { connections, soakSeconds: seconds } = plan;
   const changes = await changesInService({ members: MEMBERS, connections, say });
-  const counts = [...changes.map(changeRow), ...(await soaks({ members: MEMBERS, seconds, say }))];
+  const counts = [
+    ...filtered.counts,
+    ...changes.map(changeRow),
+    ...(await soaks({ members: MEMBERS, seconds, say })),
+  ];
   return {
     name: "failover",
     title: "Failover as the client sees it",
@@ -63,14 +67,30 @@ export async function failoverSoak({ quick, say }: SuiteOptions): Promise<Suite>
   return { name: "failover-soak", title: "False detections", method, rows };
 }
 
-const method = ({ deaths, compared, connections, soakSeconds }: Plan): string[] => [
+export async function failoverFiltered({
+  quick,
+  say,
+}: SuiteOptions): Promise<Suite & { readonly text: string }> {
+  const plan = quick ? QUICK : FULL;
+  process.setMaxListeners(MOST_EXIT_LISTENERS);
+  const { timed, counts } = await filteredDeaths(plan, say);
+  return {
+    name: "failover-filtered",
+    title: "Failover where every member filters, as the client sees it",
+    method: method(plan).slice(0, 7),
+    rows: [...timed.flatMap(outageRows), ...counts],
+    text: `${renderOutages(timed)}\n\n${renderCounts(counts)}`,
+  };
+}
+
+const method = ({ deaths, compared, filtering, connections, soakSeconds }: Plan): string[] => [
   "Every 2 ms a client opens a new TCP connection to each VIP and asks for a tiny page; an attempt that is not",
   "answered within 150 ms has failed. Time of a failover: from the death (the command that takes the machine's link",
   "down, then ends all its processes) until the start of the first attempt from which on every one succeeded.",
   `A dead member of ${MEMBERS} concerns every ${MEMBERS}th attempt, a dead master all.`,
-  `${deaths} deaths of each kind with default settings, ${compared} in every comparison. p99 by nearest rank: of fewer`,
-  "than 100 deaths it is the longest. unicast, multicast: the client's neighbour entries are fixed, so that no",
-  "announcement can help; a death counts once for each VIP. keepalived: two servers, the VIP moves by VRRP; only its master's death is seen.",
+  `${deaths} deaths of each kind with default settings, ${filtering} with unicast, multicast and igmp, ${compared} in every other comparison.`,
+  "p99 by nearest rank: of fewer than 100 deaths it is the longest. unicast, multicast, igmp: the client's neighbour entries are fixed,",
+  "so that no announcement can help; a death counts once for each VIP, and the 2.5 s after the first 1.5 s, in which slots move, are counted apart. keepalived: two servers, the VIP moves by VRRP; only its master's death is seen.",
   `Connections: ${connections} open before each change and 50 a second more while it is under way, each saying a line`,
   "every 200 ms and waiting for its echo; broken: reset, closed, or silent for 5 s.",
   `False detections: nobody dies for ${soakSeconds} s; departures are counted at every member.`,
@@ -90,22 +110,39 @@ async function ownDeaths(plan: Plan, say: Say): Promise<Timed[]> {
   });
 }
 
-/** Every member receives everything: the client's neighbour entries are fixed, so that announcements are of no use. */
-export async function filteredDeaths({ compared }: Plan, say: Say): Promise<Timed[]> {
-  const timed: Timed[] = [];
+/**
+ * Where every member receives everything, the client's neighbour entries are fixed, so that announcements are of no use. Slots move
+ * when service is back: attempts that fail then count by themselves.
+ */
+async function filteredDeaths(
+  { filtering: deaths }: Plan,
+  say: Say,
+): Promise<{ readonly timed: Timed[]; readonly counts: Row[] }> {
+  const [timed, counts] = [[] as Timed[], [] as Row[]];
   const victims = ["member", "master"] as const;
-  for (const method of ["unicast", "multicast"] as const) {
+  for (const method of FLOODED_METHODS) {
     const extraConfig = `delivery: { method: ${method} }\n`;
-    const options = { victims, deaths: compared, members: MEMBERS, extraConfig, pinned: true, say };
-    const deaths = await panoplyDeaths(options);
+    const watched = { extraConfig, pinned: true, watchMoves: true };
+    const all = await panoplyDeaths({ victims, deaths, members: MEMBERS, ...watched, say });
     for (const victim of victims) {
-      const own = deaths.filter((death) => death.victim === victim);
+      const own = all.filter((death) => death.victim === victim);
       const outages = own.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
-      const name = `Panoply, ${method}, a ${victim} dies, IPv4 and IPv6`;
-      timed.push({ name, outages, promisedMs: PROMISED_MS });
+      const name = `Panoply, ${method}, a ${victim} dies`;
+      timed.push({ name: `${name}, IPv4 and IPv6`, outages, promisedMs: PROMISED_MS });
+      counts.push(movesRow(name, own));
     }
   }
-  return timed;
+  return { timed, counts };
+}
+
+function movesRow(name: string, deaths: readonly Death[]): Row {
+  const sum = (of: (death: Death) => number): number =>
+    deaths.reduce((total, death) => total + of(death), 0);
+  return {
+    name: `${name}: failed of ${sum(({ moves }) => moves.attempted)} attempts after the first 1.5 s`,
+    value: sum(({ moves }) => moves.failed),
+    unit: "attempts",
+  };
 }
 
 async function comparedDeaths({ compared: deaths }: Plan, say: Say): Promise<Timed[]> {

@@ -14,6 +14,7 @@ type Run = (options: SuiteOptions) => Promise<Printed>;
 const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   datapath: async () => (await import("./datapath.ts")).datapath,
   failover: async () => (await import("./failover.ts")).failover,
+  "failover-filtered": async () => (await import("./failover.ts")).failoverFiltered,
   "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
   traffic: async () => (await import("./traffic.ts")).traffic,
   "traffic-offloads": async () => (await import("./traffic.ts")).trafficOffloads,
