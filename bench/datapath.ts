@@ -139,19 +139,22 @@ function costOfPaths(table: CostTable): void {
 /** What every member does with most packets of the flooded methods: somebody else's, beside a program that drops all. */
 function costOfDrops(table: CostTable, cost: PacketCost, subject: SubjectProgram): void {
   const floor = cost.direct(cost.reference("drop"), TABLE_1.frame);
-  const add = (name: string, ns: number, promised: boolean): void => {
-    const row = { name, value: ns, unit: "ns/packet", ratio: ns / floor };
-    const target = { text: `≤ ${MOST_TIMES_DROP} × XDP_DROP`, met: ns <= MOST_TIMES_DROP * floor };
-    table.rows.push(promised ? { ...row, target } : row);
-  };
-  add("bare XDP_DROP (what the drop path is compared with)", floor, false);
+  const row = (name: string, ns: number): Row => ({
+    name,
+    value: ns,
+    unit: "ns/packet",
+    ratio: ns / floor,
+  });
+  table.rows.push(row("bare XDP_DROP (what the drop path is compared with)", floor));
   for (const size of MEMBERS) {
     subject.publish(size);
     for (const kind of PEERS) {
       const flows = size.slots > 1024 ? 1_000_000 : 10_000;
       const ns = table.measure(kind, { flows, services: 1 });
       const where = `${count(size.nodes)} members, ${count(size.slots)} slots`;
-      add(`a peer's packet dropped: ${kind.name}, ${where}`, ns, kind === PEERS[0]);
+      const met = ns <= MOST_TIMES_DROP * floor;
+      const target = { text: `≤ ${MOST_TIMES_DROP} × XDP_DROP`, met };
+      table.rows.push({ ...row(`a peer's packet dropped: ${kind.name}, ${where}`, ns), target });
     }
   }
 }

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 7,
+	ABI_REVISION = 8,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -19,6 +19,7 @@ enum abi {
 	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
 	ABI_TABLE_ANY = 2, /* table 2: (protocol, VIP) */
 	ABI_TABLE_VIP = 3, /* table 3: (VIP) */
+	ABI_TABLE_IPV6 = 0x80, /* with one of the above: a bucket's key of an IPv6 service */
 	ABI_SERVICE_STICKY = 1,
 	ABI_SERVICE_HOLDS = 2, /* packets of slots without an owner are held */
 	ABI_SERVICE_ROUTED = 4, /* slots by source and destination address */
@@ -60,7 +61,7 @@ enum reason {
 };
 
 /* Of maps service_buckets and services4. Addresses and ports in network order; port 0 in tables 2 and 3, protocol 0 in
- * table 3. */
+ * table 3. Of an IPv6 service in a bucket: ABI_TABLE_IPV6, and fold_address() of its VIP. */
 struct service4_key {
 	__be32 vip;
 	__be16 port;
@@ -85,14 +86,23 @@ struct service {
 	__u8 flags; /* ABI_SERVICE_… */
 };
 
-/* Map service_buckets: IPv4 services where they are found with one cache line; key and value are each written and
- * read as a whole. A service is in one of two buckets (find4() in lookup.h), or, where both are full, in
- * map services4, and it never moves. */
+/* Map service_buckets: services where they are found with one cache line; key and value are each written and
+ * read as a whole. A service is in one of two buckets (find() in lookup.h), or, where both are full or another VIP
+ * folds to the same key, in maps services4 and services6; and it never moves. */
 struct service_bucket {
 	struct {
 		__u64 key; /* struct service4_key; 0: free */
 		__u64 service; /* struct service */
 	} entry[ABI_SERVICES_PER_BUCKET];
+};
+
+/* Map bucket_vips: the VIPs of the IPv6 services in a bucket, written before their keys. */
+struct address {
+	__be32 word[4];
+} __attribute__((aligned(8)));
+
+struct bucket_vips {
+	struct address entry[ABI_SERVICES_PER_BUCKET];
 };
 
 /* Map slots: one 64-bit value per four slots, lowest slot in the lowest 16 bits; each is an owner's id,
@@ -104,10 +114,7 @@ struct former {
 	__u16 reserved;
 };
 
-/* Map vips: every virtual address; IPv4 as ::ffff:a.b.c.d. */
-struct address {
-	__be32 word[4];
-} __attribute__((aligned(8)));
+/* Map vips: every virtual address, as struct address; IPv4 as ::ffff:a.b.c.d. */
 
 /* Map own_addresses: this node's addresses, those of peering alone; the value is the peering programs'. */
 
@@ -169,7 +176,8 @@ struct state {
 	__u32 master;
 	enum abi revision; /* ABI_REVISION; 0 = new */
 	__u32 table_any_used; /* table 2 is asked only when it has entries */
-	__u32 buckets_overflow; /* map services4 is asked only when it has entries */
+	__u32 services4_used; /* map services4 is asked only when it has entries */
+	__u32 services6_used; /* likewise */
 	__u32 table_vip_used; /* table 3 is asked only when it has entries */
 	__u32 method; /* ABI_METHOD_FORWARD, or 1 + index of the cluster MAC that clients are told */
 	__u32 hash_kind; /* ABI_HASH_… */

@@ -34,10 +34,12 @@ static __always_inline void take_addresses(const struct packet *packet, struct f
 }
 
 /* Stage lookup. What is for none of the VIPs goes to the group that is routed through the cluster. */
-static __always_inline int lookup(const struct flow *flow, int through, struct service *service)
+static __noinline int lookup(const struct flow *flow, int through, struct service *service)
 {
 	__u64 routed = state.routed;
 
+	if (!flow || !service)
+		return 0;
 	if (through) {
 		__builtin_memcpy(service, &routed, sizeof(routed));
 		return routed != 0;

@@ -11,6 +11,7 @@ import {
   REASON_NAMES,
   SERVICE,
   SERVICE4_KEY,
+  SERVICE6_KEY,
   STATE,
 } from "#driver/bpf/abi.gen.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
@@ -199,10 +200,14 @@ export class SteerProgram {
     return { action: "hold", reason, frame: bytes, held };
   }
 
-  /** IPv4 services that found no room in the buckets. */
+  /** Services that found no room in the buckets. */
   get servicesApart(): number {
-    const fd = this.#object.mapFd("services4");
-    return [...readHashMap(fd, SERVICE4_KEY.size, SERVICE.size)].length;
+    const sizes = { services4: SERVICE4_KEY.size, services6: SERVICE6_KEY.size };
+    return Object.entries(sizes).reduce(
+      (sum, [map, keySize]) =>
+        sum + [...readHashMap(this.#object.mapFd(map), keySize, SERVICE.size)].length,
+      0,
+    );
   }
 
   close(): void {

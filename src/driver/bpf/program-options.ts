@@ -9,9 +9,6 @@ import type { Capacities } from "./table-plan.ts";
 import type { TableMapFds } from "./table-writer.ts";
 import type { DatapathOptions } from "./types.ts";
 
-/** Room that stays empty in the hash map of services: chains in its buckets cost a cache miss a link. */
-const SPARSENESS = 2;
-
 export interface Sizes extends Capacities {
   readonly fragments: number;
   /** Bytes of the ring buffer of frames that wait. */
@@ -29,8 +26,9 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
 
 export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   service_buckets: bucketCount(sizes.services),
+  bucket_vips: bucketCount(sizes.services),
   services4: sizes.services,
-  services6: sizes.services * SPARSENESS,
+  services6: sizes.services,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
   vips: sizes.vips,
@@ -69,6 +67,7 @@ export const tableMapFds = (object: LoadedObject): TableMapFds => ({
   nodes: object.mapFd("nodes"),
   vips: object.mapFd("vips"),
   serviceBuckets: object.mapFd("service_buckets"),
+  bucketVips: object.mapFd("bucket_vips"),
   services4: object.mapFd("services4"),
   services6: object.mapFd("services6"),
 });

@@ -1,6 +1,6 @@
 // The services (tables 1, 2 and 3 of B2) and the routed group in the kernel's maps, as the agent knows them: a copy is kept, so that only
-// differences are written; after a restart it is read back from the kernel. IPv4 services lie in buckets of a cache
-// line each; those that find no room there, and IPv6 services, are in hash maps.
+// differences are written; after a restart it is read back from the kernel. They lie in buckets of a cache line each; those that
+// find no room there are in hash maps, one for each family.
 import { ipBytes } from "#base/address.ts";
 import type { GroupTable, ServiceKey } from "#core/steering/tables.ts";
 import { Mapping } from "../libc.ts";
@@ -8,17 +8,25 @@ import {
   SERVICE,
   SERVICE4_KEY,
   SERVICE6_KEY,
-  SERVICE_BUCKET,
   SERVICE_HOLDS,
   SERVICE_ROUTED,
   SERVICE_STICKY,
   SERVICE_SYMMETRIC,
   TABLE_ANY,
+  TABLE_IPV6,
   TABLE_PORT,
   TABLE_VIP,
 } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
-import { bucketCount, ServiceBuckets } from "./service-buckets.ts";
+import {
+  bucketCount,
+  type BucketEntry,
+  foldAddress,
+  type Halves,
+  NO_ADDRESS,
+  type Place,
+  ServiceBuckets,
+} from "./service-buckets.ts";
 import type { StateMap } from "./shared-maps.ts";
 
 const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, any: 0 } as const;
@@ -122,6 +130,7 @@ export function* readHashMap(
 
 export interface ServiceMapFds {
   readonly serviceBuckets: number;
+  readonly bucketVips: number;
   readonly services4: number;
   readonly services6: number;
 }
@@ -136,24 +145,54 @@ function toBytes(number: bigint): Buffer {
   return bytes;
 }
 
+/** Where a service is looked for in the buckets. */
+function placeOf(keyText: string): Place {
+  const whole = Buffer.from(keyText, "latin1");
+  if (isIpv4(keyText)) return { key: toNumber(whole), address: NO_ADDRESS };
+  const address: Halves = [whole.readBigUInt64LE(0), whole.readBigUInt64LE(8)];
+  const key = Buffer.alloc(SERVICE4_KEY.size);
+  key.writeUInt32LE(foldAddress(address), SERVICE4_KEY.vip);
+  whole.copy(key, SERVICE4_KEY.port, SERVICE6_KEY.port, SERVICE6_KEY.port + 2);
+  key[SERVICE4_KEY.protocol] = whole[SERVICE6_KEY.protocol] ?? 0;
+  key[SERVICE4_KEY.table] = (whole[SERVICE6_KEY.table] ?? 0) | TABLE_IPV6;
+  return { key: toNumber(key), address };
+}
+
+/** The reverse. */
+function keyTextOf({ key: number, address }: BucketEntry): string {
+  const key = toBytes(number);
+  const table = key[SERVICE4_KEY.table] ?? 0;
+  if ((table & TABLE_IPV6) === 0) return key.toString("latin1");
+  const whole = Buffer.alloc(SERVICE6_KEY.size);
+  for (const [half, value] of address.entries()) whole.writeBigUInt64LE(value, half * 8);
+  key.copy(whole, SERVICE6_KEY.port, SERVICE4_KEY.port, SERVICE4_KEY.port + 2);
+  whole[SERVICE6_KEY.protocol] = key[SERVICE4_KEY.protocol] ?? 0;
+  whole[SERVICE6_KEY.table] = table & ~TABLE_IPV6;
+  return whole.toString("latin1");
+}
+
+const cellsOf = ({ bytes }: Mapping): BigUint64Array =>
+  new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
+
 export class ServiceMap {
   readonly #fds: ServiceMapFds;
   readonly #state: StateMap;
-  readonly #mapping: Mapping;
+  readonly #mappings: readonly Mapping[];
   readonly #buckets: ServiceBuckets;
   readonly #entries = new Map<string, ServiceEntry>();
-  /** IPv4 services that found no room in the buckets and are in services4. */
+  /** Services that found no room in the buckets and are in services4 or services6. */
   readonly #apart = new Set<string>();
 
   constructor(fds: ServiceMapFds, capacity: number, state: StateMap) {
     this.#fds = fds;
     this.#state = state;
-    const size = bucketCount(capacity) * SERVICE_BUCKET.size;
-    this.#mapping = new Mapping(fds.serviceBuckets, size);
-    const { buffer, byteOffset } = this.#mapping.bytes;
-    this.#buckets = new ServiceBuckets(new BigUint64Array(buffer, byteOffset, size / 8));
-    for (const [key, service] of this.#buckets.entries()) {
-      this.#entries.set(toBytes(key).toString("latin1"), decodeEntry(toBytes(service)));
+    const sizes = ServiceBuckets.sizes(bucketCount(capacity));
+    const cells = new Mapping(fds.serviceBuckets, sizes.cells * 8);
+    const halves = new Mapping(fds.bucketVips, sizes.halves * 8);
+    this.#mappings = [cells, halves];
+    this.#buckets = new ServiceBuckets(cellsOf(cells), cellsOf(halves));
+    for (const entry of this.#buckets.entries()) {
+      this.#entries.set(keyTextOf(entry), decodeEntry(toBytes(entry.service)));
     }
     for (const [fd, { size: keySize }] of [
       [fds.services4, SERVICE4_KEY],
@@ -162,7 +201,7 @@ export class ServiceMap {
       for (const [key, value] of readHashMap(fd, keySize, SERVICE.size)) {
         const keyText = key.toString("latin1");
         this.#entries.set(keyText, decodeEntry(value));
-        if (isIpv4(keyText)) this.#apart.add(keyText);
+        this.#apart.add(keyText);
       }
     }
     if (state.routed !== 0n) this.#entries.set(ROUTED_KEY, decodeEntry(toBytes(state.routed)));
@@ -179,7 +218,7 @@ export class ServiceMap {
     const value = encodeEntry(entry);
     if (keyText === ROUTED_KEY) {
       this.#state.routed = toNumber(value);
-    } else if (!this.#putIntoBucket(keyText, key, value)) {
+    } else if (!this.#putIntoBucket(keyText, value)) {
       const result = libbpf().updateElem(this.#hashOf(keyText), key, value, 0);
       bpfCheck(result, "write a service");
     }
@@ -191,30 +230,35 @@ export class ServiceMap {
     const key = Buffer.from(keyText, "latin1");
     if (keyText === ROUTED_KEY) {
       this.#state.routed = 0n;
-    } else if (isIpv4(keyText) && !this.#apart.has(keyText)) {
-      this.#buckets.delete(toNumber(key));
+    } else if (!this.#apart.has(keyText)) {
+      this.#buckets.delete(placeOf(keyText));
     } else {
       const result = libbpf().deleteElem(this.#hashOf(keyText), key);
       if (result !== -ENOENT) bpfCheck(result, "remove a service");
       this.#apart.delete(keyText);
-      if (this.#apart.size === 0) this.#state.bucketsOverflow = false;
+      this.#sayWhichAreUsed();
     }
     this.#entries.delete(keyText);
   }
 
   close(): void {
-    this.#mapping.unmap();
+    for (const mapping of this.#mappings) mapping.unmap();
   }
 
   /** False: it belongs into a hash map, which the packet program then looks at. */
-  #putIntoBucket(keyText: string, key: Buffer, value: Buffer): boolean {
-    if (!isIpv4(keyText)) return false;
+  #putIntoBucket(keyText: string, value: Buffer): boolean {
     if (!this.#apart.has(keyText)) {
-      if (this.#buckets.set(toNumber(key), toNumber(value))) return true;
+      if (this.#buckets.set(placeOf(keyText), toNumber(value))) return true;
       this.#apart.add(keyText);
     }
-    this.#state.bucketsOverflow = true;
+    this.#sayWhichAreUsed();
     return false;
+  }
+
+  #sayWhichAreUsed(): void {
+    const families = new Set([...this.#apart].map(isIpv4));
+    this.#state.services4Used = families.has(true);
+    this.#state.services6Used = families.has(false);
   }
 
   #hashOf(keyText: string): number {

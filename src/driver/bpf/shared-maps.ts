@@ -101,8 +101,13 @@ export class StateMap {
   }
 
   /** Map services4 is only looked at while this is set. */
-  set bucketsOverflow(used: boolean) {
-    Atomics.store(this.#u32, STATE.bucketsOverflow / 4, used ? 1 : 0);
+  set services4Used(used: boolean) {
+    Atomics.store(this.#u32, STATE.services4Used / 4, used ? 1 : 0);
+  }
+
+  /** Map services6 likewise. */
+  set services6Used(used: boolean) {
+    Atomics.store(this.#u32, STATE.services6Used / 4, used ? 1 : 0);
   }
 
   close(): void {
