@@ -194,6 +194,48 @@ test("B5: teardown leaves a clsact qdisc that somebody else made or uses", () =>
   assert.match(netns.exec("tc", "filter", "show", "dev", "e0", "egress"), /steer-tc/);
 });
 
+/** Programs and filters on both interfaces, as others see them. */
+const seen = (): string =>
+  ["e0", "e1"]
+    .flatMap((device) => [
+      netns.ip("-d", "link", "show", device).replaceAll(/state \S+/g, ""),
+      netns.exec("tc", "qdisc", "show", "dev", device),
+      netns.exec("tc", "filter", "show", "dev", device, "ingress"),
+      netns.exec("tc", "filter", "show", "dev", device, "egress"),
+    ])
+    .join("");
+
+const ARM = { interface: "e1" } as const;
+const openWithArm = (hook: "tc" | "xdp"): Datapath =>
+  inside(() => Datapath.open({ ...OPTIONS, hook, arms: [ARM] }));
+
+for (const hook of ["tc", "xdp"] as const) {
+  test(`B5, A22: an arm that refuses the ${hook} program leaves nothing on the interface before it`, () => {
+    // as some traffic shapers make it: it has no place for the egress program
+    netns.exec("tc", "qdisc", "add", "dev", "e1", "ingress");
+    const before = seen();
+    assert.throws(() => openWithArm(hook), /e1 has an ingress qdisc.*tc qdisc del dev e1 ingress/);
+    assert.equal(seen(), before);
+  });
+
+  test(`B5, A22: an arm that refuses the ${hook} program leaves the earlier agent's one in its place`, () => {
+    const first = inside(() => Datapath.open({ ...OPTIONS, hook: "tc" }));
+    first.publish(alternatingTables(3));
+    first.close();
+    const [before] = programIds();
+    netns.exec("tc", "qdisc", "add", "dev", "e1", "ingress");
+    assert.throws(() => openWithArm(hook), /e1 has an ingress qdisc.*tc qdisc del dev e1 ingress/);
+    assert.deepEqual(programIds(), [before]);
+    const next = inside(() => Datapath.open({ ...OPTIONS, hook: "tc" }));
+    assert.equal(next.reused, true);
+    assert.deepEqual(next.version(), alternatingTables(3).version);
+    assert.equal(inside(() => next.testRun(segment)).reason, "forward-owner");
+    next.close();
+    inside(() => Datapath.teardown("e0"));
+    assert.doesNotMatch(netns.exec("tc", "qdisc", "show", "dev", "e0"), /clsact/, "still ours");
+  });
+}
+
 test("B5: errors say what is missing", () => {
   assert.throws(
     () => inside(() => Datapath.open({ ...OPTIONS, interface: "nope0" })),

@@ -6,7 +6,7 @@ import { libc } from "../libc.ts";
 import { bpfCheck, bpfError, libbpf, Structure } from "./libbpf.ts";
 import type { Netdev } from "./netdev.ts";
 import { programName } from "./objects.ts";
-import { filterCount } from "./tc-filters.ts";
+import { filterCount, ingressQdisc } from "./tc-filters.ts";
 import type { Hook } from "./types.ts";
 
 /** Our place among the filters of clsact ingress. */
@@ -118,8 +118,17 @@ function attachTc(
   if (created < 0 && created !== -EEXIST) {
     throw bpfError(-created, `add the clsact qdisc to ${device.name}`);
   }
+  // to the kernel, both places of an ingress qdisc are the same one
+  if (created < 0 && ingressQdisc(device.ifindex) !== "clsact") {
+    throw new PanError(
+      "PAN_NO_BPF",
+      `${device.name} has an ingress qdisc, which has no place for a program at what leaves. ` +
+        `Remove it (tc qdisc del dev ${device.name} ingress); clsact takes the same filters.`,
+    );
+  }
   const options = tcOptions(programFd, TC_REPLACE, priority).bytes;
   const result = bpf.tcAttach(tcHook(device.ifindex, point), options);
+  if (result < 0 && created >= 0) removeUnusedClsact(device.ifindex);
   const where = point === TC_INGRESS ? "ingress" : "egress";
   bpfCheck(result, `attach the packet program to ${device.name} at tc ${where}`);
   return created >= 0;

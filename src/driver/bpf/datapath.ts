@@ -4,129 +4,19 @@
 import type { TableVersion } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { REASON_NAMES } from "./abi.gen.ts";
-import {
-  attach,
-  detach,
-  detachMask,
-  preferredHooks,
-  PROGRAM_NAMES,
-  removeUnusedClsact,
-} from "./attachment.ts";
+import { detach, detachMask, PROGRAM_NAMES, removeUnusedClsact } from "./attachment.ts";
 import { CounterMaps } from "./counter-maps.ts";
 import { isFirstSeen } from "./fragment-lookup.ts";
-import { putMask } from "./mask.ts";
 import { findNetdev, netdev, type Netdev } from "./netdev.ts";
+import { loadSteer, putArm, putSteer, withHook } from "./placement.ts";
 import { Predecessor } from "./predecessor.ts";
-import { LoadedObject } from "./program-loader.ts";
-import {
-  constants,
-  counterFds,
-  mapCapacities,
-  sizesOf,
-  tableMapFds,
-  type Sizes,
-} from "./program-options.ts";
+import type { LoadedObject } from "./program-loader.ts";
+import { counterFds, sizesOf, tableMapFds, type Sizes } from "./program-options.ts";
 import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
 import { TableWriter } from "./table-writer.ts";
 import { testRun } from "./test-run.ts";
 import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from "./types.ts";
-
-/** Frames above this do not fit into one buffer of native XDP. */
-const LARGEST_SINGLE_BUFFER_MTU = 3498;
-
-/** @param peerLink of an arm: index of the cluster interface */
-function loadOptions(device: Netdev, hook: Hook, options: DatapathOptions, peerLink = 0) {
-  const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
-  const sizes = sizesOf(options);
-  const port = [options, ...(options.arms ?? [])].find((each) => each.interface === device.name);
-  const place = { self: options.self, mac: port?.mac ?? device.mac, peerLink };
-  return {
-    capacities: mapCapacities(sizes),
-    constants: constants(place, sizes, multiBuffer),
-    multiBuffer,
-  };
-}
-
-/** With the predecessor's maps if all of them are as we would make them, otherwise with new ones. */
-function load(
-  device: Netdev,
-  hook: Hook,
-  options: DatapathOptions,
-  predecessor: Predecessor | undefined,
-): { readonly object: LoadedObject; readonly reused: boolean } {
-  const anew = loadOptions(device, hook, options);
-  if (predecessor === undefined || !predecessor.compatible) {
-    return { object: LoadedObject.load(`steer-${hook}.o`, anew), reused: false };
-  }
-  const object = LoadedObject.load(`steer-${hook}.o`, {
-    ...anew,
-    existing: (name, shape) => predecessor.mapFd(name, shape),
-  });
-  if (predecessor.compatible) return { object, reused: true };
-  // some map has another size: start anew with all of them, rather than with half of the old state
-  object.close();
-  return { object: LoadedObject.load(`steer-${hook}.o`, anew), reused: false };
-}
-
-/** With the hook that suits the interface best; otherwise with the next one. */
-function withHook<T>(device: Netdev, options: DatapathOptions, open: (hook: Hook) => T): T {
-  const [first, otherwise] = preferredHooks(device, options.hook ?? "auto");
-  try {
-    return open(first);
-  } catch (error) {
-    if (otherwise === undefined) throw error;
-    return open(otherwise);
-  }
-}
-
-interface OwnLink {
-  readonly ifindex: number;
-  readonly ownsClsact: boolean;
-}
-
-/** Puts a loaded program on an interface, in the place of what an earlier agent left there, and the egress program beside it. */
-function put(
-  device: Netdev,
-  hook: Hook,
-  object: LoadedObject,
-  { constants: bytes }: { readonly constants: Uint8Array },
-  predecessor: Predecessor | undefined,
-): OwnLink {
-  const { ifindex } = device;
-  const made = [
-    attach(device, hook, object.programFd(PROGRAM_NAMES[hook])),
-    putMask(device, object, bytes),
-  ];
-  if (predecessor !== undefined && predecessor.hook !== hook) detach(ifindex, predecessor.hook);
-  return { ifindex, ownsClsact: made.includes(true) || predecessor?.ownsClsact === true };
-}
-
-/**
- * The same program on an arm (A22): every map is the cluster interface's, so there is one set of tables, leases and counters. The
- * interface keeps it, as the cluster interface does. Frames to other nodes leave by the cluster interface.
- */
-function putArm(
-  device: Netdev,
-  steer: LoadedObject,
-  options: DatapathOptions,
-  peerLink: number,
-): OwnLink {
-  const predecessor = Predecessor.find(device.ifindex);
-  try {
-    return withHook(device, options, (hook) => {
-      const anew = loadOptions(device, hook, options, peerLink);
-      const existing = (name: string): number => steer.mapFd(name);
-      const object = LoadedObject.load(`steer-${hook}.o`, { ...anew, existing });
-      try {
-        return put(device, hook, object, anew, predecessor);
-      } finally {
-        object.close();
-      }
-    });
-  } finally {
-    predecessor?.close();
-  }
-}
+import { orUndo, Undo } from "./undo.ts";
 
 export class Datapath {
   readonly hook: Hook;
@@ -157,7 +47,8 @@ export class Datapath {
   }
 
   /**
-   * Loads the program and puts it on the interface, or replaces the one that is there and goes on with its maps.
+   * Loads the program and puts it on the interfaces, or replaces the one that is there and goes on with its maps. When that
+   * fails on one of them, all are left as they were.
    * PAN_INTERFACE_MISSING, PAN_NO_LIBBPF, PAN_NO_BPF (no permission, verifier, another XDP program).
    */
   static open(options: DatapathOptions): Datapath {
@@ -179,21 +70,28 @@ export class Datapath {
     predecessor: Predecessor | undefined,
   ): Datapath {
     const sizes = sizesOf(options);
-    const { object, reused } = load(device, hook, options, predecessor);
+    const arms = (options.arms ?? []).map((arm) => netdev(arm.interface));
+    const ports = new Map([device, ...arms].map(({ name, ifindex }) => [name, ifindex]));
+    const { object, reused } = loadSteer(device, hook, options, predecessor);
+    const undo = new Undo();
     try {
-      const arms = (options.arms ?? []).map((arm) => netdev(arm.interface));
-      const ports = new Map([device, ...arms].map(({ name, ifindex }) => [name, ifindex]));
       const datapath = new Datapath(object, { hook, reused }, ports, sizes);
-      const links = [put(device, hook, object, loadOptions(device, hook, options), predecessor)];
-      datapath.#tables.state.markRevision();
-      for (const arm of arms) links.push(putArm(arm, object, options, device.ifindex));
-      datapath.#tables.state.clsactLinks = links.flatMap(({ ifindex, ownsClsact }) =>
-        ownsClsact ? [ifindex] : [],
-      );
+      orUndo(undo, () => {
+        const links = [putSteer({ device, hook, object, options }, predecessor, undo)];
+        datapath.#tables.state.markRevision();
+        for (const arm of arms) {
+          links.push(putArm({ device: arm, object, options, peerLink: device.ifindex }, undo));
+        }
+        datapath.#tables.state.clsactLinks = links.flatMap(({ ifindex, ownsClsact }) =>
+          ownsClsact ? [ifindex] : [],
+        );
+      });
       return datapath;
     } catch (error) {
       object.close();
       throw error;
+    } finally {
+      undo.close();
     }
   }
 

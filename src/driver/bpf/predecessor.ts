@@ -51,6 +51,11 @@ export class Predecessor {
     return this.#compatible;
   }
 
+  /** Until it is closed. */
+  get programFd(): number {
+    return this.#program.fd;
+  }
+
   mapFd(name: string, shape: MapShape): number | undefined {
     const map = this.#map(name);
     if (map !== undefined && sameShape(map, shape)) return map.fd;
