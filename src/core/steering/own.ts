@@ -86,7 +86,8 @@ const isSegment = ({ protocol, opening }: Flow, { group }: Slot): boolean =>
 /**
  * Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
  * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere, and
- * to go by their places would ask some twice and others never: then it is the k-th of those that are not this node.
+ * to go by their places would ask some twice and others never: then it is the k-th of those that are not this node. From k = 2 on that
+ * is a guess, for the frame only says who was asked last. It is as good as knowing (asking.test.ts) but for one change of the tables.
  */
 function askedNext(
   slot: Slot,
