@@ -56,6 +56,17 @@ export async function learnedMac(cluster: LabCluster, vip: string): Promise<stri
 
 export const sharedMac = (method: FloodedMethod): string => clusterMac(method, ip(vip4));
 
+/** What clients send to while this method is in force, as a member says. */
+export async function macOfMethod(
+  cluster: LabCluster,
+  method: DeliveryMethod,
+  member = "m1",
+): Promise<string> {
+  if (method !== "forward") return sharedMac(method);
+  const { members } = await cluster.status(member);
+  return members.find(({ state }) => state === "master")?.mac ?? "";
+}
+
 interface Served {
   readonly served: Readonly<Record<string, number>>;
   readonly failed: number;

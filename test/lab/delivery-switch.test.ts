@@ -15,6 +15,7 @@ import {
   client,
   deliveryCluster,
   learnedMac,
+  macOfMethod,
   manyConnections,
   NO_SERVICE,
   sharedMac,
@@ -37,17 +38,10 @@ describe("delivery methods change at run time", { skip }, () => {
   const others = (...names: string[]): string[] =>
     cluster.members.filter((name) => !names.includes(name));
 
-  /** What clients send to while this method is in force. */
-  async function macOf(method: DeliveryMethod): Promise<string> {
-    if (method !== "forward") return sharedMac(method);
-    const { members } = await cluster.status("m1");
-    return members.find(({ state }) => state === "master")?.mac ?? "";
-  }
-
   /** By the command line, at any member; resolves when the clients have been told. */
   async function change(method: DeliveryMethod, at: string): Promise<void> {
     await panOk(cluster, at, "delivery", "set", method);
-    const mac = await macOf(method);
+    const mac = await macOfMethod(cluster, method);
     await until(`clients are told ${mac}`, async () => {
       const macs = await Promise.all(VIPS.map((vip) => learnedMac(cluster, vip)));
       return macs.every((each) => each === mac);
@@ -82,7 +76,7 @@ describe("delivery methods change at run time", { skip }, () => {
       }
       assert.notEqual(mac, "", method);
     };
-    const forward = await macOf("forward");
+    const forward = await macOfMethod(cluster, "forward");
     for (const [now, remembered, mac] of [
       ["unicast", "forward", forward],
       ["multicast", "unicast", sharedMac("unicast")],
