@@ -37,7 +37,15 @@ const name = labName("life");
 const PROGRAMS = ["mask_egress", "steer_tc"];
 /** What the programs hand on to their successors: everything but constants. */
 const HANDED_ON = [
-  ...[".data.state", "counters", "former_owners", "fragments", "group_counters", "held"],
+  ...[
+    ".data.state",
+    "bucket_vips",
+    "counters",
+    "former_owners",
+    "fragments",
+    "group_counters",
+    "held",
+  ],
   ...["node_counters", "nodes", "service_buckets", "services4", "services6", "slot_counters"],
   ...["slots", "vips"],
 ];

@@ -48,7 +48,7 @@ export function orUndo<T>(undo: Undo, action: () => T): T {
     try {
       undo.run();
     } catch (failure) {
-      throw new AggregateError([error, failure], String(error), { cause: error });
+      throw new AggregateError([error, failure], String(error), { cause: failure });
     }
     throw error;
   }
