@@ -9,6 +9,7 @@ import { Datapath } from "#driver/bpf/datapath.ts";
 import { raiseMainPriority } from "#driver/cluster/thread-priority.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
+import { keepOnly, NEEDED_TO_RUN } from "#driver/host/rights.ts";
 import { armsOf, virtualAddresses } from "#config/config.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
@@ -120,6 +121,7 @@ async function serve(
       report: (error) => log.error({ code: "PAN_INTERNAL", err: error }, "request"),
     });
     try {
+      keepOnly(NEEDED_TO_RUN);
       log.info({ socket: options.socket, version: panoplyVersion }, "ready");
       await Promise.race([ending, runtime.failure]);
     } finally {

@@ -1,8 +1,9 @@
-// The heart's thread: raises its priority and runs the loop until told to stop (docs/adr/0002). It never
+// The heart's thread: raises its priority, gives up the rights that it does not need and runs the loop until told to stop (docs/adr/0002). It never
 // returns to an event loop, so nothing here may be asynchronous.
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import { PanError } from "#base/error-codes.ts";
 import { raiseThreadPriority } from "#driver/cluster/thread-priority.ts";
+import { keepOnly, NEEDED_TO_RUN } from "#driver/host/rights.ts";
 import { HeartLoop } from "./heart-loop.ts";
 import type { HeartEvent, HeartOrder, HeartStart } from "./heart-protocol.ts";
 
@@ -22,7 +23,9 @@ function newBoot(): bigint {
 try {
   const boot = newBoot();
   const loop = new HeartLoop(settings, boot, { wakeFd, emit, nextOrder });
-  emit({ type: "started", scheduling: raiseThreadPriority(), boot });
+  const scheduling = raiseThreadPriority();
+  keepOnly(NEEDED_TO_RUN);
+  emit({ type: "started", scheduling, boot });
   loop.run();
 } catch (error) {
   const code = error instanceof PanError ? error.code : "PAN_SYSCALL";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { findConflict } from "#driver/host/conflict.ts";
-import { unmetCapabilities, unmetRequirements } from "#driver/host/requirements.ts";
+import { unmetCapabilities, unmetRequirements, unmetText } from "#driver/host/requirements.ts";
 import { type Link, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 
 /** An interface that carries client traffic. */
@@ -20,7 +20,7 @@ export interface HostFacts extends PortFacts {
 /** Before all else: without them, every other refusal would be misleading. PAN_NOT_ROOT. */
 export function requireCapabilities(): void {
   const [unmet] = unmetCapabilities(readFileSync("/proc/self/status", "utf8"));
-  if (unmet !== undefined) throw new PanError(unmet.code, `${unmet.missing}: ${unmet.remedy}`);
+  if (unmet !== undefined) throw new PanError(unmet.code, unmetText(unmet));
 }
 
 export interface Interfaces {
@@ -47,8 +47,7 @@ export function inspectHost(
   const unmet = unmetRequirements({ interface: interfaceName, arms, address, vips });
   const [first] = unmet;
   if (first !== undefined) {
-    const lines = unmet.map(({ missing, remedy }) => `${missing}: ${remedy}`);
-    throw new PanError(first.code, lines.join("\n"));
+    throw new PanError(first.code, unmet.map(unmetText).join("\n"));
   }
   const netlink = Rtnetlink.open();
   try {

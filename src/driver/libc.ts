@@ -91,6 +91,13 @@ const binding = {
   setns: func("int setns(int fd, int type)") as (fd: number, type: number) => number,
   unshare: func("int unshare(int flags)") as (flags: number) => number,
   ifNameToIndex: func("uint32_t if_nametoindex(const char *name)") as (name: string) => number,
+  prctl: func(
+    "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+  ) as (option: number, a: number, b: number, c: number, d: number) => number,
+  capset: func("int capset(void *header, const void *sets)") as (
+    header: Uint8Array,
+    sets: Uint8Array,
+  ) => number,
   gettid: func("int gettid()") as () => number,
   schedSetscheduler: func("int sched_setscheduler(int pid, int policy, void *parameters)") as (
     pid: number,

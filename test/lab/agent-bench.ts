@@ -68,7 +68,7 @@ export const socketOf = (cluster: LabCluster, member: string): string =>
 export const logOf = (cluster: LabCluster, member: string): string =>
   readFileSync(path.join(cluster.lab.folder(member), "agent.log"), "utf8");
 
-const runningAgent = (cluster: LabCluster, member: string): StartedProcess | undefined =>
+export const runningAgent = (cluster: LabCluster, member: string): StartedProcess | undefined =>
   startedProcesses(cluster.lab.name).findLast(
     (id) => id.host === member && id.program === "agent" && stateOf(id) !== "ended",
   );

@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -17,6 +19,13 @@ import { agentProgram, LabCluster } from "#lab/cluster.ts";
 import { CurlProbe } from "#lab/curl-probe.ts";
 import { STANDARD } from "#lab/standard.ts";
 import {
+  NEEDED_TO_RUN,
+  NEEDED_TO_START,
+  type Rights,
+  rightsIn,
+  setOf,
+} from "#driver/host/rights.ts";
+import {
   CALM,
   endAgent,
   hasAgent,
@@ -27,6 +36,7 @@ import {
   skip,
   socketOf,
   startAgent,
+  runningAgent,
   tracesOf,
   until,
 } from "./agent-bench.ts";
@@ -153,6 +163,33 @@ describe("an agent's life", { skip }, () => {
     }
     for (const text of await Promise.all(said)) assert.match(text, / 0% packet loss/);
   }
+
+  test("An agent that has started has the rights that it needs and no others; so have its scripts", async () => {
+    const hooks = path.join(cluster.lab.folder("m1"), "hooks.d");
+    const told = path.join(cluster.lab.folder("m1"), "script-rights");
+    mkdirSync(hooks, { mode: 0o755 });
+    const script = `#!/bin/sh\ngrep ^Cap /proc/self/status >${told}.new && mv ${told}.new ${told}\n`;
+    writeFileSync(path.join(hooks, "10-rights"), script, { mode: 0o755 });
+    await endAgent(cluster, "m1", "SIGTERM");
+    await startAgent(cluster, "m1");
+    await cluster.settled();
+    const agent = runningAgent(cluster, "m1");
+    assert.ok(agent);
+    const rights = (tid: number): Rights =>
+      rightsIn(readFileSync(`/proc/${agent.pid}/task/${tid}/status`, "utf8"));
+    const needed = setOf(NEEDED_TO_RUN);
+    const expected = { effective: needed, permitted: needed, bounding: needed, ambient: 0n };
+    assert.deepEqual(rights(agent.pid), expected, "of its main thread");
+    const threads = readdirSync(`/proc/${agent.pid}/task`).map(Number);
+    const same = threads.filter((tid) => rights(tid).effective === needed);
+    assert.ok(same.length >= 2, "of the heart, too");
+    for (const tid of threads) {
+      assert.equal(rights(tid).effective & ~setOf(NEEDED_TO_START), 0n, "Node's own threads");
+    }
+    await until("a script has run", () => existsSync(told));
+    assert.deepEqual(rightsIn(readFileSync(told, "utf8")), expected);
+    rmSync(hooks, { recursive: true });
+  });
 
   test("B9: a member's agent is stopped, upgraded, killed: no request and no ping is lost", async () => {
     const master = await cluster.master();

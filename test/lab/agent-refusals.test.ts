@@ -176,21 +176,25 @@ describe("an agent that must not start", { skip }, () => {
     const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     await refused("PAN_NOT_ROOT", /CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF.*as root/, { by: nobody });
     const noBpf = ["setpriv", "--bounding-set=-bpf", "--inh-caps=-all"];
-    await refused("PAN_NOT_ROOT", /^pan: CAP_BPF: /, { by: noBpf });
+    await refused("PAN_NOT_ROOT", /^pan: The agent lacks CAP_BPF\. /, { by: noBpf });
   });
 
   test("An interface that is not there, and an address that is not on it, are named", async () => {
-    await refused("PAN_INTERFACE_MISSING", /eth7.*this host has .*eth0/s, {
+    await refused("PAN_INTERFACE_MISSING", /no network interface eth7\. It has .*eth0/s, {
       more: ["--interface=eth7"],
     });
     const moved = path.join(scratch, "moved.yaml");
     const yaml = readFileSync(inFolder("cluster.yaml"), "utf8").replace("10.77.0.11", "10.77.0.99");
     writeFileSync(moved, yaml);
     const bundle = await bundleOf("moved.bundle", { address: ip("10.77.0.99") });
-    await refused("PAN_ADDRESS_MISSING", /10\.77\.0\.99 on eth0.*ip address add/, {
-      bundle,
-      config: moved,
-    });
+    await refused(
+      "PAN_ADDRESS_MISSING",
+      /eth0 does not have the address 10\.77\.0\.99.*ip address add/,
+      {
+        bundle,
+        config: moved,
+      },
+    );
   });
 
   test("A2: two machines with one address: the later one stays out and names the other's MAC", async () => {

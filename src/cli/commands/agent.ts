@@ -45,6 +45,7 @@ export const registerAgent: Register = (program, context) => {
         interface: options.interface,
         applicationsSocket: options.applicationsSocket,
       };
+      if (teardown !== true) (await import("#daemon/few-rights.ts")).startWithFewerRights();
       // Loaded only here: it brings the HTTP server and the drivers.
       const { runAgent, teardownAgent } = await import("#daemon/agent.ts");
       if (teardown !== true) return runAgent(request);

@@ -11,7 +11,7 @@ test("capabilities: root has all, three are enough, each missing one is named", 
   assert.deepEqual(unmetCapabilities(status("0000008000003000")), []);
   const [unmet] = unmetCapabilities(status("0000000000001000"));
   assert.equal(unmet?.code, "PAN_NOT_ROOT");
-  assert.equal(unmet.missing, "CAP_NET_RAW, CAP_BPF");
+  assert.equal(unmet.missing, "The agent lacks CAP_NET_RAW, CAP_BPF");
   assert.equal(unmetCapabilities("").length, 1);
 });
 

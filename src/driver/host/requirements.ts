@@ -9,19 +9,19 @@ import { errno, errnoName, libc } from "../libc.ts";
 import { ADDRESS_FLAGS, Rtnetlink, type Link } from "../netlink/rtnetlink.ts";
 import { isAtLeast, parseRelease, runningKernel } from "./kernel-release.ts";
 import { missingNetwork, portOf, REMEDY } from "./ports.ts";
+import { namesIn, NEEDED_TO_RUN, rightsIn, setOf } from "./rights.ts";
 
 const OLDEST_KERNEL = "5.15";
 const LIBBPF = "libbpf.so.1";
 
-/** Bits of the capability sets (capability.h). */
-const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_BPF: 39 } as const;
-
-/** Something that is missing on this host. */
+/** Something that is not as it must be on this host: two sentences, without their full stops. */
 export interface Unmet {
   readonly code: ErrorCode;
   readonly missing: string;
   readonly remedy: string;
 }
+
+export const unmetText = ({ missing, remedy }: Unmet): string => `${missing}. ${remedy}.`;
 
 export interface RequirementsQuestion {
   /** The cluster interface, such as "eth0". */
@@ -51,24 +51,21 @@ function unmetKernel(): Unmet[] {
   return [
     {
       code: "PAN_KERNEL_TOO_OLD",
-      missing: `Linux ${OLDEST_KERNEL} or later (this is ${running.major}.${running.minor})`,
-      remedy: "Upgrade the kernel",
+      missing: `The kernel is Linux ${running.major}.${running.minor}, and ${OLDEST_KERNEL} or later is needed`,
+      remedy: "Upgrade it",
     },
   ];
 }
 
 /** @param status text of /proc/<pid>/status */
 export function unmetCapabilities(status: string): Unmet[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
-  const missing = Object.entries(CAPABILITIES)
-    .filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
-    .map(([name]) => name);
+  const missing = namesIn(setOf(NEEDED_TO_RUN) & ~rightsIn(status).effective);
   if (missing.length === 0) return [];
   return [
     {
       code: "PAN_NOT_ROOT",
-      missing: missing.join(", "),
-      remedy: "Start the agent as root, or give its service these capabilities",
+      missing: `The agent lacks ${missing.join(", ")}`,
+      remedy: "Start it as root, or give its service these capabilities",
     },
   ];
 }
@@ -78,7 +75,7 @@ function unmetBpf(): Unmet[] {
   if (!canLoad(LIBBPF)) {
     unmet.push({
       code: "PAN_NO_LIBBPF",
-      missing: `The library ${LIBBPF}`,
+      missing: `The library ${LIBBPF} is not there`,
       remedy: "Install it (Debian and Ubuntu: apt install libbpf1; Fedora: dnf install libbpf)",
     });
   }
@@ -86,7 +83,7 @@ function unmetBpf(): Unmet[] {
   if (refusal !== undefined) {
     unmet.push({
       code: "PAN_NO_BPF",
-      missing: `The right to use bpf(2) (the kernel says ${refusal})`,
+      missing: `The kernel refuses bpf(2): ${refusal}`,
       remedy:
         refusal === "ENOSYS"
           ? "Use a kernel with CONFIG_BPF_SYSCALL"
@@ -126,7 +123,7 @@ function unmetSysctls({ interface: device, arms = [], vips }: RequirementsQuesti
   if (settings.some((own) => isPresent(own) && !isWritable(own))) {
     unmet.push({
       code: "PAN_HOST_SETTING",
-      missing: "Write access to /proc/sys/net",
+      missing: "/proc/sys/net cannot be written",
       remedy:
         "Mount /proc/sys writable for the agent (containers: --privileged or a writable /proc/sys)",
     });
@@ -137,8 +134,8 @@ function unmetSysctls({ interface: device, arms = [], vips }: RequirementsQuesti
   if (forAll > 1 && vips.some((vip) => familyOf(vip) === 4)) {
     unmet.push({
       code: "PAN_HOST_SETTING",
-      missing: `net.ipv4.conf.all.arp_ignore of 0 or 1 (with ${forAll} virtual addresses can stay without an answer)`,
-      remedy: "sysctl -w net.ipv4.conf.all.arp_ignore=1",
+      missing: `net.ipv4.conf.all.arp_ignore is ${forAll}: with more than 1, virtual addresses can stay without an answer`,
+      remedy: "Set it: sysctl -w net.ipv4.conf.all.arp_ignore=1",
     });
   }
   if (vips.some((vip) => familyOf(vip) === 6)) unmet.push(...unmetIpv6(["lo", ...devices]));
@@ -150,8 +147,8 @@ const unmetIpv6 = (devices: readonly string[]): Unmet[] =>
     .filter((device) => readNumber(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`) === 1)
     .map((device) => ({
       code: "PAN_HOST_SETTING",
-      missing: `IPv6 on ${device}, for virtual addresses of IPv6`,
-      remedy: `sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`,
+      missing: `IPv6 is off on ${device}, and there are virtual addresses of IPv6`,
+      remedy: `Turn it on: sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`,
     }));
 
 function isPresent(file: string): boolean {
@@ -200,8 +197,8 @@ function unmetLinks(question: RequirementsQuestion): Unmet[] {
 
 const missingLink = (name: string, links: readonly Link[]): Unmet => ({
   code: "PAN_INTERFACE_MISSING",
-  missing: `The network interface ${name}`,
-  remedy: `Correct the node's configuration; this host has ${links.map((link) => link.name).join(", ")}`,
+  missing: `This host has no network interface ${name}`,
+  remedy: `It has ${links.map((link) => link.name).join(", ")}; name the right one by nodes[].interface, cluster.interface or cluster.arms of the configuration, or by --interface`,
 });
 
 function unmetUp(links: readonly Link[], name: string): Unmet[] {
@@ -211,7 +208,7 @@ function unmetUp(links: readonly Link[], name: string): Unmet[] {
     {
       code: "PAN_INTERFACE_DOWN",
       missing: `The network interface ${name} is down`,
-      remedy: `ip link set ${name} up`,
+      remedy: `Set it up: ip link set ${name} up`,
     },
   ];
 }
@@ -245,8 +242,8 @@ function unmetAddress(netlink: Rtnetlink, link: Link, address: IpAddress): Unmet
     return [
       {
         code: "PAN_ADDRESS_MISSING",
-        missing: `${address} on ${link.name}`,
-        remedy: `ip address add ${address}/<prefix length> dev ${link.name}, or correct the node's configuration`,
+        missing: `${link.name} does not have the address ${address}`,
+        remedy: `Add it (ip address add ${address}/<prefix length> dev ${link.name}), or correct the node's configuration`,
       },
     ];
   }
