@@ -11,6 +11,33 @@ import { commandLine } from "./testing/command-line.ts";
 
 const IN_FORCE = "Configuration 8 (ffeeddccbbaa9988) is in force.\n";
 
+/** Asked for help or not: what does not exist is refused. */
+const UNKNOWN: readonly string[] = [
+  "NONSENSE",
+  "NONSENSE --help",
+  "node NONSENSE -h",
+  "--socket /nowhere lab fault bogus --help",
+  "help NONSENSE",
+  "help node NONSENSE",
+];
+
+for (const line of UNKNOWN) {
+  test(`pan ${line}: refused with status 2, and no help that could be taken for success`, async () => {
+    const terminal = recordingTerminal();
+    assert.equal(await run(line.split(" "), terminal), 2);
+    assert.match(terminal.written.err, /^pan: unknown command '(NONSENSE|bogus)'/);
+    assert.equal(terminal.written.out, "");
+  });
+}
+
+for (const line of ["help", "--help", "help node add", "node --help", "--socket /x status -h"]) {
+  test(`pan ${line}: prints help, status 0`, async () => {
+    const terminal = recordingTerminal();
+    assert.equal(await run(line.split(" "), terminal), 0);
+    assert.match(terminal.written.out, /^Usage: pan/);
+  });
+}
+
 const CHANGES: readonly [string, { operation: string; input: object }][] = [
   [
     "service add web tcp 10.77.0.100:443",

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import { DEFAULT_SOCKET } from "#api/routes.ts";
 import { type Context, examples, type Register, type Terminal } from "./context.ts";
 import { EXIT_OK, reportFailure } from "./failure.ts";
+import { withoutMisleadingHelp } from "./unknown-command.ts";
 
 interface Globals {
   readonly socket: string;
@@ -89,7 +90,7 @@ export async function run(words: readonly string[], terminal: Terminal): Promise
   const json = wantsJson(words);
   try {
     const program = await buildProgram(terminal, { words, json });
-    await program.parseAsync(words, { from: "user" });
+    await program.parseAsync(withoutMisleadingHelp(program, words), { from: "user" });
     return EXIT_OK;
   } catch (error) {
     return reportFailure(terminal, error, json);

@@ -107,6 +107,11 @@ function routedGroups(config: DraftConfig, report: Report): void {
     const remedy = "remove one of them, or give it another policy";
     report({ path, ...(first && { earlier: first }), message: `two groups are routed; ${remedy}` });
   }
+  if (first !== undefined && vipsOf(config).length === 0) {
+    const remedy = "name under vips the address that the machines around it have as their gateway";
+    const message = `routed traffic comes to the cluster MAC, which is made from a virtual address, and there is none: ${remedy}`;
+    report({ path: first, message });
+  }
   if (first === undefined || config.delivery?.method !== "forward") return;
   const remedy = "set delivery.method to unicast, multicast or igmp";
   report({ path: first, message: `routed traffic does not go with the method forward; ${remedy}` });

@@ -7,6 +7,8 @@ export type ParsedService =
   | { readonly ok: false; readonly reason: string };
 
 const FORM = 'write it like "tcp 10.77.0.100:80" or "udp [fd77::100]:53"';
+const WHOLE =
+  'all other protocols (ICMP, ESP, GRE …) of an address together are "any", without a port: "any 10.77.0.100"';
 const refuse = (reason: string): ParsedService => ({ ok: false, reason });
 
 function parsePort(text: string): number | "any" | undefined {
@@ -28,13 +30,14 @@ function parseWhole(text: string): ParsedService | undefined {
 export function parseService(text: string): ParsedService {
   const whole = parseWhole(text);
   if (whole !== undefined) return whole;
-  const match = /^\s*(\S+)\s+(.+):([^:\]\s]*)\s*$/.exec(text);
-  if (match === null) return refuse(FORM);
-  const [, protocol = "", host = "", portText = ""] = match;
+  const protocol = /^\s*(\S+)\s+\S/.exec(text)?.[1] ?? "";
   const name = protocol.toLowerCase();
-  if (name !== "tcp" && name !== "udp") {
-    return refuse(`the protocol "${protocol}" is not tcp, udp or any`);
+  if (protocol !== "" && name !== "tcp" && name !== "udp") {
+    return refuse(`the protocol "${protocol}" is not tcp or udp; ${WHOLE}`);
   }
+  const match = /^\s*\S+\s+(.+):([^:\]\s]*)\s*$/.exec(text);
+  if (match === null || (name !== "tcp" && name !== "udp")) return refuse(FORM);
+  const [, host = "", portText = ""] = match;
   const bracketed = /^\[(.*)\]$/.exec(host)?.[1];
   const vip = parseIp(bracketed ?? host);
   if (vip === undefined) return refuse(`"${host}" is not an IP address; ${FORM}`);

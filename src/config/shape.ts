@@ -60,9 +60,16 @@ export function checkShape(shape: Shape, value: unknown, path: Path, report: Rep
   }
 }
 
+/** What a whole document needs: an empty file, or one of another kind, shows nothing to go by. */
+const expected = ({ required = [] }: Shape, path: Path): string =>
+  path.length > 0 ? "" : `; it needs the keys ${required.join(" and ")}, see \`pan config docs\``;
+
 function checkObject(shape: Shape, value: unknown, path: Path, report: Report): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    report({ path, message: `${show(value)} stands where a mapping is expected` });
+    report({
+      path,
+      message: `${show(value)} stands where a mapping is expected${expected(shape, path)}`,
+    });
     return undefined;
   }
   const properties = shape.properties ?? {};
