@@ -19,94 +19,91 @@ interface Family {
 
 const flag = (on: boolean): number => (on ? 1 : 0);
 
+type Samples = readonly Sample[];
+
+const gauge = (name: string, help: string, samples: Samples): Family => ({
+  name,
+  help,
+  type: "gauge",
+  samples,
+});
+const counter = (name: string, help: string, samples: Samples): Family => ({
+  name,
+  help,
+  type: "counter",
+  samples,
+});
+/** The one value that this node has. */
+const one = (value: number): Samples => [{ value }];
+const byReason = (counts: Status["datapath"]["counters"]): Samples =>
+  counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
+
 function nodeFamilies({ node, cluster, datapath, uptimeMs }: Status): Family[] {
-  const gauge = (name: string, help: string, samples: Sample[]): Family => ({
-    name,
-    help,
-    type: "gauge",
-    samples,
-  });
+  const { config, epoch, keepaliveIntervalMs } = cluster;
+  const { version, leaseValid } = datapath;
+  const ofLease = "1 while this node may answer for the virtual addresses";
   return [
-    gauge("panoply_up_seconds", "Time since the agent started", [{ value: uptimeMs / 1000 }]),
+    gauge("panoply_up_seconds", "Time since the agent started", one(uptimeMs / 1000)),
     gauge("panoply_role", "1 for the role that this node has", [
       { labels: { role: node.role }, value: 1 },
     ]),
-    gauge("panoply_cluster_epoch", "Rises with every mastership", [{ value: cluster.epoch }]),
-    gauge("panoply_config_counter", "Counter of the configuration in force", [
-      { value: cluster.config.counter },
-    ]),
-    gauge("panoply_table_counter", "Counter of the distribution tables in force in the kernel", [
-      { value: datapath.version.counter },
-    ]),
-    gauge("panoply_lease_valid", "1 while this node may answer for the virtual addresses", [
-      { value: flag(datapath.leaseValid) },
-    ]),
-    gauge("panoply_keepalive_interval_seconds", "Interval between keepalives", [
-      { value: cluster.keepaliveIntervalMs / 1000 },
-    ]),
+    gauge("panoply_cluster_epoch", "Rises with every mastership", one(epoch)),
+    gauge("panoply_config_counter", "Counter of the configuration in force", one(config.counter)),
+    gauge(
+      "panoply_table_counter",
+      "Counter of the distribution tables in force in the kernel",
+      one(version.counter),
+    ),
+    gauge("panoply_lease_valid", ofLease, one(flag(leaseValid))),
+    gauge(
+      "panoply_keepalive_interval_seconds",
+      "Interval between keepalives",
+      one(keepaliveIntervalMs / 1000),
+    ),
   ];
 }
 
 function memberFamilies({ members }: Status): Family[] {
-  const per = (
-    pick: (member: Status["members"][number]) => number | undefined,
-  ): readonly Sample[] =>
+  type Member = Status["members"][number];
+  const per = (pick: (member: Member) => number | undefined): Samples =>
     members.flatMap((member) => {
       const value = pick(member);
       return value === undefined ? [] : [{ labels: { node: member.name }, value }];
     });
-  const family = (
-    name: string,
-    type: Family["type"],
-    help: string,
-    samples: readonly Sample[],
-  ) => ({
-    name,
-    type,
-    help,
-    samples,
-  });
   return [
-    family(
+    gauge(
       "panoply_member",
-      "gauge",
       "1 while the node is a member of the cluster",
       per(({ state }) => flag(state !== "departed")),
     ),
-    family(
+    gauge(
       "panoply_member_drained",
-      "gauge",
       "1 while the node takes no new connections",
       per(({ drained }) => flag(drained)),
     ),
-    family(
+    gauge(
       "panoply_member_loss_ratio",
-      "gauge",
       "Estimated lost share of the member's keepalives",
       per(({ lossEstimate }) => lossEstimate),
     ),
-    family(
+    gauge(
       "panoply_member_last_heard_seconds",
-      "gauge",
       "Time since the member's last keepalive",
       per(({ lastHeardMs }) => (lastHeardMs === undefined ? undefined : lastHeardMs / 1000)),
     ),
-    family(
+    gauge(
       "panoply_member_connections",
-      "gauge",
       "Established TCP connections to virtual addresses on the member",
       per(({ connections }) => connections),
     ),
-    family(
+    counter(
       "panoply_member_packets_total",
-      "counter",
-      "Packets that this node's packet program sent to the member",
+      "Packets that this node's packet program sent to the member, or took, if it is this node",
       per(({ packets }) => packets),
     ),
-    family(
+    counter(
       "panoply_member_bytes_total",
-      "counter",
-      "Bytes that this node's packet program sent to the member",
+      "Bytes that this node's packet program sent to the member, or took, if it is this node",
       per(({ bytes }) => bytes),
     ),
   ];
@@ -148,52 +145,30 @@ function healthFamilies({ groups, checks }: Status): Family[] {
 
 /** Slots on their way, and frames that wait for them (A8, A15). */
 function assignmentFamilies({ groups, assignment }: Status): Family[] {
+  const { movesWaiting, heldNow, held } = assignment;
   return [
-    {
-      name: "panoply_group_slots_unassigned",
-      help: "Slots without an owner",
-      type: "gauge",
-      samples: groups.map(({ name, unassigned }) => ({
-        labels: { group: name },
-        value: unassigned,
-      })),
-    },
-    {
-      name: "panoply_moves_waiting",
-      help: "Slots that are to move and cannot yet",
-      type: "gauge",
-      samples: [{ value: assignment.movesWaiting }],
-    },
-    {
-      name: "panoply_held_frames",
-      help: "Frames that wait for an owner or a first fragment",
-      type: "gauge",
-      samples: [{ value: assignment.heldNow }],
-    },
-    {
-      name: "panoply_held_frames_total",
-      help: "Frames that waited, by what became of them",
-      type: "counter",
-      samples: assignment.held.map(({ reason, count }) => ({ labels: { reason }, value: count })),
-    },
+    gauge(
+      "panoply_group_slots_unassigned",
+      "Slots without an owner",
+      groups.map(({ name, unassigned }) => ({ labels: { group: name }, value: unassigned })),
+    ),
+    gauge("panoply_moves_waiting", "Slots that are to move and cannot yet", one(movesWaiting)),
+    gauge("panoply_held_frames", "Frames that wait for an owner or a first fragment", one(heldNow)),
+    counter(
+      "panoply_held_frames_total",
+      "Frames that waited, by what became of them",
+      byReason(held),
+    ),
   ];
 }
 
-function trafficFamilies(status: Status): Family[] {
-  const { groups, datapath, membership, control } = status;
-  const byReason = (counts: Status["datapath"]["counters"]): Sample[] =>
-    counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
+function trafficFamilies({ groups, datapath, membership, control }: Status): Family[] {
   const slots = groups.flatMap(({ name, shares }) =>
     shares.map((share) => ({ labels: { group: name, node: share.node }, value: share.slots })),
   );
-  const counter = (name: string, help: string, samples: Sample[]): Family => ({
-    name,
-    help,
-    type: "counter",
-    samples,
-  });
+  const { keepalivesSent, keepalivesReceived, watchdogExpiries, drops } = membership;
   return [
-    { name: "panoply_group_slots", help: "Slots that a node owns", type: "gauge", samples: slots },
+    gauge("panoply_group_slots", "Slots that a node owns", slots),
     counter(
       "panoply_group_packets_total",
       "Packets of the group that this node's packet program decided",
@@ -204,19 +179,17 @@ function trafficFamilies(status: Status): Family[] {
       "Packets by verdict and reason",
       byReason(datapath.counters),
     ),
-    counter("panoply_keepalives_sent_total", "Keepalives sent", [
-      { value: membership.keepalivesSent },
-    ]),
-    counter("panoply_keepalives_received_total", "Keepalives accepted", [
-      { value: membership.keepalivesReceived },
-    ]),
-    counter("panoply_watchdog_expiries_total", "Members or masters that fell silent", [
-      { value: membership.watchdogExpiries },
-    ]),
+    counter("panoply_keepalives_sent_total", "Keepalives sent", one(keepalivesSent)),
+    counter("panoply_keepalives_received_total", "Keepalives accepted", one(keepalivesReceived)),
+    counter(
+      "panoply_watchdog_expiries_total",
+      "Members or masters that fell silent",
+      one(watchdogExpiries),
+    ),
     counter(
       "panoply_messages_dropped_total",
       "Cluster messages that were refused",
-      byReason(membership.drops),
+      byReason(drops),
     ),
     counter(
       "panoply_control_connections_total",
@@ -228,24 +201,13 @@ function trafficFamilies(status: Status): Family[] {
 
 function applicationFamilies({ applications, hooks, counts }: ApplicationsStatus): Family[] {
   return [
-    {
-      name: "panoply_applications",
-      help: "Applications that are connected",
-      type: "gauge",
-      samples: [{ value: applications.length }],
-    },
-    {
-      name: "panoply_hook_events_waiting",
-      help: "Events that wait for hooks",
-      type: "gauge",
-      samples: [{ value: hooks.waiting }],
-    },
-    {
-      name: "panoply_application_events_total",
-      help: "What was counted of applications, votes and hooks",
-      type: "counter",
-      samples: counts.map(({ reason, count }) => ({ labels: { reason }, value: count })),
-    },
+    gauge("panoply_applications", "Applications that are connected", one(applications.length)),
+    gauge("panoply_hook_events_waiting", "Events that wait for hooks", one(hooks.waiting)),
+    counter(
+      "panoply_application_events_total",
+      "What was counted of applications, votes and hooks",
+      byReason(counts),
+    ),
   ];
 }
 
@@ -282,11 +244,11 @@ function register(registry: Registry, { name, help, type, samples }: Family): vo
   const labelNames = Object.keys(samples[0]?.labels ?? {});
   const options = { name, help, labelNames, registers: [registry] };
   if (type === "counter") {
-    const counter = new Counter(options);
-    for (const { labels, value } of samples) counter.inc(labels ?? {}, value);
+    const metric = new Counter(options);
+    for (const { labels, value } of samples) metric.inc(labels ?? {}, value);
   } else {
-    const gauge = new Gauge(options);
-    for (const { labels, value } of samples) gauge.set(labels ?? {}, value);
+    const metric = new Gauge(options);
+    for (const { labels, value } of samples) metric.set(labels ?? {}, value);
   }
 }
 

@@ -24,17 +24,32 @@ export const MemberStatus = Type.Object(
     drained: Type.Boolean(),
     maintenance: Type.Boolean(),
     lossEstimate: Type.Optional(
-      Type.Number({ minimum: 0, maximum: 1, description: "Lost share of its keepalives (A17)" }),
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          "Lost share of its keepalives (A17). The master knows it of every member, a member of the master",
+      }),
     ),
     lastHeardMs: Type.Optional(
-      Type.Number({ minimum: 0, description: "Milliseconds since its last keepalive" }),
+      Type.Number({
+        minimum: 0,
+        description:
+          "Milliseconds from its last keepalive until the heart looked last, which it does every second. Known as the loss is",
+      }),
     ),
-    packets: Type.Integer({ description: "Sent to it by this node's packet program so far" }),
+    packets: Type.Integer({
+      description:
+        "This node: taken by its packet program for its own server so far, whatever the delivery method. Another one: sent to it by this node's packet program, so nearly nothing where every member filters",
+    }),
     bytes: Type.Integer(),
     packetsPerSecond: Type.Number(),
     bytesPerSecond: Type.Number(),
     connections: Type.Optional(
-      Type.Integer({ description: "Established TCP connections to VIPs on that node" }),
+      Type.Integer({
+        description:
+          "TCP connections to VIPs on that node; each node knows its own, as of the last two seconds",
+      }),
     ),
   },
   { title: "MemberStatus" },

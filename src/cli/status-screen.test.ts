@@ -18,7 +18,8 @@ Members
   NAME   ADDRESS    STATE           HEARD    LOSS  PACKETS/S    BYTES/S  CONNECTIONS
   alpha  10.77.0.1  master          31 ms  1.25 %      1.23k  5.60 MB/s           41
   beta   10.77.0.2  member drained      –       –          0      0 B/s            –
-  gamma  10.77.0.3  departed            –       –          0      0 B/s            –
+  gamma  10.77.0.3  departed            –       –          –          –            –
+  packets: of beta those that it took, of the others those that it sent there
 
 Service groups
   NAME  POLICY    PACKETS/S  SLOTS  OWNERS                                                SERVICES

@@ -72,25 +72,26 @@ function members(status: Status, paint: Paint): string[] {
   const optional = (value: number | undefined, format: (value: number) => string): string =>
     value === undefined ? NONE : format(value);
   type Member = Status["members"][number];
+  const filters = status.cluster.delivery.method !== "forward";
+  /** What another member takes by itself, this node does not know. */
+  const rate = (member: Member, value: number, format: (value: number) => string): string =>
+    filters && value === 0 && member.id !== status.node.id ? NONE : format(value);
   const all: [Column, (member: Member) => string][] = [
     [{ title: "NAME" }, ({ name }) => name],
     [{ title: "ADDRESS" }, ({ address }) => address],
     [{ title: "STATE" }, (member) => memberState(member, paint)],
     [{ title: "HEARD", align: right }, (m) => optional(m.lastHeardMs, formatDuration)],
     [{ title: "LOSS", align: right }, (m) => optional(m.lossEstimate, formatRatio)],
-    [{ title: "PACKETS/S", align: right }, (m) => formatCount(m.packetsPerSecond)],
-    [{ title: "BYTES/S", align: right }, (m) => formatByteRate(m.bytesPerSecond)],
+    [{ title: "PACKETS/S", align: right }, (m) => rate(m, m.packetsPerSecond, formatCount)],
+    [{ title: "BYTES/S", align: right }, (m) => rate(m, m.bytesPerSecond, formatByteRate)],
     [{ title: "CONNECTIONS", align: right }, (m) => optional(m.connections, formatCount)],
   ];
   // a column that this node knows nothing for is no column
   const known = all.filter(([, cell]) => status.members.some((member) => cell(member) !== NONE));
   const rows = status.members.map((member) => known.map(([, cell]) => cell(member)));
-  return section(
-    "Members",
-    known.map(([column]) => column),
-    rows,
-    paint,
-  );
+  const what = `  packets: of ${status.node.name} those that it took, of the others those that it sent there`;
+  const columns = known.map(([column]) => column);
+  return [...section("Members", columns, rows, paint), paint("dim", what)];
 }
 
 function memberState(member: Status["members"][number], paint: Paint): string {

@@ -29,8 +29,9 @@ export class HeartCounts {
     this.#worstDelayMs = Math.max(this.#worstDelayMs, lateMs);
   }
 
-  snapshot(): HeartCounters {
+  snapshot(heard: HeartCounters["heard"]): HeartCounters {
     return {
+      heard,
       sent: Object.fromEntries(this.#sent),
       received: Object.fromEntries(this.#received),
       dropped: Object.fromEntries(this.#dropped),

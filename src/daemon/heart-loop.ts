@@ -233,8 +233,14 @@ export class HeartLoop {
   }
 
   #emitCounters(): void {
-    this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
-    this.#surroundings.emit({ type: "counters", counters: this.#counts.snapshot() });
+    const now = monotonicMs();
+    this.#countersAt = now + COUNTERS_EVERY_MS;
+    const heard = this.#machine.hearings.map(({ id, loss, heardAt }) => ({
+      id,
+      lossEstimate: loss,
+      lastHeardMs: Math.max(0, now - heardAt),
+    }));
+    this.#surroundings.emit({ type: "counters", counters: this.#counts.snapshot(heard) });
   }
 }
 

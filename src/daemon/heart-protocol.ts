@@ -90,7 +90,15 @@ export type MembershipEvent =
       readonly keyId: number | undefined;
     });
 
+/** How well the heart hears another node, when it said so. */
+export interface Heard {
+  readonly id: NodeId;
+  readonly lossEstimate: number;
+  readonly lastHeardMs: number;
+}
+
 export interface HeartCounters {
+  readonly heard: readonly Heard[];
   readonly sent: Readonly<Record<string, number>>;
   readonly received: Readonly<Record<string, number>>;
   /** Datagrams that changed nothing, by reason. */

@@ -445,6 +445,7 @@ export class NodeRuntime {
       delivery: this.#controller.delivery,
       traffic: this.#traffic,
       heart: this.#counters,
+      connections: this.#slots.connections(),
       control: this.#world.followers,
       failovers: this.#failovers,
       events: this.#eventLog.status,

@@ -1,6 +1,6 @@
 // What a node does for single slots while it runs: frames that its packet program holds wait here for an owner of their slot (A15), and
 // the master is told what this node's slots carry and which ones it needs not be asked about any more (A8, B4).
-import { macBytes, type MacAddress } from "#base/address.ts";
+import { ipBytes, macBytes, type MacAddress } from "#base/address.ts";
 import type { Measure } from "#base/assignment.ts";
 import type { NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
@@ -25,6 +25,7 @@ import type { Trouble } from "./trouble.ts";
 export const REPORT_EVERY_MS = 2000;
 const XDP_TX = 3;
 const XDP_REDIRECT = 4;
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const clock = (): Instant => instant(performance.now());
 
 export interface SlotWorkOptions {
@@ -54,6 +55,7 @@ export class SlotWork {
   #installed: Tables | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMeasuring: boolean | undefined;
+  #counted: { readonly atMs: number; readonly connections: number } | undefined;
 
   private constructor(options: SlotWorkOptions) {
     const { self, datapath, trouble } = options;
@@ -84,6 +86,17 @@ export class SlotWork {
   /** Throws PAN_SYSCALL. */
   static open(options: SlotWorkOptions): SlotWork {
     return new SlotWork(options);
+  }
+
+  /** To VIPs, as of the last two seconds: the kernel is not asked for every reader anew. */
+  connections(): number {
+    const nowMs = performance.now();
+    if (this.#counted === undefined || nowMs - this.#counted.atMs >= REPORT_EVERY_MS) {
+      const vips = new Set((this.#installed?.vips ?? []).map((vip) => hex(ipBytes(vip))));
+      const all = this.#connections.list().filter(({ destination }) => vips.has(hex(destination)));
+      this.#counted = { atMs: nowMs, connections: all.length };
+    }
+    return this.#counted.connections;
   }
 
   get held(): HeldCounts {

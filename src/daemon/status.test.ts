@@ -1,11 +1,14 @@
 // What `pan status` says, out of one moment's values.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import { requireConfig } from "#config/load.ts";
 import { Holding } from "#core/steering/holding.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
+import { REASON_NAMES } from "#driver/bpf/abi.gen.ts";
+import type { Counters } from "#driver/bpf/types.ts";
 import { FailoverLog } from "./failover-log.ts";
 import { buildStatus, type StatusSources } from "./status.ts";
 import { Traffic } from "./traffic.ts";
@@ -17,6 +20,14 @@ groups: [{ name: web, slots: 16, services: ["tcp 10.0.0.100:80"] }]
 `,
   "test",
 );
+const NOT_COUNTED = {
+  sent: {},
+  received: {},
+  dropped: {},
+  bytesSent: 0,
+  bytesReceived: 0,
+  worstDelayMs: 0,
+};
 const [self] = config.nodes;
 assert.ok(self);
 const sources: StatusSources = {
@@ -28,6 +39,7 @@ const sources: StatusSources = {
   delivery: { method: "forward", primary: undefined },
   traffic: new Traffic(),
   heart: undefined,
+  connections: 7,
   control: { connected: 1, counts: new Map([["refused-not-admitted", 3]]) },
   failovers: new FailoverLog(),
   events: { kept: 0, dropped: 0, lost: 0, followers: 0 },
@@ -58,6 +70,33 @@ test("B8: shares tell how many slots each node owns now, and at home", () => {
     ["a", 16, 8],
     ["b", 0, 8],
   ]);
+});
+
+test("A13: of itself a node says what it took, of others what it sent there and how it hears them", () => {
+  const traffic = new Traffic();
+  const none = { packets: 0, bytes: 0 };
+  const reasons = Object.fromEntries(REASON_NAMES.map((name) => [name, none]));
+  const at = (packets: number): Counters => ({
+    reasons: {
+      ...reasons,
+      "pass-local": { packets, bytes: packets * 100 },
+      "pass-no-owner": { packets: 1, bytes: 60 },
+    } as Counters["reasons"],
+    nodes: new Map([[nodeId(2), { packets: 3, bytes: 300 }]]),
+    groups: new Map(),
+  });
+  traffic.sample(instant(0), at(0));
+  traffic.sample(instant(2000), at(10));
+  const heard = [{ id: nodeId(2), lossEstimate: 0.25, lastHeardMs: 31.4 }];
+  const heart = { ...NOT_COUNTED, heard };
+  const [own, other] = buildStatus({ ...sources, traffic, heart }).members;
+  assert.deepEqual(
+    [own?.packets, own?.bytes, own?.packetsPerSecond, own?.bytesPerSecond, own?.connections],
+    [11, 1060, 5, 500, 7],
+  );
+  assert.deepEqual([own?.lossEstimate, own?.lastHeardMs], [undefined, undefined]);
+  assert.deepEqual([other?.packets, other?.bytes, other?.connections], [3, 300, undefined]);
+  assert.deepEqual([other?.lossEstimate, other?.lastHeardMs], [0.25, 31]);
 });
 
 test("A2: who was refused at the control channel is shown, by reason", () => {

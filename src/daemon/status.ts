@@ -29,6 +29,8 @@ export interface StatusSources {
   readonly delivery: Delivery;
   readonly traffic: Traffic;
   readonly heart: HeartCounters | undefined;
+  /** Of this machine, to VIPs. */
+  readonly connections: number;
   readonly control: { readonly connected: number; readonly counts: ControlCounts };
   readonly failovers: FailoverLog;
   readonly events: Status["events"];
@@ -101,10 +103,23 @@ function deliveryStatus({ method, primary }: Delivery): Status["cluster"]["deliv
   return { method, mac: clusterMac(method, primary) };
 }
 
-function memberStatus(node: NodeConfig, { view, traffic }: StatusSources): MemberStatus {
+/** Its own packets are those that a node took; of another node's it knows only what it sent there. */
+function memberTraffic(node: NodeConfig, { self, traffic, connections }: StatusSources) {
+  if (node.id === self.id) return { ...traffic.taken, ...traffic.rateTaken, connections };
+  const { packets, bytes } = traffic.counters?.nodes.get(node.id) ?? { packets: 0, bytes: 0 };
+  return { packets, bytes, ...traffic.ofNode(node.id) };
+}
+
+function memberHearing(node: NodeConfig, { heart }: StatusSources) {
+  const heard = heart?.heard.find(({ id }) => id === node.id);
+  if (heard === undefined) return {};
+  return { lossEstimate: heard.lossEstimate, lastHeardMs: Math.round(heard.lastHeardMs) };
+}
+
+function memberStatus(node: NodeConfig, sources: StatusSources): MemberStatus {
+  const { view } = sources;
   const member = view?.members.find(({ id }) => id === node.id);
   const present = view?.master === node.id ? "master" : "member";
-  const total = traffic.counters?.nodes.get(node.id);
   return {
     id: node.id,
     name: node.name,
@@ -113,9 +128,8 @@ function memberStatus(node: NodeConfig, { view, traffic }: StatusSources): Membe
     state: member === undefined ? "departed" : present,
     drained: node.drained,
     maintenance: node.maintenance === true,
-    packets: total?.packets ?? 0,
-    bytes: total?.bytes ?? 0,
-    ...traffic.ofNode(node.id),
+    ...memberHearing(node, sources),
+    ...memberTraffic(node, sources),
   };
 }
 

@@ -10,6 +10,16 @@ export interface Rate {
 
 const STILL: Rate = { packetsPerSecond: 0, bytesPerSecond: 0 };
 
+const NOTHING: Count = { packets: 0, bytes: 0 };
+
+function takenOf({ reasons }: Counters): Count {
+  const [own, ownerless] = [reasons["pass-local"], reasons["pass-no-owner"]];
+  return {
+    packets: own.packets + ownerless.packets,
+    bytes: own.bytes + ownerless.bytes,
+  };
+}
+
 interface Sample {
   readonly at: Instant;
   readonly counters: Counters;
@@ -39,6 +49,15 @@ export class Traffic {
 
   ofNode(id: NodeId): Rate {
     return this.#rate((counters) => counters.nodes.get(id));
+  }
+
+  /** What the packet program has given to this machine: of its own slots, and of those without an owner. */
+  get taken(): Count {
+    return this.#totals === undefined ? NOTHING : takenOf(this.#totals);
+  }
+
+  get rateTaken(): Rate {
+    return this.#rate(takenOf);
   }
 
   ofGroup(name: string): Rate {

@@ -19,7 +19,7 @@ import { LossEstimate } from "./loss-estimate.ts";
 import type { Received } from "./protocol.ts";
 import { byAddress, RosterAssembly } from "./roster.ts";
 import { Silence } from "./silence.ts";
-import type { Departure, Member } from "./types.ts";
+import type { Departure, Hearing, Member } from "./types.ts";
 
 /** So many members answer a candidate that alone misses the master; more would only be noise. */
 const OBJECTORS = 3;
@@ -77,6 +77,11 @@ export class Following implements Phase {
   begin(now: Instant, keepalive: MasterKeepalive): void {
     this.#heardKeepalive(now, this.#lastAt, keepalive);
     this.#sendKeepalive(now);
+  }
+
+  get hearings(): readonly Hearing[] {
+    const { id } = this.#master;
+    return [{ id, loss: this.#loss.loss, heardAt: this.#silence.lengthSince }];
   }
 
   get deadline(): Instant | undefined {

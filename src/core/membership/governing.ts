@@ -21,7 +21,7 @@ import { FEWEST_PER_INTERVAL } from "./loss-estimate.ts";
 import { MemberWatch } from "./member-watch.ts";
 import type { Received, Verdict } from "./protocol.ts";
 import { byAddress, rosterParts, type RosterPart } from "./roster.ts";
-import type { Departure, Member } from "./types.ts";
+import type { Departure, Hearing, Member } from "./types.ts";
 
 /** Between signed announcements, which also reach nodes without our group key (A5). */
 export const BEACON_EVERY_MS = 1000;
@@ -107,6 +107,10 @@ export class Governing implements Phase {
       const request = this.#contest.beacon();
       if (!this.inDoubt(now)) this.#claimAs(this.#members.length, "everyone", UNASKED, request);
     }
+  }
+
+  get hearings(): readonly Hearing[] {
+    return Array.from(this.#watches.values(), ({ hearing }) => hearing);
   }
 
   /** What waited to be read may be old, and its senders may have another master by now: no claims then. */

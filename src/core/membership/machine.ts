@@ -19,7 +19,7 @@ import { Offering } from "./offering.ts";
 import { Orphaned } from "./orphaned.ts";
 import type { Effect, Ignored, Input, MembershipSettings, Received } from "./protocol.ts";
 import { ReplayGuard } from "./replay-guard.ts";
-import type { View } from "./types.ts";
+import type { Hearing, View } from "./types.ts";
 
 export type { Effect, Input, MembershipSettings } from "./protocol.ts";
 
@@ -83,6 +83,12 @@ export class Membership {
 
   get view(): View {
     return this.#context.view;
+  }
+
+  /** How well this node hears those whose keepalives it judges by. */
+  get hearings(): readonly Hearing[] {
+    const phase = this.#phase;
+    return phase instanceof Governing || phase instanceof Following ? phase.hearings : [];
   }
 
   /** Whether this node may answer for the VIPs: it is master, and sure that it has not been replaced. */

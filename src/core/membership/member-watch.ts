@@ -3,7 +3,7 @@ import type { Instant } from "#base/time.ts";
 import type { MemberKeepalive } from "#wire/cluster/message.ts";
 import { keepalivesPerInterval, INITIAL_LOSS, LossEstimate } from "./loss-estimate.ts";
 import { Silence } from "./silence.ts";
-import type { Member } from "./types.ts";
+import type { Hearing, Member } from "./types.ts";
 
 export class MemberWatch {
   readonly member: Member;
@@ -23,6 +23,10 @@ export class MemberWatch {
     this.silence.heard(at);
     this.#loss.received(keepalive.sequence);
     this.#wanted = keepalive.perInterval;
+  }
+
+  get hearing(): Hearing {
+    return { id: this.member.id, loss: this.#loss.loss, heardAt: this.silence.lengthSince };
   }
 
   /** Keepalives per detection interval that this member needs, in either direction (A17). */

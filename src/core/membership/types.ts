@@ -1,6 +1,7 @@
 // What membership tells the rest of the node. The machine itself is in machine.ts.
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
+import type { Instant } from "#base/time.ts";
 
 /** joining → offering → master and joining → member; both can fall back to joining (A3, A4). */
 export type Role = "joining" | "offering" | "member" | "master";
@@ -27,6 +28,15 @@ export interface View {
   readonly config: ConfigVersion;
   /** Version of the tables that the master last announced. */
   readonly tables: TableVersion;
+}
+
+/** How well a node hears another one (A17): the master every member, a member the master. */
+export interface Hearing {
+  readonly id: NodeId;
+  /** Estimated lost share of its keepalives. */
+  readonly loss: number;
+  /** When its last message arrived in the kernel. */
+  readonly heardAt: Instant;
 }
 
 /** Why a member is no longer one. */
