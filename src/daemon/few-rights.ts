@@ -1,2 +1,2 @@
-// What `pan agent` does before all else, apart from the agent so that little has to be loaded twice (docs/adr/0012).
+// What `pan agent` does before all else, apart from the agent so that little has to be loaded twice (docs/adr/0017).
 export { startWithFewerRights } from "#driver/host/rights.ts";

@@ -1,5 +1,5 @@
 // The rights (capabilities(7)) that the agent has: fewer than root's from the first moment on, and fewer still once it has started
-// (docs/adr/0012). Capabilities belong to threads, and a thread can only give up its own.
+// (docs/adr/0017). Capabilities belong to threads, and a thread can only give up its own.
 import { readFileSync } from "node:fs";
 import { check, libc } from "../libc.ts";
 
