@@ -89,7 +89,7 @@ test("B7: what a check cannot be is refused with what to do", () => {
       message,
     );
   }
-  const routed = `${HEAD}delivery: { method: unicast }\ngroups: [{ name: r, policy: routed, whenNone: reset }]\n`;
+  const routed = `${HEAD}delivery: { method: unicast }\ngroups: [{ name: r, policy: routed, whenNone: reset }]\nvips: [10.0.0.200]\n`;
   const loaded = loadConfig(routed, "test");
   assert.match(
     loaded.ok ? "" : (loaded.problems[0]?.message ?? ""),
