@@ -423,9 +423,8 @@ export class NodeRuntime {
 
   #repair(): void {
     const { facts } = this.#options;
-    const { ports } = this.#world.datapath;
     for (const port of [facts, ...facts.arms]) {
-      this.#orFail(() => requireInterface(port, ports.get(port.interface)));
+      this.#orFail(() => requireInterface(port, this.#world.datapath.ports.get(port.interface)));
     }
     this.#performer.repair();
     this.#applications.refreshVoters();

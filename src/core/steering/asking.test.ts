@@ -50,8 +50,10 @@ const chainOf = ({ owners, former }: GroupTable): NodeId[] =>
   [owners[0] ?? 0, ...former.subarray(0, FORMER_OWNERS)].map((id) => id as NodeId);
 
 const rulesFor = (filtered: boolean, members: readonly NodeId[]): StepRules => ({
+  self: nodeId(1),
   filtered,
   members: new Set(members),
+  ready: new Set(members),
   uncertain: new Map(),
   released: true,
   mayLetGo: true,
