@@ -9,7 +9,7 @@ import { completionScript } from "./completion.ts";
 import { commandLine } from "./testing/command-line.ts";
 
 const CASES: readonly [string, readonly string[]][] = [
-  ["s", ["status", "service"]],
+  ["s", ["status", "service", "serve-files"]],
   ["delivery set ", ["forward", "unicast", "multicast", "igmp"]],
   ["service ", ["list", "add", "remove", "weight", "help"]],
   ["service add web ", ["tcp", "udp", "any"]],
