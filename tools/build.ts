@@ -23,7 +23,13 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   applications: "src/apps/client.ts",
   session: "src/session/server.ts",
 };
-const COPIED = ["LICENSE", "README.md", "packaging/panoply.service", "examples/*", "bpf/build/*.o"];
+const COPIED = [
+  "LICENSE",
+  "README.md",
+  "packaging/panoply.service",
+  "examples/*.*",
+  "bpf/build/*.o",
+];
 
 interface Manifest {
   readonly version: string;

@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   PAN_NOT_FOUND: "What the command names does not exist.",
   PAN_CONFLICT: "The change contradicts the present configuration.",
   PAN_TOO_MANY_FOLLOWERS: "As many clients as are allowed follow this node's events already.",
+  PAN_IMPORT_INVALID: "What is to be imported cannot be read, or asks for what no cluster can be.",
   PAN_LAB_EXISTS: "A lab of this name is already up.",
   PAN_LAB_MISSING: "No lab of this name is up.",
   PAN_LAB_FAILED: "A step of the lab failed; the message names it.",

@@ -44,6 +44,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/config-apply.ts")).registerConfigApply,
   },
   {
+    names: ["import"],
+    load: async () => (await import("./commands/import.ts")).registerImport,
+  },
+  {
     names: ["ca"],
     load: async () => (await import("./commands/ca.ts")).registerCa,
   },

@@ -163,7 +163,7 @@ function virtualAddresses(config: DraftConfig, report: Report): void {
 }
 
 /** What kind of address it is, where no host can have it. */
-function unusable(address: string): string | undefined {
+export function unusable(address: string): string | undefined {
   if (/^(0\.|255\.255\.255\.255$)/.test(address) || address === "::") return "unspecified";
   if (address.startsWith("127.") || address === "::1") return "loopback";
   const first = Number.parseInt(address, 10);
