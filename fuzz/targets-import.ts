@@ -52,6 +52,10 @@ const KEEPALIVED = [
   "include other\nvirtual_server fd00::100 53\n{\nprotocol UDP\nlb_kind TUN\npersistence_timeout 9\nreal_server fd00::12 53 { TCP_CHECK { x } }\n}\n",
 ];
 
+KEEPALIVED.push(
+  'virtual_server 10.0.0.100 80 {\ndelay_loop 2\nsorry_server 10.0.0.20 80\nreal_server 10.0.0.11 80 {\nHTTP_GET {\nurl {\npath /x\nstatus_code 200\n}\nretry 3\n}\nMISC_CHECK {\nmisc_path "/bin/a b"\n}\n}\n}\n',
+);
+
 const OTHER = "virtual_server 10.0.0.101 81 {\nreal_server 10.0.0.12 81 {\n}\n}\ninclude other\n";
 
 export const IMPORT_TARGETS: readonly Target[] = [

@@ -261,19 +261,18 @@ export const EVENTS = {
   },
   "health-changed": {
     about: "health",
-    doc: "A node's health in a group is another one (B7).",
+    doc: "A node's instance of a group works, or does not, as it tells its master (B7). At the master only.",
     causes: {
-      passed: "Checks passed as often as `rise` asks for.",
-      failed: "Checks failed as often as `fall` allows.",
-      maintenance: "An operator said so.",
-      unknown: "The member did not say.",
+      passed: "Its checks passed as often as `rise` asks for.",
+      failed:
+        "Checks failed as often as `fall` allows, or it is in maintenance; `detail` says which.",
+      unknown: "No check has come to a result yet, as after a start.",
     },
     fields: {
       member: needed("text", "The node."),
       group: needed("text", "The group that it serves."),
-      state: needed("text", "Now."),
-      before: perhaps("text", "Until now."),
-      check: perhaps("text", "Which check decided it."),
+      state: needed("text", "Now: `up`, `down` or `unknown`."),
+      before: perhaps("text", "Until now; absent: it had told nothing."),
       detail: perhaps("text", "What the check met."),
     },
   },

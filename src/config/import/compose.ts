@@ -3,10 +3,20 @@
 // in a cluster the nodes share the addresses among themselves.
 import { compareIp, familyOf, type IpAddress } from "#base/address.ts";
 import { MAX_NODE_ID } from "#base/ids.ts";
+import { HEALTH_LIMITS } from "../health-schema.ts";
 import { LIMITS, type Policy } from "../schema.ts";
 import { unusable } from "../rules.ts";
 import { formatService } from "../service.ts";
-import type { Address, Imported, Note, Place, RealServer, VirtualServer } from "./model.ts";
+import type {
+  Address,
+  Check,
+  Health,
+  Imported,
+  Note,
+  Place,
+  RealServer,
+  VirtualServer,
+} from "./model.ts";
 import { sortNotes } from "./model.ts";
 import { lookUp } from "./words.ts";
 
@@ -35,6 +45,9 @@ interface Group {
   readonly policy: Policy;
   readonly balance: "weights" | "packets";
   readonly shares: ReadonlyMap<string, number>;
+  readonly health?: Health;
+  /** Name of the node. */
+  readonly sorry?: string;
   readonly services: string[];
   readonly places: Place[];
   /** Of the first service: names the group. */
@@ -89,7 +102,10 @@ class Composer {
   #findNodes({ servers }: Imported): void {
     const names = new Set(this.#options.nodes.map(({ name }) => name));
     let number = 0;
-    for (const real of servers.flatMap(({ reals }) => reals)) {
+    const reals = servers.flatMap((server) =>
+      server.sorry === undefined ? server.reals : [...server.reals, server.sorry],
+    );
+    for (const real of reals) {
       const { address } = real;
       if (this.#nodes.has(address) || familyOf(address) === 6) continue;
       if (unusable(address) !== undefined) continue; // said where it is used
@@ -121,18 +137,64 @@ class Composer {
     const services = this.#servicesOf(server, policy);
     const [first] = services;
     if (first === undefined) return;
-    const key = JSON.stringify([policy, balance, [...shares].map(String).sort()]);
+    const more = { ...this.#healthOf(server), ...this.#sorryOf(server) };
+    const key = JSON.stringify([policy, balance, more, [...shares].map(String).sort()]);
     const { file, line } = server;
     const group = this.#groups.get(key);
     if (group !== undefined) {
       group.services.push(...services);
       group.places.push({ file, line });
     } else if (this.#groups.size < LIMITS.groups) {
-      this.#groups.set(key, { policy, balance, shares, services, places: [server], first });
+      this.#groups.set(key, {
+        policy,
+        balance,
+        shares,
+        ...more,
+        services,
+        places: [server],
+        first,
+      });
     } else {
       const remedy = "give more of them the same real servers, weights and scheduler";
       this.#note("wrong", server, `this would be group ${LIMITS.groups + 1}; ${remedy}`);
     }
+  }
+
+  /** Every check has its port: services of other ports may come to be in the same group. */
+  #healthOf(server: VirtualServer): Pick<Group, "health"> {
+    const { health, targets, protocol } = server;
+    if (health === undefined) return {};
+    const port = targets.find((target) => target.port !== "any")?.port;
+    const checks = health.checks.map((check) => {
+      if (check.type === "script") return check;
+      const own = check.port ?? (port === "any" ? undefined : port);
+      const isOther = (check.type === "udp") !== (protocol === "udp");
+      return { ...check, ...(own === undefined ? {} : { port: own }), ...(isOther ? LOCAL : {}) };
+    });
+    const askable = checks.filter((check) => check.type === "script" || check.port !== undefined);
+    if (askable.length < checks.length) {
+      this.#note("dropped", server, "a check of every port: it needs one to ask (connect_port)");
+    }
+    const most = HEALTH_LIMITS.checksPerGroup;
+    if (askable.length > most) {
+      this.#note(
+        "dropped",
+        server,
+        `${askable.length} checks: the first ${most} count; let a script do more`,
+      );
+    }
+    return askable.length === 0 ? {} : { health: { ...health, checks: named(askable) } };
+  }
+
+  #sorryOf({ sorry }: VirtualServer): Pick<Group, "sorry"> {
+    const node = sorry === undefined ? undefined : this.#nodeOf(sorry);
+    if (sorry === undefined || node === undefined) return {};
+    this.#note(
+      "differs",
+      sorry,
+      `sorry server ${sorry.address}: it is a node of the cluster, with an agent, and serves the same port`,
+    );
+    return { sorry: node.name };
   }
 
   #policyOf(server: VirtualServer): Pick<Group, "policy" | "balance"> {
@@ -279,7 +341,7 @@ class Composer {
   #groupLines(groups: readonly Group[]): string[] {
     const usual = groups.length > MANY_GROUPS ? FEW_SLOTS : USUAL_SLOTS;
     const names = new Set<string>();
-    return groups.flatMap(({ policy, balance, shares, services, places, first }) => [
+    return groups.flatMap(({ policy, balance, shares, health, sorry, services, places, first }) => [
       `  # ${places
         .slice(0, 8)
         .map(({ file, line }) => `${printable(file)}:${line}`)
@@ -290,10 +352,25 @@ class Composer {
       ...slotLines(usual, shares.size),
       "    nodes:",
       ...[...shares].map(([name, weight]) => `      - { name: ${name}, weight: ${weight} }`),
+      ...(health === undefined ? [] : [`    health: ${JSON.stringify(health)}`]),
+      ...(sorry === undefined ? [] : ["    whenNone: sorry", `    sorry: ${sorry}`]),
       "    services:",
       ...services.map((service) => `      - "${service}"`),
     ]);
   }
+}
+
+/** Asked where the group has no service of the check's protocol. */
+const LOCAL = { target: "local" } as const;
+
+/** As many as a group may have, each with a name of its own. */
+function named(checks: readonly Check[]): (Check & { readonly name: string })[] {
+  const seen = new Map<string, number>();
+  return checks.slice(0, HEALTH_LIMITS.checksPerGroup).map((check) => {
+    const number = (seen.get(check.type) ?? 0) + 1;
+    seen.set(check.type, number);
+    return { name: number === 1 ? check.type : `${check.type}-${number}`, ...check };
+  });
 }
 
 /** Every node has at least a few slots. */

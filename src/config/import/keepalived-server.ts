@@ -1,9 +1,17 @@
 // virtual_server and real_server blocks of keepalived.conf.
 import { parseIp } from "#base/address.ts";
 import type { Statement } from "./keepalived-lines.ts";
-import { CHECKS, REAL, type Reasons, SERVER } from "./keepalived-words.ts";
+import {
+  healthOf,
+  isCheck,
+  type RealChecks,
+  readCheck,
+  type Timing,
+  timingWord,
+} from "./keepalived-checks.ts";
+import { REAL, type Reasons, SERVER } from "./keepalived-words.ts";
 import { lookUp, orAny, readPort } from "./words.ts";
-import type { Forwarding, Note, Place, RealServer, Target, VirtualServer } from "./model.ts";
+import type { Check, Forwarding, Note, Place, RealServer, Target, VirtualServer } from "./model.ts";
 
 /** The reader around it: where notes go, and the groups of addresses. */
 export interface ServerReader {
@@ -29,6 +37,15 @@ interface Draft {
   forwarding: Forwarding;
   persistent: boolean;
   weight: number;
+  readonly timing: Timing;
+  /** Said for the virtual server; for real servers that say none. */
+  readonly checks: Check[];
+  sorry?: RealServer;
+}
+
+interface Real {
+  readonly server: RealServer;
+  readonly checks: RealChecks;
 }
 
 export function readVirtualServer(
@@ -45,6 +62,8 @@ export function readVirtualServer(
     forwarding: "masquerade",
     persistent: false,
     weight: 1,
+    timing: {},
+    checks: [],
   };
   const block = statement.block ?? [];
   for (const each of block) if (each.words[0] !== "real_server") serverWord(each, draft, reader);
@@ -64,8 +83,15 @@ export function readVirtualServer(
     );
     return undefined;
   }
+  const health = healthOf(
+    reals.map(({ checks }) => checks),
+    draft.timing,
+    reader,
+  );
   return {
-    ...{ file, line, targets, reals },
+    ...{ file, line, targets, reals: reals.map(({ server }) => server) },
+    ...(health === undefined ? {} : { health }),
+    ...(draft.sorry === undefined ? {} : { sorry: draft.sorry }),
     protocol: draft.protocol === "TCP" ? "tcp" : "udp",
     scheduler: draft.scheduler,
     schedulerFlags: draft.flags,
@@ -132,9 +158,24 @@ function serverWord(statement: Statement, draft: Draft, reader: ServerReader): v
       return weightOf(statement, reader, (weight) => {
         draft.weight = weight;
       });
+    case "sorry_server":
+      return sorryServer(statement, draft, reader);
     default:
-      if (!reader.dropKnown(statement, SERVER)) reader.dropKnown(statement, CHECKS);
+      if (isCheck(word)) draft.checks.push(...(readCheck(statement, draft.timing, reader) ?? []));
+      else if (!timingWord(statement, draft.timing, reader)) reader.dropKnown(statement, SERVER);
   }
+}
+
+function sorryServer(statement: Statement, draft: Draft, reader: ServerReader): void {
+  const [, first, second] = statement.words;
+  const address = parseIp(first ?? "");
+  const port = readPort(second);
+  if (address === undefined || port === undefined) {
+    return reader.wrong(statement, "write an address and a port, like 10.0.0.20 80");
+  }
+  reader.take(statement);
+  const { file, line } = statement;
+  draft.sorry = { file, line, address, port, weight: 1, forwarding: draft.forwarding };
 }
 
 function weightOf(statement: Statement, reader: ServerReader, set: (weight: number) => void): void {
@@ -147,9 +188,9 @@ function weightOf(statement: Statement, reader: ServerReader, set: (weight: numb
 
 function realServer(
   statement: Statement,
-  { forwarding, weight }: Draft,
+  { forwarding, weight, checks: usual }: Draft,
   reader: ServerReader,
-): RealServer | undefined {
+): Real | undefined {
   const [, first, second] = statement.words;
   const address = parseIp(first ?? "");
   const port = readPort(second);
@@ -159,6 +200,8 @@ function realServer(
   }
   reader.take(statement);
   const draft = { weight, forwarding };
+  const timing: Timing = {};
+  const checks: Check[] = [];
   for (const each of statement.block ?? []) {
     const [word = "", value = ""] = each.words;
     if (word === "weight") {
@@ -170,8 +213,12 @@ function realServer(
         draft.forwarding = kind;
         reader.take(each);
       }
-    } else if (!reader.dropKnown(each, REAL)) reader.dropKnown(each, CHECKS);
+    } else if (isCheck(word)) checks.push(...(readCheck(each, timing, reader) ?? []));
+    else if (!timingWord(each, timing, reader)) reader.dropKnown(each, REAL);
   }
-  const { file, line } = statement;
-  return { file, line, address, port, ...draft };
+  const place = { file: statement.file, line: statement.line, address };
+  return {
+    server: { ...place, port, ...draft },
+    checks: { ...place, timing, checks: checks.length > 0 ? checks : usual },
+  };
 }

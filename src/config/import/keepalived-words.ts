@@ -128,23 +128,20 @@ export const VRRP: Reasons = {
   ],
 };
 
-const CHECK_WHEN =
-  "there are no health checks of services yet; a dead node, and a drained one, gets nothing";
+const CHECKED =
+  "checks pass or fail with `rise` and `fall`, and a node that fails gets no new connections; there is no such setting";
 const QUORUM = "a group has no least number of nodes; its last one serves alone";
 
 export const SERVER: Reasons = {
   words: {
-    delay_loop: CHECK_WHEN,
-    delay_before_retry: CHECK_WHEN,
-    retry: CHECK_WHEN,
-    connect_timeout: CHECK_WHEN,
-    warmup: CHECK_WHEN,
-    alpha: CHECK_WHEN,
-    omega: CHECK_WHEN,
-    virtualhost: CHECK_WHEN,
-    ha_suspend: CHECK_WHEN,
-    inhibit_on_failure: CHECK_WHEN,
-    log_all_failures: CHECK_WHEN,
+    delay_before_retry: CHECKED,
+    warmup: CHECKED,
+    alpha: CHECKED,
+    omega: CHECKED,
+    virtualhost: "write it as `host` of the check",
+    ha_suspend: CHECKED,
+    inhibit_on_failure: CHECKED,
+    log_all_failures: CHECKED,
     quorum: QUORUM,
     quorum_up: QUORUM,
     quorum_down: QUORUM,
@@ -153,9 +150,8 @@ export const SERVER: Reasons = {
     ip_family: "the family follows from the address",
     persistence_granularity: "clients are told apart by their whole address",
     persistence_engine: "packets are looked at up to their ports only; clients stay by address",
-    sorry_server: "a group that no node serves is not answered by another server yet",
-    sorry_server_inhibit: "a group that no node serves is not answered by another server yet",
-    sorry_server_lvs_method: "a group that no node serves is not answered by another server yet",
+    sorry_server_inhibit: "the sorry node serves while no other does (whenNone: sorry)",
+    sorry_server_lvs_method: "every node is reached in the same way",
     smtp_alert: MAIL,
     no_smtp_alert: MAIL,
     "sh-fallback": "a node that is gone is replaced in the table at once",
@@ -171,15 +167,12 @@ export const SERVER: Reasons = {
 
 export const REAL: Reasons = {
   words: {
-    inhibit_on_failure: CHECK_WHEN,
-    alpha: CHECK_WHEN,
-    delay_loop: CHECK_WHEN,
-    delay_before_retry: CHECK_WHEN,
-    retry: CHECK_WHEN,
-    connect_timeout: CHECK_WHEN,
-    warmup: CHECK_WHEN,
-    log_all_failures: CHECK_WHEN,
-    virtualhost: CHECK_WHEN,
+    inhibit_on_failure: CHECKED,
+    alpha: CHECKED,
+    delay_before_retry: CHECKED,
+    warmup: CHECKED,
+    log_all_failures: CHECKED,
+    virtualhost: "write it as `host` of the check",
     uthreshold: "there is no upper limit of connections for a node; limit them in the server",
     lthreshold: "there is no lower limit of connections for a node; limit them in the server",
     smtp_alert: MAIL,
@@ -189,20 +182,4 @@ export const REAL: Reasons = {
     ["notify", NOTIFY],
     ["snmp", "there is no SNMP; `pan metrics` speaks Prometheus"],
   ],
-};
-
-export const CHECKS: Reasons = {
-  words: {
-    TCP_CHECK: CHECK_WHEN,
-    HTTP_GET: CHECK_WHEN,
-    SSL_GET: CHECK_WHEN,
-    SMTP_CHECK: CHECK_WHEN,
-    DNS_CHECK: CHECK_WHEN,
-    MISC_CHECK: CHECK_WHEN,
-    UDP_CHECK: CHECK_WHEN,
-    PING_CHECK: CHECK_WHEN,
-    FILE_CHECK: CHECK_WHEN,
-    BFD_CHECK: CHECK_WHEN,
-  },
-  prefixes: [],
 };

@@ -42,6 +42,7 @@ cluster:
 nodes:
   - { name: web1, id: 1, address: 10.0.0.11 }
   - { name: n1, id: 2, address: 10.0.0.12 }
+  - { name: n2, id: 3, address: 10.0.0.20 }
 groups:
   # k.conf:47
   - name: http
@@ -49,6 +50,9 @@ groups:
     nodes:
       - { name: web1, weight: 3 }
       - { name: n1, weight: 1 }
+    health: {"checks":[{"name":"http","type":"http","status":"200","path":"/health","port":80}],"intervalMs":6000,"timeoutMs":3000,"rise":1,"fall":2}
+    whenNone: sorry
+    sorry: n2
     services:
       - "tcp 10.0.0.100:80"
       - "tcp 10.0.0.102:80"
@@ -59,6 +63,7 @@ groups:
     balance: packets
     nodes:
       - { name: web1, weight: 1 }
+    health: {"checks":[{"name":"script","type":"script","command":["/usr/local/bin/ask-dns","fd00::11"]}],"intervalMs":60000,"timeoutMs":5000,"rise":1,"fall":2}
     services:
       - "udp [fd00::100]:53"
 vips:
@@ -108,12 +113,12 @@ test("import keepalived: what keepalived does when nothing is said: wlc, NAT, TC
 const QUIET = "lb_algo sh\nlb_kind DR";
 /** A line of the file, and what is said about it. */
 const UNMAPPED: readonly [string, RegExp][] = [
-  [server(`${QUIET}\ndelay_loop 6`), /^k.conf:4: dropped: delay_loop 6: /],
-  [server(`${QUIET}\nsorry_server 10.0.0.9 80`), /^k.conf:4: dropped: sorry_server 10.0.0.9 80: /],
+  [server(`${QUIET}\nalpha`), /^k.conf:4: dropped: alpha: /],
+  [server(`${QUIET}\nsorry_server 10.0.0.9 80`), /^k.conf:4: differs: sorry server 10.0.0.9: /],
   [server(`${QUIET}\nquorum 2`), /^k.conf:4: dropped: quorum 2: /],
   [
-    server(QUIET, "TCP_CHECK {\nconnect_port 81\n}"),
-    /^k.conf:5: dropped: TCP_CHECK, with everything in it: /,
+    server(QUIET, "PING_CHECK {\nretry 2\n}"),
+    /^k.conf:5: dropped: PING_CHECK, with everything in it: /,
   ],
   [
     server(QUIET, "SURPRISE {\nx\n}"),
@@ -174,6 +179,10 @@ const WRONG: readonly [string, number, RegExp][] = [
   [server("lb_kind BRIDGE"), 2, /write NAT, DR or TUN/],
   [server("lb_algo"), 2, /name the scheduler/],
   [server("", "weight heavy"), 4, /give a number, 0 to 65535/],
+  [server("delay_loop often"), 2, /give a number of seconds/],
+  [server("sorry_server nobody"), 2, /write an address and a port/],
+  [server("", "TCP_CHECK {\nconnect_port http\n}"), 5, /give a port, 1 to 65535/],
+  [server("", "HTTP_GET {\nurl {\nstatus_code fine\n}\n}"), 6, /codes like 200/],
   ["virtual_server 10.0.0.1 80 {\nreal_server nobody 80 {\n}\n}", 2, /write an address and a port/],
   ["virtual_server_group g {\n10.0.0.20-10 80\n}", 2, /no range like/],
   ["virtual_server_group g {\n10.0.0.1 http\n}", 2, /port "http"/],
@@ -189,6 +198,59 @@ for (const [text, line, expected] of WRONG) {
     assert.match(wrong[0]?.text ?? "", expected);
   });
 }
+
+/** A real server's checks, and what becomes of them. */
+const CHECKS: readonly [string, object][] = [
+  ["TCP_CHECK {\n}", { name: "tcp", type: "tcp", port: 80 }],
+  ["TCP_CHECK {\nconnect_port 81\n}", { name: "tcp", type: "tcp", port: 81 }],
+  ["SMTP_CHECK {\n}", { name: "tcp", type: "tcp", port: 80 }],
+  ["UDP_CHECK {\n}", { name: "udp", type: "udp", port: 80, target: "local" }],
+  ["HTTP_GET {\n}", { name: "http", type: "http", status: "200-299", port: 80 }],
+  [
+    "SSL_GET {\nvirtualhost a.example\nurl {\npath /up\nstatus_code 200-204\n}\n}",
+    {
+      ...{ name: "https", type: "https", verify: false, status: "200-204" },
+      ...{ host: "a.example", path: "/up", port: 80 },
+    },
+  ],
+  [
+    'MISC_CHECK {\nmisc_path "/usr/bin/ask 10.0.0.11"\n}',
+    { name: "script", type: "script", command: ["/usr/bin/ask", "10.0.0.11"] },
+  ],
+];
+for (const [text, expected] of CHECKS) {
+  test(`B7: import keepalived: ${JSON.stringify(text)} is a check of the group`, () => {
+    const { config } = imported(server(QUIET, text));
+    assert.deepEqual(config.groups[0]?.health?.checks, [expected]);
+  });
+}
+
+test("B7: import keepalived: times of checks: of the check, else of the virtual server, else as keepalived has them", () => {
+  const times = (outside: string, inside: string): unknown => {
+    const { health } = imported(server(`${QUIET}\n${outside}`, `TCP_CHECK {\n${inside}\n}`)).config
+      .groups[0] ?? { health: undefined };
+    return [health?.intervalMs, health?.timeoutMs, health?.rise, health?.fall];
+  };
+  assert.deepEqual(times("", ""), [60_000, 5000, 1, 2]);
+  assert.deepEqual(times("delay_loop 2.5\nconnect_timeout 3\nretry 4", ""), [2500, 3000, 1, 5]);
+  assert.deepEqual(times("connect_timeout 3", "connect_timeout 1\nretry 0"), [60_000, 1000, 1, 1]);
+});
+
+test("B7: import keepalived: checks for real servers that have none of their own, and what differs is said", () => {
+  const { config, notes } = imported(`virtual_server 10.0.0.100 80 {
+${QUIET}
+TCP_CHECK {
+}
+real_server 10.0.0.11 80 {
+}
+real_server 10.0.0.12 80 {
+HTTP_GET {
+}
+}
+}`);
+  assert.deepEqual(config.groups[0]?.health?.checks, [{ name: "tcp", type: "tcp", port: 80 }]);
+  assert.match(notes.join("\n"), /^k.conf:8: differs: checks of 10.0.0.12: .* those of 10.0.0.11/m);
+});
 
 test("import keepalived: ranges in both families", () => {
   const { config } = imported(`virtual_server_group g {

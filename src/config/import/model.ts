@@ -1,6 +1,7 @@
 // What the importers of other load balancers read, before it becomes a configuration of ours: virtual servers with their real servers,
 // addresses, and notes on everything that has no exact counterpart. Every note has the place that it is about.
 import type { IpAddress } from "#base/address.ts";
+import type { CheckConfig } from "../health-schema.ts";
 
 export interface Place {
   readonly file: string;
@@ -37,6 +38,20 @@ export interface RealServer extends Place {
   readonly forwarding: Forwarding;
 }
 
+/** As in our configuration (src/config/health-schema.ts). */
+export type Check = Pick<
+  CheckConfig,
+  "type" | "port" | "path" | "host" | "status" | "verify" | "command"
+>;
+
+export interface Health {
+  readonly checks: readonly Check[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+}
+
 export interface VirtualServer extends Place {
   readonly protocol: "tcp" | "udp";
   readonly targets: readonly Target[];
@@ -45,6 +60,9 @@ export interface VirtualServer extends Place {
   readonly schedulerFlags: readonly string[];
   readonly persistent: boolean;
   readonly reals: readonly RealServer[];
+  readonly health?: Health;
+  /** Who serves while no real server does. */
+  readonly sorry?: RealServer;
 }
 
 export interface Imported {

@@ -191,6 +191,21 @@ test("A2: a stranger that tries again and again is recorded once a minute, with 
   assert.deepEqual(await made.told(), [event, { ...event, unsaid: 59 }]);
 });
 
+test("B7: an instance that fails, and works again, is recorded once each, with what the check met", async () => {
+  const { recorder, told } = scene();
+  const report = (state: "up" | "down" | "unknown", reason: string): void =>
+    recorder.healthReported(nodeId(2), { groups: [{ name: "web", state, part: 100, reason }] });
+  report("up", "");
+  report("down", "tcp: connection refused");
+  report("down", "tcp: connection refused");
+  report("up", "");
+  const web = { type: "health-changed", member: "b", group: "web" };
+  assert.deepEqual(await told(), [
+    { ...web, state: "down", before: "up", cause: "failed", detail: "tcp: connection refused" },
+    { ...web, state: "up", before: "down", cause: "passed" },
+  ]);
+});
+
 test("events: the catalogue has every reason of the protocol", () => {
   assert.deepEqual(Object.keys(EVENTS["join-denied"].causes).sort(), [...REFUSAL_REASONS].sort());
   assert.deepEqual(Object.keys(EVENTS["join-refused"].causes).sort(), [...REFUSAL_REASONS].sort());

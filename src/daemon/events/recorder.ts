@@ -4,13 +4,14 @@
 import { clusterMac } from "#base/delivery.ts";
 import { compareVersions, NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { Instant } from "#base/time.ts";
-import type { EventOf, Move, NewEvent } from "#api/event-catalogue.ts";
+import type { Move, NewEvent } from "#api/event-catalogue.ts";
 import { differencesOf } from "#config/differences.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
 import { Annals, type Recorded, type SlotMove, type TablesChange } from "#core/node/annals.ts";
 import type { Effect } from "#core/node/protocol.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import type { HealthReport, InstanceReport, InstanceState } from "#wire/control/health-report.ts";
 import { clusterSpec } from "../cluster-spec.ts";
 import type { ConfigInForce, ConfigStore } from "../config-store.ts";
 import type { HeartEvent } from "../heart-protocol.ts";
@@ -47,6 +48,8 @@ interface NodeParts extends Pick<RecorderOptions, "trouble" | "clock"> {
   readonly state: Pick<StateFolder, "tables">;
 }
 
+const HEALTH_CAUSES = { up: "passed", down: "failed", unknown: "unknown" } as const;
+
 type AnnounceVips = Extract<Effect, { type: "announce-vips" }>;
 
 export class Recorder {
@@ -60,6 +63,8 @@ export class Recorder {
   #installed: Tables | undefined;
   #answered: readonly string[] = [];
   #announced = "";
+  /** State by group, of each node that has reported; no more than there are node ids. */
+  readonly #health = new Map<NodeId, ReadonlyMap<string, InstanceState>>();
 
   static into(log: EventLog, { self, store, state, trouble, clock }: NodeParts): Recorder {
     return new Recorder({
@@ -84,17 +89,32 @@ export class Recorder {
     this.#later((atMs) => this.#options.record(event, atMs));
   }
 
-  /** A node's checks in a group pass or fail, as this node has just come to know (B7). */
-  healthChanged(
-    id: NodeId,
-    healthy: boolean,
-    event: Omit<EventOf<"health-changed">, "type" | "member">,
-  ): void {
+  /** What a member says of its instances (B7); also this node, where it is master. Only what changed is recorded. */
+  healthReported(id: NodeId, { groups }: HealthReport): void {
     this.#later((atMs) => {
-      this.#annals.healthChanged(event.group, id, healthy);
-      const member = this.#nameOf(id);
-      this.#options.record({ type: "health-changed", member, ...event }, atMs);
+      const before = this.#health.get(id);
+      this.#health.set(id, new Map(groups.map(({ name, state }) => [name, state])));
+      for (const instance of groups) {
+        const was = before?.get(instance.name);
+        // what was never told of counts as working: only then is "works" no news
+        if (instance.state === (was ?? "up")) continue;
+        this.#annals.healthChanged(instance.name, id, instance.state === "up");
+        this.#options.record(this.#healthInWords(id, instance, was), atMs);
+      }
     });
+  }
+
+  #healthInWords(id: NodeId, instance: InstanceReport, was: InstanceState | undefined): NewEvent {
+    const { name, state, reason } = instance;
+    return {
+      type: "health-changed",
+      cause: HEALTH_CAUSES[state],
+      member: this.#nameOf(id),
+      group: name,
+      state,
+      ...(was === undefined ? {} : { before: was }),
+      ...(reason === "" ? {} : { detail: reason }),
+    };
   }
 
   #later(act: (atMs: number) => void): void {
