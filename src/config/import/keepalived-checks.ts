@@ -41,7 +41,10 @@ export function readCheck(
 ): Check[] | undefined {
   const [word = ""] = statement.words;
   const why = lookUp(NO_COUNTERPART, word);
-  if (why !== undefined) return void reader.drop(statement, why);
+  if (why !== undefined) {
+    reader.drop(statement, why);
+    return undefined;
+  }
   reader.take(statement);
   const draft = new CheckDraft(statement, timing, reader);
   switch (word) {
