@@ -356,10 +356,9 @@ export class NodeRuntime {
   }
 
   #step(input: Input): void {
-    if (input.type === "health-reported") this.#events.healthReported(input.id, input.report);
     const effects = this.#controller.step(clock(), input);
     this.#performer.perform(effects);
-    this.#events.performed(effects);
+    this.#events.stepped(input, effects);
     this.#arm();
   }
 

@@ -9,7 +9,7 @@ import { differencesOf } from "#config/differences.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
 import { Annals, type Recorded, type SlotMove, type TablesChange } from "#core/node/annals.ts";
-import type { Effect } from "#core/node/protocol.ts";
+import type { Effect, Input } from "#core/node/protocol.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { HealthReport, InstanceReport, InstanceState } from "#wire/control/health-report.ts";
 import { clusterSpec } from "../cluster-spec.ts";
@@ -238,7 +238,12 @@ export class Recorder {
     }
   }
 
-  /** What the controller decided, once it has been performed. */
+  /** What the controller was told, and what it decided, once that has been performed. */
+  stepped(input: Input, effects: readonly Effect[]): void {
+    if (input.type === "health-reported") this.healthReported(input.id, input.report);
+    this.performed(effects);
+  }
+
   performed(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.type === "replicate-tables") {
