@@ -2,7 +2,10 @@
 // itself, so addresses of single servers have no place in a check, and all nodes of a group have the same ones.
 import type { Statement } from "./keepalived-lines.ts";
 import type { ServerReader } from "./keepalived-server.ts";
-import type { Check, Health, Place } from "./model.ts";
+import type { Check, Health as HealthValues, Place } from "./model.ts";
+import type { Finding } from "../findings.ts";
+import { Health } from "../health-schema.ts";
+import { checkShape } from "../shape.ts";
 import { lookUp, readPort } from "./words.ts";
 
 /** What is said once for a virtual server, or in a check; in seconds, as keepalived has it. */
@@ -206,12 +209,26 @@ export function timingWord(statement: Statement, timing: Timing, reader: ServerR
 const within = (value: number, low: number, high: number): number =>
   Math.min(Math.max(Math.round(value), low), high);
 
+/** As the schema of our configuration has it: texts of a length, paths and codes of a form. */
+function isPossible(check: Check, real: RealChecks, reader: ServerReader): boolean {
+  const findings: Finding[] = [];
+  checkShape(Health, { checks: [check] }, [], (finding) => findings.push(finding));
+  const [first] = findings;
+  if (first === undefined) return true;
+  reader.note("dropped", real, `its ${check.type} check: ${first.message}`);
+  return false;
+}
+
 /** One health for all: that of the first real server that has any. */
 export function healthOf(
-  reals: readonly RealChecks[],
+  given: readonly RealChecks[],
   timing: Timing,
   reader: ServerReader,
-): Health | undefined {
+): HealthValues | undefined {
+  const reals = given.map((real) => ({
+    ...real,
+    checks: real.checks.filter((check) => isPossible(check, real, reader)),
+  }));
   const first = reals.find(({ checks }) => checks.length > 0);
   if (first === undefined) return undefined;
   for (const real of reals) {

@@ -125,6 +125,10 @@ const UNMAPPED: readonly [string, RegExp][] = [
     /^k.conf:5: dropped: SURPRISE, with everything in it: not known to this importer/,
   ],
   [server(`${QUIET}\nconstructor 1`), /^k.conf:4: dropped: constructor 1: not known/],
+  [
+    server(QUIET, `HTTP_GET {\nvirtualhost "a b"\nurl {\n}\n}`),
+    /^k.conf:4: dropped: its http check: /,
+  ],
   ["surprise 1", /^k.conf:1: dropped: surprise 1: not known/],
   ["global_defs {\nrouter_id a\n}", /^k.conf:2: dropped: router_id a: /],
   ["vrrp_instance a {\nstate MASTER\n}", /^k.conf:2: dropped: state MASTER: the members elect/],
