@@ -36,12 +36,13 @@ type Method = (...args: never[]) => void;
 
 /** One call for all that listen; nobody listens to most points, and these cost nothing. */
 function fanOut(listeners: readonly Method[]): Method {
-  if (listeners.length === 0) return () => {};
-  const [first, second] = listeners;
-  if (first !== undefined && second === undefined) return first;
-  const all = listeners as readonly ((...args: unknown[]) => void)[];
+  const [first, ...others] = listeners as readonly ((...args: unknown[]) => void)[];
+  if (first === undefined) return () => {};
+  if (others.length === 0) return first;
+  const rest = fanOut(others) as (...args: unknown[]) => void;
   return (a?: unknown, b?: unknown, c?: unknown, d?: unknown) => {
-    for (const listener of all) listener(a, b, c, d);
+    first(a, b, c, d);
+    rest(a, b, c, d);
   };
 }
 

@@ -59,8 +59,20 @@ function isSameSlot(a: GroupTable, b: GroupTable, slot: number): boolean {
   return true;
 }
 
+type ChangedSlots = readonly Uint8Array[] | undefined;
+
+/** What was asked last: all members of a cluster go from the same tables to the same. */
+let last: { readonly before: Tables; readonly now: Tables; readonly changed: ChangedSlots } | undefined;
+
 /** The slots in which tables differ, one flag per slot of each group. Undefined: they differ in more than slots. */
-export function changedSlots(before: Tables, now: Tables): Uint8Array[] | undefined {
+export function changedSlots(before: Tables, now: Tables): ChangedSlots {
+  if (last?.before !== before || last.now !== now) {
+    last = { before, now, changed: compared(before, now) };
+  }
+  return last.changed;
+}
+
+function compared(before: Tables, now: Tables): ChangedSlots {
   if (outlineOf(before) !== outlineOf(now)) return undefined;
   return now.groups.map((group, index) =>
     Uint8Array.from(group.owners, (_, slot) => {

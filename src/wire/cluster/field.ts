@@ -50,9 +50,12 @@ export function putConfig(out: ByteWriter, config: ConfigVersion): void {
   }
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 export function config(bytes: ByteReader): ConfigVersion {
   const counter = bytes.u32();
-  const digest = Array.from(bytes.take(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let digest = "";
+  for (const byte of bytes.take(8)) digest += HEX[byte];
   return { counter, digest };
 }
 
