@@ -62,7 +62,9 @@ function isSameSlot(a: GroupTable, b: GroupTable, slot: number): boolean {
 type ChangedSlots = readonly Uint8Array[] | undefined;
 
 /** What was asked last: all members of a cluster go from the same tables to the same. */
-let last: { readonly before: Tables; readonly now: Tables; readonly changed: ChangedSlots } | undefined;
+let last:
+  | { readonly before: Tables; readonly now: Tables; readonly changed: ChangedSlots }
+  | undefined;
 
 /** The slots in which tables differ, one flag per slot of each group. Undefined: they differ in more than slots. */
 export function changedSlots(before: Tables, now: Tables): ChangedSlots {
