@@ -3,6 +3,8 @@
  *
  * Egress, stages in order:
  *   open   a SYN-ACK from a protected listener begins a session, before the application has even accepted it
+ *   speak  a connection of which this machine is not, or no more, the one that speaks says nothing: another member may have
+ *          taken it over. That is told by the shield, and before anybody can tell, by the lease for taking frames (ADR 8)
  *   guard  FIN and RST stay here while nobody has said that the connection ends: a process that dies ends nothing
  *   clamp  the peer's bytes are acknowledged only as far as the replicas hold them (output commit); a segment that would
  *          say nothing else stays here
@@ -56,6 +58,9 @@ struct tcp_request_sock {
 } __attribute__((preserve_access_index));
 
 const volatile struct session_config config = {};
+
+/* The packet program's, where there is one. */
+struct state state SEC(".data.state") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -275,6 +280,14 @@ static __always_inline int clamp(struct __sk_buff *skb, struct segment *segment,
 	return 0;
 }
 
+/* Stage speak. */
+static __always_inline int may_speak(struct session_control *control)
+{
+	if (control->flags & SESSION_MUTE)
+		return 0;
+	return !config.leased || bpf_ktime_get_ns() < state.accept_until_ns;
+}
+
 SEC("tc")
 int session_egress(struct __sk_buff *skb)
 {
@@ -294,6 +307,10 @@ int session_egress(struct __sk_buff *skb)
 	wire = bpf_map_lookup_elem(&session_wires, &segment.key);
 	if (!wire)
 		return TC_ACT_UNSPEC;
+	if (!may_speak(control)) {
+		wire->silenced++;
+		return TC_ACT_STOLEN;
+	}
 	if (control->flags & SESSION_GUARD && segment.flags & (FLAG_FIN | FLAG_RST)) {
 		wire->guarded++;
 		return TC_ACT_STOLEN;

@@ -13,6 +13,7 @@ enum session_abi {
 	SESSION_CLAMP = 1, /* nothing beyond `committed` is acknowledged to the peer */
 	SESSION_GUARD = 2, /* no FIN and no RST leaves: a process that dies does not end its connections */
 	SESSION_SHIELD = 4, /* the peer's segments are kept from the stack, and told */
+	SESSION_MUTE = 8, /* nothing leaves: another member speaks */
 	SESSION_EVENT_OPENED = 1, /* a SYN-ACK leaves */
 	SESSION_EVENT_HEARD = 2, /* a segment of the peer, of a shielded connection */
 	SESSION_TIMESTAMPS = 1, /* agreed options */
@@ -57,6 +58,7 @@ struct session_wire {
 	__u64 held; /* segments that said nothing else */
 	__u64 guarded;
 	__u64 shielded;
+	__u64 silenced; /* segments that did not leave: another member speaks, or this one's lease has ended */
 };
 
 /* Ring buffer session_events. Numbers in host order. */
@@ -80,7 +82,7 @@ struct session_event {
 /* Set before loading, constant afterwards. */
 struct session_config {
 	enum session_abi reserved; /* not read; makes the enum part of the object's type information */
-	__u32 flags; /* of new sessions */
+	__u32 leased; /* sessions speak only under the lease in the packet program's state (docs/adr/0008) */
 	struct session_event reserved_event; /* likewise not read */
 };
 

@@ -33,8 +33,22 @@ const sizes = { mss: 1440, mssWithOptions: 1460 };
 const bytes = new Uint8Array(30).fill(7);
 
 const MESSAGES: readonly ReplicationMessage[] = [
-  { type: "opened", connection: 1, initial: { key: v4, ...sizes }, essential, clock },
-  { type: "opened", connection: 2, initial: { key: v6, ...sizes }, essential, clock },
+  {
+    type: "opened",
+    connection: 1,
+    generation: 0,
+    initial: { key: v4, ...sizes },
+    essential,
+    clock,
+  },
+  {
+    type: "opened",
+    connection: 2,
+    generation: 9,
+    initial: { key: v6, ...sizes },
+    essential,
+    clock,
+  },
   { type: "progress", connection: 1, inputOffset: 2 ** 33, outputOffset: 1, essential, clock },
   { type: "input", connection: 1, offset: 0, bytes },
   { type: "output", connection: 1, offset: 2 ** 40, bytes },

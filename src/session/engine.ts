@@ -7,6 +7,7 @@ import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
 import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type { OpenedEvent, SessionEvent, SessionProgram } from "#driver/bpf/session-program.ts";
+import { closeSilently } from "#driver/tcp/close.ts";
 import { openedMessage } from "#driver/tcp/opened.ts";
 import type { RawPackets } from "#driver/tcp/raw-packets.ts";
 import { leaveRepair, restore } from "#driver/tcp/restore.ts";
@@ -34,6 +35,8 @@ export interface EngineCounts {
   /** Sessions of others that it holds. */
   readonly held: number;
   readonly takenOver: number;
+  /** Sessions that another member took over while this one could not be heard. */
+  readonly abandoned: number;
   readonly lost: number;
   /** Sessions that went on without protection. */
   readonly exposed: number;
@@ -41,11 +44,17 @@ export interface EngineCounts {
 
 interface Serving {
   readonly key: ConnectionKey;
+  readonly generation: number;
+  /** Once accepted. */
+  socket: Socket | undefined;
   /** What may be acknowledged, as the program was told last. */
   committed: number;
   guarded: boolean;
   protected: boolean;
 }
+
+/** A connection that the stack here knows nothing of. */
+const HELD = { clamp: false, guard: false, shield: true, mute: false, committed: 0 } as const;
 
 export const keyText = ({ vip, port, peer, peerPort }: ConnectionKey): string =>
   `${vip} ${port} ${peer} ${peerPort}`;
@@ -60,7 +69,9 @@ export class Engine {
   readonly #begun = new Map<string, OpenedEvent>();
   readonly #accepted = new Map<string, Socket>();
   #last = 0;
-  #counts = { takenOver: 0, lost: 0, exposed: 0 };
+  /** How many records of others a shield stands for. */
+  readonly #shields = new Map<string, number>();
+  #counts = { takenOver: 0, abandoned: 0, lost: 0, exposed: 0 };
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -73,7 +84,7 @@ export class Engine {
       restore: (held, resumed) => this.#resume(held, resumed),
       lost: (held) => {
         this.#counts.lost += 1;
-        parts.program.release(held.log.opened.initial.key);
+        this.#unshield(held.log.opened.initial.key);
       },
     });
   }
@@ -94,7 +105,9 @@ export class Engine {
     const text = keyText(event.key);
     const number = this.#number();
     const committed = event.receiveNext;
-    this.#serving.set(number, { key: event.key, committed, guarded: true, protected: true });
+    const { key } = event;
+    const serving = { key, generation: 0, socket: undefined, committed };
+    this.#serving.set(number, { ...serving, guarded: true, protected: true });
     this.#happened(openedMessage(number, event));
     const socket = this.#accepted.get(text);
     this.#begun.set(text, event);
@@ -123,6 +136,8 @@ export class Engine {
     this.#begun.delete(text);
     this.#accepted.delete(text);
     if (event === undefined || number === undefined) return;
+    const serving = this.#serving.get(number);
+    if (serving !== undefined) serving.socket = socket;
     const session = new Session(event.key, socket, this.#hostOf(number, 0), FRESH);
     this.#parts.onSession(session);
     socket.resume();
@@ -168,7 +183,13 @@ export class Engine {
   }
 
   #control({ key, committed, guarded, protected: clamp }: Serving): void {
-    this.#parts.program.control(key, { clamp, guard: guarded && clamp, shield: false, committed });
+    this.#parts.program.control(key, {
+      clamp,
+      guard: guarded && clamp,
+      shield: false,
+      mute: false,
+      committed,
+    });
   }
 
   #closed(connection: ConnectionNumber): void {
@@ -251,18 +272,50 @@ export class Engine {
           this.#parts.links.answer(effect.to, effect.message);
           break;
         case "shield":
-          this.#parts.program.control(effect.key, {
-            ...{ clamp: false, guard: false, shield: true, committed: 0 },
-          });
+          this.#shield(effect.key, effect.generation);
           break;
         case "unshield":
-          if (!this.#takeovers.has(effect.key)) this.#parts.program.release(effect.key);
+          this.#unshield(effect.key);
           break;
         case "resume":
+          // From now on this node asks the peer.
+          this.#parts.program.control(effect.connection.log.opened.initial.key, HELD);
           this.#takeovers.begin(effect.connection);
           break;
       }
     }
+  }
+
+  /** Somebody else says that he serves it. Who took it over later is right. */
+  #shield(key: ConnectionKey, generation: number): void {
+    const text = keyText(key);
+    this.#shields.set(text, (this.#shields.get(text) ?? 0) + 1);
+    const number = this.#numbers.get(text);
+    const serving = number === undefined ? undefined : this.#serving.get(number);
+    if (number !== undefined && serving !== undefined) {
+      if (generation <= serving.generation) return;
+      this.#abandon(number, serving);
+    }
+    this.#parts.program.control(key, { ...HELD, mute: true });
+  }
+
+  /** The same connection may be held twice for a while: from an owner that is gone, and from the one that took it over. */
+  #unshield(key: ConnectionKey): void {
+    const text = keyText(key);
+    const left = (this.#shields.get(text) ?? 1) - 1;
+    if (left > 0) return void this.#shields.set(text, left);
+    this.#shields.delete(text);
+    if (this.#numbers.has(text) || this.#takeovers.has(key)) return;
+    this.#parts.program.release(key);
+  }
+
+  /** Another member has it: this one's socket goes without a word. */
+  #abandon(number: ConnectionNumber, { key, socket }: Serving): void {
+    this.#counts.abandoned += 1;
+    this.#serving.delete(number);
+    this.#numbers.delete(keyText(key));
+    if (socket !== undefined) closeSilently(socket);
+    this.#happened({ type: "closed", connection: number });
   }
 
   /** The owner serves them no more, and this node is to. */
@@ -279,14 +332,19 @@ export class Engine {
     const fd = restore(resumed);
     const connection = this.#number();
     const committed = later(resumed.essential.receiveNext, log.opened.essential.receiveNext);
-    const serving = { key, committed, guarded: true, protected: true };
+    const generation = log.opened.generation + 1;
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    const serving = { key, generation, socket, committed, guarded: true, protected: true };
     this.#serving.set(connection, serving);
     this.#numbers.set(keyText(key), connection);
-    for (const message of log.messages()) this.#happened({ ...message, connection });
+    for (const message of log.messages()) {
+      const isFirst = message.type === "opened";
+      this.#happened({ ...message, connection, ...(isFirst ? { generation } : {}) });
+    }
     this.#control(serving);
     leaveRepair(fd);
+    this.#unshield(key);
     this.#counts.takenOver += 1;
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.setNoDelay(true);
     socket.pause();
     const host = this.#hostOf(connection, log.input.end);

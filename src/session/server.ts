@@ -11,6 +11,7 @@ import { type Application, type Event, joinIn, parseSlots, type Rules } from "#a
 import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
+import { isSteered } from "#driver/bpf/predecessor.ts";
 import { SessionProgram } from "#driver/bpf/session-program.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
 import { RawPackets } from "#driver/tcp/raw-packets.ts";
@@ -39,11 +40,13 @@ export interface SessionServerOptions {
   readonly onTrouble?: (error: Error) => void;
 }
 
-/** Starts everything but listening. Errors: PanError. */
+/** Starts everything but listening; waits for the agent to have come up. Errors: PanError. */
 export async function createSessionServer(
   options: SessionServerOptions,
   onSession: (session: Session) => void,
 ): Promise<SessionServer> {
+  // The agent's packet program comes first: sessions speak only under its lease.
+  while (!isSteered(netdev(options.interface))) await pause(RETRY_LISTEN_MS);
   const server = new SessionServer(options, onSession);
   await server.start();
   return server;
@@ -143,7 +146,7 @@ export class SessionServer {
         return;
       }
       case "member-left":
-        return this.#left(nodeId(event.member.id), event.reason);
+        return this.#left(nodeId(event.member.id));
       case "work-sets-gained":
         this.#gain(event.group, event.slots);
         return this.#takeOver();
@@ -162,13 +165,12 @@ export class SessionServer {
     this.#mine.set(group, mine);
   }
 
-  /** An agent that is down leaves its applications alive: their connections go on there. */
-  #left(id: NodeId, reason: string): void {
+  /** Whatever the reason: without its agent a member has no lease, and its sessions are silent. */
+  #left(id: NodeId): void {
     this.#members = {
       ...this.#members,
       list: this.#members.list.filter((member) => member.id !== id),
     };
-    if (reason === "agent-down") return;
     this.#links.setMembers(this.#members.list);
     clearTimeout(this.#gone.get(id));
     const forget = setTimeout(() => {

@@ -120,7 +120,7 @@ for (const family of FAMILIES) {
     assert.equal(readQueued(client.fd, SIOCOUTQ), 5, "five bytes are not acknowledged");
 
     const committed = advance(event.receiveNext, 5);
-    owner.control(event.key, { clamp: true, guard: true, shield: false, committed });
+    owner.control(event.key, { clamp: true, guard: true, shield: false, mute: false, committed });
     write(server, "!");
     await until(() => readQueued(client.fd, SIOCOUTQ) === 0);
     const wire = owner.wire(event.key);
@@ -145,8 +145,14 @@ for (const family of FAMILIES) {
     client.socket.write("ask");
     await arrived(server, 3);
     const committed = advance(event.receiveNext, 3);
-    owner.control(event.key, { clamp: true, guard: true, shield: false, committed });
-    standby.control(event.key, { clamp: false, guard: false, shield: true, committed });
+    owner.control(event.key, { clamp: true, guard: true, shield: false, mute: false, committed });
+    standby.control(event.key, {
+      clamp: false,
+      guard: false,
+      shield: true,
+      mute: false,
+      committed,
+    });
     write(server, "0123456789");
     assert.equal(await read(client.socket, 10), "0123456789");
 

@@ -87,40 +87,60 @@ describe("A16: sessions in a cluster", { skip }, () => {
     return "";
   }
 
+  /** A download that a fault meets in its middle; answers the member that it met. */
+  async function download(host: string, fault: (server: string) => Promise<void>): Promise<string> {
+    for (const member of cluster.members) {
+      await until(`${member} tells two others`, async () => {
+        return (await established(member, "dport = :7948")) === 2;
+      });
+    }
+    const url = `http://${host}:${PORT}/big.bin`;
+    const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE, url];
+    const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "pipe"] });
+    const hash = createHash("sha256");
+    let [received, complaint] = [0, ""];
+    child.stdout?.on("data", (chunk: Buffer) => {
+      hash.update(chunk);
+      received += chunk.byteLength;
+    });
+    child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    await until("the download has begun", () => received > FIRST);
+    const server = await serverOf();
+    assert.notEqual(server, "");
+    await fault(server);
+    const status = await ended;
+    assert.deepEqual({ status, received, complaint }, { status: 0, received: SIZE, complaint: "" });
+    assert.equal(hash.digest("hex"), digest);
+    return server;
+  }
+
   for (const [family, host] of [
     ["IPv4", STANDARD.vip4],
     ["IPv6", `[${STANDARD.vip6}]`],
   ] as const) {
     test(`A16: ${family}: a download outlives the member that served it`, async () => {
-      for (const member of cluster.members) {
-        await until(`${member} tells two others`, async () => {
-          return (await established(member, "dport = :7948")) === 2;
-        });
-      }
-      const url = `http://${host}:${PORT}/big.bin`;
-      const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE, url];
-      const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "pipe"] });
-      const hash = createHash("sha256");
-      let [received, complaint] = [0, ""];
-      child.stdout?.on("data", (chunk: Buffer) => {
-        hash.update(chunk);
-        received += chunk.byteLength;
-      });
-      child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
-      const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-      await until("the download has begun", () => received > FIRST);
-      const dead = await serverOf();
-      assert.notEqual(dead, "");
-      await cluster.lab.faults.kill(dead);
-      const status = await ended;
-      assert.deepEqual(
-        { status, received, complaint },
-        { status: 0, received: SIZE, complaint: "" },
-      );
-      assert.equal(hash.digest("hex"), digest);
+      const dead = await download(host, (server) => cluster.lab.faults.kill(server));
       await cluster.lab.faults.revive(dead);
       await cluster.settled();
       await serve(dead);
     });
   }
+
+  test("A16: a member that was frozen and runs again does not speak for a session that another one has", async () => {
+    const { faults } = cluster.lab;
+    const frozen = await download(STANDARD.vip4, async (server) => {
+      await faults.freeze(server);
+      const others = cluster.members.filter((member) => member !== server);
+      await until("another member has the connection", async () => {
+        const counts = others.map((member) => established(member, `sport = :${PORT}`));
+        return (await Promise.all(counts)).some((count) => count > 0);
+      });
+      await faults.thaw(server);
+    });
+    await until("the frozen one has let go of it", async () => {
+      return (await established(frozen, `sport = :${PORT}`)) === 0;
+    });
+    await cluster.settled();
+  });
 });

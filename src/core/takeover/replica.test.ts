@@ -26,7 +26,7 @@ const inputOf = (connection: number, offset: number, value: string): OwnerMessag
 test("A16: from its opening on, packets of a connection are kept from the stack; one answer for all that came", () => {
   const replica = new Replica();
   assert.deepEqual(told(replica, openedAs(1), inputOf(1, 0, "hello")), [
-    { type: "shield", key: initial.key },
+    { type: "shield", key: initial.key, generation: 0 },
     { type: "answer", to: OWNER, message: { type: "acknowledged", messages: 2 } },
   ]);
   assert.equal(replica.bytes, 5);

@@ -23,7 +23,8 @@ export type ReplicaInput =
 export type ReplicaEffect =
   | { readonly type: "answer"; readonly to: NodeId; readonly message: ReplicaMessage }
   /** Packets of this connection never reach the stack; or do again. */
-  | { readonly type: "shield" | "unshield"; readonly key: ConnectionKey }
+  | { readonly type: "shield"; readonly key: ConnectionKey; readonly generation: number }
+  | { readonly type: "unshield"; readonly key: ConnectionKey }
   /** To be resumed here. The shield stays until it is. */
   | { readonly type: "resume"; readonly owner: NodeId; readonly connection: HeldConnection };
 
@@ -117,7 +118,7 @@ export class Replica {
   }
 
   #open(now: Instant, owner: NodeId, held: Connections, log: ConnectionLog): ReplicaEffect[] {
-    const { connection, initial } = log.opened;
+    const { connection, initial, generation } = log.opened;
     const known = held.get(connection);
     if (known !== undefined) return this.#refuse(owner, held, known.log, "contradiction");
     if (held.size >= this.#limits.connections) {
@@ -126,7 +127,7 @@ export class Replica {
       return [{ type: "answer", to: owner, message }];
     }
     held.set(connection, { log, clockAt: now });
-    return [{ type: "shield", key: initial.key }];
+    return [{ type: "shield", key: initial.key, generation }];
   }
 
   #refuse(

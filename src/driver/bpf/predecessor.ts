@@ -20,6 +20,10 @@ const sameShape = (a: MapShape, b: MapShape): boolean =>
   a.maxEntries === b.maxEntries &&
   a.flags === b.flags;
 
+/** Whether a packet program of ours is on the interface. */
+export const isSteered = ({ ifindex }: { readonly ifindex: number }): boolean =>
+  HOOKS.some((hook) => attachedProgram(ifindex, hook) !== undefined);
+
 export class Predecessor {
   readonly hook: Hook;
   /** Its agent made the clsact qdisc. */

@@ -6,6 +6,7 @@ import { FdWatch } from "../fd-watch.ts";
 import { attachSession, detachSession } from "./attachment.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import type { Netdev } from "./netdev.ts";
+import { Predecessor } from "./predecessor.ts";
 import { LoadedObject } from "./program-loader.ts";
 import { RingBuffer } from "./ring-buffer.ts";
 import * as abi from "./session.gen.ts";
@@ -23,6 +24,8 @@ export interface SessionControl {
   readonly guard: boolean;
   /** Keep the peer's segments from the stack, and tell them. */
   readonly shield: boolean;
+  /** Let nothing out: another member speaks. */
+  readonly mute: boolean;
   /** Sequence number of the peer that may be acknowledged. */
   readonly committed: number;
 }
@@ -76,6 +79,7 @@ export interface SessionWire {
   readonly held: number;
   readonly guarded: number;
   readonly shielded: number;
+  readonly silenced: number;
 }
 
 const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
@@ -164,10 +168,28 @@ function controlBytes(control: SessionControl): Uint8Array {
   const flags =
     (control.clamp ? abi.CLAMP : 0) |
     (control.guard ? abi.GUARD : 0) |
-    (control.shield ? abi.SHIELD : 0);
+    (control.shield ? abi.SHIELD : 0) |
+    (control.mute ? abi.MUTE : 0);
   view.setUint32(abi.SESSION_CONTROL.flags, flags, true);
   view.setUint32(abi.SESSION_CONTROL.committed, control.committed, true);
   return bytes;
+}
+
+/** Shares the packet program's state map, where there is one. */
+function loadLeased(device: Netdev): LoadedObject {
+  const steering = Predecessor.find(device.ifindex);
+  try {
+    const constants = new Uint8Array(abi.SESSION_CONFIG.size);
+    const leased = steering === undefined ? 0 : 1;
+    new DataView(constants.buffer).setUint32(abi.SESSION_CONFIG.leased, leased, true);
+    return LoadedObject.load("session.o", {
+      constants,
+      existing: (name, shape) =>
+        name === ".data.state" ? steering?.mapFd(name, shape) : undefined,
+    });
+  } finally {
+    steering?.close();
+  }
 }
 
 export class SessionProgram {
@@ -197,9 +219,12 @@ export class SessionProgram {
     });
   }
 
-  /** Puts the program on an interface of this network namespace, in place of one that an earlier process left. */
+  /**
+   * Puts the program on an interface of this network namespace, in place of one that an earlier process left. Where the packet program is,
+   * sessions speak only under its lease.
+   */
   static attach(device: Netdev, onEvents: (events: SessionEvent[]) => void): SessionProgram {
-    const object = LoadedObject.load("session.o");
+    const object = loadLeased(device);
     try {
       const program = new SessionProgram(device, object, onEvents);
       attachSession(device, {
@@ -260,6 +285,7 @@ export class SessionProgram {
       held: count(abi.SESSION_WIRE.held),
       guarded: count(abi.SESSION_WIRE.guarded),
       shielded: count(abi.SESSION_WIRE.shielded),
+      silenced: count(abi.SESSION_WIRE.silenced),
     };
   }
 

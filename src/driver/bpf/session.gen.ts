@@ -3,6 +3,7 @@
 export const CLAMP = 1;
 export const GUARD = 2;
 export const SHIELD = 4;
+export const MUTE = 8;
 export const EVENT_OPENED = 1;
 export const EVENT_HEARD = 2;
 export const TIMESTAMPS = 1;
@@ -31,7 +32,7 @@ export const SESSION_CONTROL = {
 
 /** struct session_wire: size and offsets in bytes. */
 export const SESSION_WIRE = {
-  size: 56,
+  size: 64,
   lastAck: 0,
   lastWindow: 4,
   lastSequenceEnd: 8,
@@ -42,6 +43,7 @@ export const SESSION_WIRE = {
   held: 32,
   guarded: 40,
   shielded: 48,
+  silenced: 56,
 } as const;
 
 /** struct session_listener: size and offsets in bytes. */
@@ -56,7 +58,7 @@ export const SESSION_LISTENER = {
 export const SESSION_CONFIG = {
   size: 88,
   reserved: 0,
-  flags: 4,
+  leased: 4,
   reservedEvent: 8,
 } as const;
 

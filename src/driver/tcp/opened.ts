@@ -10,6 +10,7 @@ export function openedMessage(connection: ConnectionNumber, event: OpenedEvent):
   return {
     type: "opened",
     connection,
+    generation: 0,
     initial: {
       key: event.key,
       mss: event.mss - (timestamps ? TIMESTAMPS_LENGTH : 0),

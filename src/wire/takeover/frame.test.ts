@@ -13,6 +13,7 @@ const read = (bytes: Uint8Array): unknown => replicationDecoder().push(bytes);
 const OPENED: ReplicationMessage = {
   type: "opened",
   connection: 0x01020304,
+  generation: 0x0201,
   initial: {
     key: { vip: ip("10.0.0.100"), port: 80, peer: ip("192.0.2.7"), peerPort: 40_000 },
     mss: 1448,
@@ -42,12 +43,13 @@ const OPENED: ReplicationMessage = {
 };
 
 // length, version 1, type 1 | connection | family, VIP, peer, ports, MSS, MSS and options
+// generation last
 // | flags 0b1101101, send next, wl1, wl2, send window, receive next, advertised, scales, recent timestamp | value, read at
 const OPENED_BYTES = bytesOf(`
-  0000 0043 01 01   04030201
+  0000 0045 01 01   04030201
   04 0a000064 c0000207 5000 409c a805 b405
   6d00 44332211 24232221 34333231 00fa0000 44434241 54535251 07 0e 64636261
-  74737271 0200000001000000
+  74737271 0200000001000000   0102
 `);
 
 test("A16: initial and essential part have the bytes of the specification's table, field by field", () => {
@@ -120,13 +122,16 @@ const initial = fc.tuple(addresses, u16, u16, u16).map(([ends, port, peerPort, m
 }));
 
 const message: fc.Arbitrary<ReplicationMessage> = fc.oneof(
-  fc.tuple(u32, initial, essential, clock).map(([connection, first, state, time]) => ({
-    type: "opened" as const,
-    connection,
-    initial: first,
-    essential: state,
-    clock: time,
-  })),
+  fc
+    .tuple(u32, initial, essential, clock, u16)
+    .map(([connection, first, state, time, generation]) => ({
+      type: "opened" as const,
+      connection,
+      generation,
+      initial: first,
+      essential: state,
+      clock: time,
+    })),
   fc
     .tuple(u32, offset, offset, essential, clock)
     .map(([connection, inputOffset, outputOffset, state, time]) => ({

@@ -33,6 +33,7 @@ function encode(message: ReplicationMessage): Uint8Array {
       putInitial(out, message.initial);
       putEssential(out, message.essential);
       putClock(out, message.clock);
+      out.u16(message.generation);
       break;
     case "progress":
       putOffset(out, message.inputOffset);
@@ -92,7 +93,7 @@ function read(type: Type, bytes: ByteReader): ReplicationMessage | undefined {
       const initial = readInitial(bytes);
       const states = readStates(bytes);
       if (initial === undefined || states === undefined) return undefined;
-      return { type, connection, initial, ...states };
+      return { type, connection, generation: bytes.u16(), initial, ...states };
     }
     case "progress": {
       const place = readPlace(bytes);

@@ -21,6 +21,8 @@ interface OfConnection {
 /** The first message about a connection. The essential part is that of the handshake's end, so it says where both streams begin. */
 export interface Opened extends OfConnection {
   readonly type: "opened";
+  /** How often it has been taken over: of two members that say they serve it, the higher one does. 16 bits. */
+  readonly generation: number;
   readonly initial: InitialState;
   readonly essential: EssentialState;
   readonly clock: TimestampClock;

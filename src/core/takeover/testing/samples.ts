@@ -37,6 +37,7 @@ export const essential: EssentialState = {
 export const openedAs = (connection: number): Opened => ({
   type: "opened",
   connection,
+  generation: 0,
   initial,
   essential,
   clock: { value: 5000, readAtMs: 9_000_000_000 },
