@@ -55,6 +55,8 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
     case "departure-confirmed":
       node.failovers.confirmed(event.id, event.reason);
       return node.step(event);
+    case "machine-gone": // its departure was something else, and stays so in the log
+      return node.step({ type: "departure-confirmed", id: event.id, reason: "silent" });
     case "admitted-by":
       return node.following.follow({ id: event.master, address: event.address });
     case "config-wanted":

@@ -200,6 +200,7 @@ export class HeartLoop {
       case "member-joined":
       case "member-departed":
       case "departure-confirmed":
+      case "machine-gone":
       case "admitted-by":
       case "config-wanted":
       case "refused":

@@ -302,6 +302,7 @@ export class Heart {
       case "member-joined":
       case "member-departed":
       case "departure-confirmed":
+      case "machine-gone":
       case "admitted-by":
       case "config-wanted":
       case "refused":

@@ -167,6 +167,8 @@ export class MainThread {
         return this.step({ type: "announce-wanted" });
       case "departure-confirmed":
         return this.step(event);
+      case "machine-gone":
+        return this.step({ type: "departure-confirmed", id: event.id, reason: "silent" });
       case "admitted-by":
         return this.#follow(event.master);
       case "config-wanted":

@@ -3,6 +3,7 @@
 import type { IpAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { after, type Instant } from "#base/time.ts";
+import type { Absences } from "./absences.ts";
 import type { Context } from "./context.ts";
 
 export const CONFIRM_MS = 500;
@@ -17,11 +18,13 @@ interface Departed {
 
 export class Departures {
   readonly #context: Context;
+  readonly #absences: Absences;
   readonly #silent = new Map<NodeId, Departed>();
   #probeAt: Instant | undefined;
 
-  constructor(context: Context) {
+  constructor(context: Context, absences: Absences) {
     this.#context = context;
+    this.#absences = absences;
   }
 
   get deadline(): Instant | undefined {
@@ -51,9 +54,11 @@ export class Departures {
     this.#probeAt = this.#silent.size === 0 ? undefined : after(now, PROBE_EVERY_MS);
   }
 
-  portUnreachable(address: IpAddress): void {
+  portUnreachable(now: Instant, address: IpAddress): void {
     for (const [id, departed] of this.#silent) {
-      if (departed.address === address) this.#confirm(id, "agent-down");
+      if (departed.address !== address) continue;
+      this.#confirm(id, "agent-down");
+      this.#absences.watch(now, id, address);
     }
   }
 

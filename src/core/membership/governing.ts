@@ -11,6 +11,7 @@ import {
   type OtherMasterExists,
   UNASKED,
 } from "#wire/cluster/message.ts";
+import { Absences } from "./absences.ts";
 import { Admissions } from "./admissions.ts";
 import { REJOIN_MS } from "./admitted.ts";
 import { type Context, type Phase, type Succession, type Survivor, viewOf } from "./context.ts";
@@ -35,6 +36,7 @@ const ANSWER_EVERY_MS = 50;
 export class Governing implements Phase {
   readonly #context: Context;
   readonly #watches = new Map<NodeId, MemberWatch>();
+  readonly #absences: Absences;
   readonly #departures: Departures;
   readonly #admissions: Admissions;
   readonly #contest: Contest;
@@ -60,7 +62,8 @@ export class Governing implements Phase {
 
   constructor(context: Context, now: Instant, survivors: readonly Survivor[]) {
     this.#context = context;
-    this.#departures = new Departures(context);
+    this.#absences = new Absences(context);
+    this.#departures = new Departures(context, this.#absences);
     this.#admissions = new Admissions(context);
     this.#contest = new Contest(context, now);
     this.#epoch = context.nextEpoch();
@@ -82,14 +85,24 @@ export class Governing implements Phase {
       const reason = id === succession?.master.id ? succession.reason : "silent";
       this.#announceDeparture(now, id, address, reason);
     }
+    this.#watchAbsent(now, succession?.members ?? []);
     this.#rosterChanged(now);
     this.deadlineReached(now);
+  }
+
+  /** The tables may name nodes that had left the master before this one, or that were members before a restart of everything. */
+  #watchAbsent(now: Instant, inherited: readonly Member[]): void {
+    for (const { id, address } of this.#context.admitted.values()) {
+      const isKnown = id === this.#context.self.id || this.#watches.has(id);
+      if (isKnown || inherited.some((member) => member.id === id)) continue;
+      this.#absences.watch(now, id, address);
+    }
   }
 
   get deadline(): Instant | undefined {
     const own = earliest(this.#keepaliveAt, this.#beaconAt, this.#checkAt);
     const gone = earliest(this.#departures.deadline, this.#expulsions.deadline);
-    return earliest(own, gone, this.#admissions.deadline);
+    return earliest(own, gone, this.#absences.deadline, this.#admissions.deadline);
   }
 
   get #intervalMs(): number {
@@ -100,6 +113,7 @@ export class Governing implements Phase {
     if (now >= this.#checkAt) this.#checkMembers(now);
     for (const member of this.#expulsions.due(now)) this.#expelled(now, member);
     this.#departures.deadlineReached(now);
+    this.#absences.deadlineReached(now);
     this.#admissions.deadlineReached(now, this.#watches);
     if (now >= this.#keepaliveAt) this.#sendKeepalive(now);
     if (now >= this.#beaconAt) {
@@ -135,6 +149,7 @@ export class Governing implements Phase {
     const watch = new MemberWatch(member, boot, this.#context.detection.intervalMs, now);
     this.#watches.set(member.id, watch);
     this.#departures.forget(member.id);
+    this.#absences.forget(member.id);
     this.#checkAt = earliest(this.#checkAt, watch.silence.deadline) ?? now;
   }
 
@@ -149,8 +164,9 @@ export class Governing implements Phase {
 
   #announceDeparture(now: Instant, id: NodeId, address: IpAddress, reason: Departure): void {
     this.#context.emit({ type: "member-departed", id, reason });
-    if (reason === "silent") this.#departures.watch(now, id, address);
-    else this.#context.emit({ type: "departure-confirmed", id, reason });
+    if (reason === "silent") return this.#departures.watch(now, id, address);
+    this.#context.emit({ type: "departure-confirmed", id, reason });
+    this.#absences.watch(now, id, address);
   }
 
   /** The whole list goes out at once. */
@@ -242,6 +258,7 @@ export class Governing implements Phase {
 
   received(now: Instant, received: Received): void {
     const { message, sender, from, boot } = received;
+    this.#absences.heard(sender);
     switch (message.type) {
       case "join-request":
         return this.#askedToJoin(now, received, message);
@@ -404,7 +421,8 @@ export class Governing implements Phase {
   }
 
   portUnreachable(now: Instant, address: IpAddress): void {
-    this.#departures.portUnreachable(address);
+    this.#departures.portUnreachable(now, address);
+    this.#absences.portUnreachable(address);
     for (const { member, silence } of this.#watches.values()) {
       if (member.address === address) silence.refused(now);
     }

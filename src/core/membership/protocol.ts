@@ -113,6 +113,8 @@ export type Effect =
   | { readonly type: "member-departed"; readonly id: NodeId; readonly reason: Departure }
   /** Master only: the reason is final; after "silent" no connection on that machine lives. */
   | { readonly type: "departure-confirmed"; readonly id: NodeId; readonly reason: Departure }
+  /** Master only: a machine that is no member's, and whose kernel answered so far, does not any more. */
+  | { readonly type: "machine-gone"; readonly id: NodeId }
   /** Admitted: fetch the group key, configuration and tables from the master's control channel. */
   | { readonly type: "admitted-by"; readonly master: NodeId; readonly address: IpAddress }
   | {

@@ -234,6 +234,8 @@ test("B4: connections on a machine whose agent is down are still found", () => {
   controller.step(at(90), { type: "departure-confirmed", id: N3, reason: "agent-down" });
   assert.ok(controller.tables?.groups[0]?.former.includes(N3));
   assert.ok(controller.tables?.nodes.some(({ id }) => id === N3));
+  controller.step(at(60_000), { type: "departure-confirmed", id: N3, reason: "silent" });
+  assert.ok(!controller.tables?.groups[0]?.former.includes(N3), "the machine died later");
 });
 
 test("A18: a new master gives the dead master's slots to survivors without waiting for anyone", () => {

@@ -179,6 +179,8 @@ export function shown(effect: Effect): string {
       return `vote-unanswered ${effect.ballot}: ${effect.outcome}`;
     case "ignored":
       return `ignored ${effect.reason}`;
+    case "machine-gone":
+      return `machine-gone ${effect.id}`;
     case "member-departed":
     case "departure-confirmed":
       return `${effect.type} ${effect.id} ${effect.reason}`;
