@@ -68,6 +68,11 @@ export class Network {
     return this.#cuts === 0;
   }
 
+  /** Whether some pair has a loss of its own. */
+  get isLossy(): boolean {
+    return this.#lossy > 0;
+  }
+
   /** Whether both hear each other. */
   connects(a: number, b: number): boolean {
     return this.carries(a, b) && this.carries(b, a);

@@ -18,7 +18,9 @@ import { Watchdog } from "./checkers/watchdog.ts";
 import { firstConfig } from "./cluster-spec.ts";
 import { Conditions } from "./conditions.ts";
 import { DataPlane } from "./data-plane.ts";
+import { Excuses } from "./excuses.ts";
 import { Parts } from "./parts.ts";
+import { Quiet } from "./quiet.ts";
 import { Violation } from "./violation.ts";
 import { Attacker } from "./workloads/attacker.ts";
 import { Connections } from "./workloads/connections.ts";
@@ -100,10 +102,13 @@ export class Simulation {
     this.#watchdog = new Watchdog(world, parts);
     this.#replays = new Replays();
     this.#ownership = new Ownership(world, plane, parts, conditions);
-    this.#segments = new NoLostConnection(world, plane, this.#connections, conditions);
+    const quiet = new Quiet(world);
+    const excuses = new Excuses(world, this.#connections);
+    const clients = { connections: this.#connections, excuses, quiet };
+    this.#segments = new NoLostConnection(world, plane, clients);
     this.#oneTaker = new OneTaker(world, plane, parts);
     this.#nothingLost = new NothingLost(world, plane, parts);
-    const common = { world, conditions, parts, connections: this.#connections };
+    const common = { world, conditions, parts };
     this.#storm = new Storm({ ...common, prng: new Prng(seed ^ 0x5707) });
     this.#operations = new Operations({
       ...common,
@@ -114,6 +119,8 @@ export class Simulation {
     world.network.overheard = (packet) => this.#attacker.hear(packet);
     world.observe([
       parts,
+      quiet,
+      excuses,
       this.#connections,
       new OneMaster(world, parts),
       new Answering(world, plane, parts),
@@ -156,7 +163,7 @@ export class Simulation {
     return {
       rounds: this.#rounds,
       connections: this.#connections.opened,
-      excusedConnections: this.#connections.excused,
+      ...this.#excused(),
       segments: this.#segments.segments,
       failovers: this.#failover.checked,
       floodedLooks: this.#oneTaker.looks,
@@ -166,6 +173,14 @@ export class Simulation {
       falseAlarms: this.#watchdog.falseAlarms,
       slowestHealingMs: Math.round(Math.max(0, ...this.#convergence.tookMs)),
     };
+  }
+
+  /** All of them, and how many of each kind. */
+  #excused(): Record<string, number> {
+    const { excused } = this.#connections;
+    const all = [...excused.values()].reduce((sum, count) => sum + count, 0);
+    const kinds = Array.from(excused, ([why, count]) => [`excused: ${why}`, count]);
+    return { excusedConnections: all, ...Object.fromEntries(kinds) };
   }
 
   #pass(durationMs: number): void {

@@ -2,32 +2,43 @@
 // change of any packet program each connection sends a segment; it must be taken by its server, and by nobody else.
 import { compareVersions } from "#base/ids.ts";
 import { FORMER_OWNERS } from "#core/steering/tables.ts";
-import type { Conditions } from "../conditions.ts";
 import { slotOfClient } from "../client-frame.ts";
 import type { DataPlane } from "../data-plane.ts";
+import type { Excuses } from "../excuses.ts";
 import type { Observer } from "../probes.ts";
+import type { Quiet } from "../quiet.ts";
 import { Violation } from "../violation.ts";
 import type { Connection, Connections } from "../workloads/connections.ts";
 import type { World } from "../world.ts";
 
 /** A client sends lost segments again, and asks again for the VIP's MAC. */
 const STUCK_MS = 4000;
+/** That a machine whose agent was down before is dead, too, is noticed after six seconds; until then it is asked in vain. */
+const DEAD_ASKED_MS = 8000;
+
+export interface Clients {
+  readonly connections: Connections;
+  readonly excuses: Excuses;
+  readonly quiet: Quiet;
+}
 
 export class NoLostConnection implements Observer {
   readonly #world: World;
   readonly #plane: DataPlane;
   readonly #connections: Connections;
-  readonly #conditions: Conditions;
+  readonly #excuses: Excuses;
+  readonly #quiet: Quiet;
   #lastChanges = -1;
   #isDue = false;
   #isStuck = false;
   segments = 0;
 
-  constructor(world: World, plane: DataPlane, connections: Connections, conditions: Conditions) {
+  constructor(world: World, plane: DataPlane, { connections, excuses, quiet }: Clients) {
     this.#world = world;
     this.#plane = plane;
     this.#connections = connections;
-    this.#conditions = conditions;
+    this.#excuses = excuses;
+    this.#quiet = quiet;
   }
 
   /** In the moment after, when some nodes have the new tables and others do not. */
@@ -65,15 +76,17 @@ export class NoLostConnection implements Observer {
       return;
     }
     const flow = `client ${connection.client}, port ${connection.port}, at node ${connection.server.id} since ${Math.round(nowMs - connection.openedMs)} ms`;
-    if (fate.what === "taken" && this.#isOutOfReach(connection)) return;
     if (fate.what === "taken") {
+      const excuse = this.#excuses.ofMistake(connection, this.#world.node(fate.by));
+      if (excuse !== undefined) return this.#connections.excuse(connection, excuse);
+      if (this.#isOutOfReach(connection)) return;
       const text = `${flow}: a segment that entered at node ${entry.id} was taken by node ${fate.by} (${fate.reason}), which answers with a reset; ${this.#chains(connection)}`;
       throw new Violation("no-lost-connection", text);
     }
     connection.stuckSinceMs ??= nowMs;
     this.#isStuck = true;
-    const stuckMs = Math.min(nowMs - connection.stuckSinceMs, this.#conditions.calmForMs);
-    if (stuckMs < STUCK_MS) return;
+    const stuckMs = Math.min(nowMs - connection.stuckSinceMs, this.#quiet.forMs);
+    if (stuckMs < (this.#asksDead(connection) ? DEAD_ASKED_MS : STUCK_MS)) return;
     const text = `${flow}: for ${Math.round(stuckMs)} ms its segments have ended as ${JSON.stringify(fate)} at node ${entry.id}`;
     throw new Violation("no-lost-connection", text);
   }
@@ -93,6 +106,17 @@ export class NoLostConnection implements Observer {
     const slot = slotOfClient(newest, connection) ?? 0;
     const last = newest.groups[0]?.former[slot * FORMER_OWNERS + FORMER_OWNERS - 1];
     return differ && last === connection.server.id;
+  }
+
+  /** Whether some node still has a dead machine among the former owners of the slot. */
+  #asksDead(connection: Connection): boolean {
+    const dead = this.#world.nodes.filter(({ isUp }) => !isUp).map(({ id }) => id);
+    return this.#world.nodes.some(({ isUp, program: { installed } }) => {
+      const slot = (slotOfClient(installed, connection) ?? 0) * FORMER_OWNERS;
+      const chain: ArrayLike<number> =
+        installed.groups[0]?.former.subarray(slot, slot + FORMER_OWNERS) ?? [];
+      return isUp && dead.some((id) => Array.from(chain).includes(id));
+    });
   }
 
   /** Owner and former owners of the connection's slot, as each node has them. */

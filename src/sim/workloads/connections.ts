@@ -1,13 +1,11 @@
 // Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
 // that took its SYN; whoever else takes one of its later segments would answer with a reset.
 import { clusterMac } from "#base/delivery.ts";
-import { compareVersions, NO_TABLES } from "#base/ids.ts";
-import { FORMER_OWNERS, type Delivery, type Tables } from "#core/steering/tables.ts";
+import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
-import { clientFrame, slotOfClient } from "../client-frame.ts";
+import { clientFrame } from "../client-frame.ts";
 import type { DataPlane, Fate } from "../data-plane.ts";
-import type { Heart, MembershipEvent } from "../heart.ts";
 import type { SimNode } from "../node.ts";
 import { connectionKey, type PacketProgram } from "../packet-program.ts";
 import type { Observer } from "../probes.ts";
@@ -23,15 +21,6 @@ const RESOLVE_EVERY_MS = 1000;
 /** After two clusters have met, clients come back once they have heard of the one that stays. */
 const UNITED_MS = 2000;
 
-/** Of the slot that a client's connection belongs to. */
-function ownerOf(
-  tables: Tables,
-  connection: { readonly client: number; readonly port: number },
-): number {
-  const slot = slotOfClient(tables, connection);
-  return slot === undefined ? 0 : (tables.groups[0]?.owners[slot] ?? 0);
-}
-
 export interface Connection {
   readonly client: number;
   readonly port: number;
@@ -44,10 +33,6 @@ export interface Connection {
   readonly closeMs: number;
   /** Why nothing is promised to it any more. */
   excuse: string | undefined;
-  /** Of its slot, in the newest tables that anybody has installed. */
-  owner: number;
-  /** How often that has changed since it was opened. */
-  moves: number;
   /** Since when its segments have reached nobody. */
   stuckSinceMs: number | undefined;
 }
@@ -55,9 +40,9 @@ export interface Connection {
 export class Connections implements Observer {
   readonly open: Connection[] = [];
   opened = 0;
-  excused = 0;
+  /** How many, by reason. */
+  readonly excused = new Map<string, number>();
   #delivery: Delivery = { method: "forward", primary: undefined };
-  #newest: Tables | undefined;
   readonly #world: World;
   readonly #plane: DataPlane;
   readonly #prng: Prng;
@@ -91,37 +76,10 @@ export class Connections implements Observer {
     return (server === 0 ? fates[0] : (wrong ?? fates[0])) ?? { what: "lost" };
   }
 
-  /**
-   * A slot remembers its last three owners (docs/adr/0004). While tables are on their way, nodes that have the new ones and nodes
-   * that have the old ones see different chains, and the last entry can be out of reach.
-   */
-  installed(_node: SimNode, tables: Tables): void {
-    if (this.#newest !== undefined && compareVersions(tables.version, this.#newest.version) <= 0)
-      return;
-    this.#newest = tables;
-    for (const connection of this.open) {
-      const owner = ownerOf(tables, connection);
-      if (owner !== connection.owner) connection.moves += 1;
-      connection.owner = owner;
-      if (connection.moves >= FORMER_OWNERS)
-        this.#excuseOne(connection, "its slot has moved too often");
-    }
-  }
-
-  /** Gone or given up for dead: nothing on it can be promised. */
+  /** A client that gets no answer from there asks again. */
   nodeChanged(node: SimNode): void {
-    if (node.state !== "machine-down" && node.state !== "paused") return;
-    this.#excuse(node.id, node.state);
-    // whoever gets no answer from there asks again
-    if (this.entry === node) this.entry = undefined;
-  }
-
-  decided(heart: Heart, event: MembershipEvent): void {
-    if (event.type === "became-master") this.#excuseUnknownTo(heart.id);
-    if (event.type === "became-master" && this.#isAmbiguous) this.excuseAll("two masters");
-    if (event.type === "member-departed" && event.reason === "silent") {
-      this.#excuse(event.id, "given up as silent");
-    }
+    const isGone = node.state === "machine-down" || node.state === "paused";
+    if (isGone && this.entry === node) this.entry = undefined;
   }
 
   /** Two clusters where there should be one: a client may talk to either. */
@@ -130,39 +88,16 @@ export class Connections implements Observer {
     return masters.length > 1 || !this.#world.network.isWhole;
   }
 
-  /** Links were cut: which part of the cluster a client talks to is anybody's guess. */
-  excuseAll(why: string): void {
-    for (const connection of this.open) this.#excuse(connection.server.id, why);
-  }
-
-  /** A cold start from tables that are older than those under which a connection was opened. */
-  #excuseUnknownTo(master: number): void {
-    const known = this.#world.node(master).agent?.main.controller.tables?.version ?? NO_TABLES;
-    for (const connection of this.open) {
-      if (compareVersions(connection.program.version, known) <= 0) continue;
-      this.#excuseOne(connection, "its master never knew these tables");
-    }
-  }
-
-  #excuse(server: number, why: string): void {
-    for (const connection of this.open) {
-      if (connection.server.id === server) this.#excuseOne(connection, why);
-    }
-  }
-
-  #excuseOne(connection: Connection, why: string): void {
-    if (connection.excuse !== undefined) return;
+  /** Nothing is promised to it any more (excuses.ts). */
+  excuse(connection: Connection, why: string): void {
     connection.excuse = why;
-    this.excused += 1;
+    this.excused.set(why, (this.excused.get(why) ?? 0) + 1);
   }
 
   sample(): void {
     const { nowMs } = this.#world;
     if (nowMs >= this.#resolveAtMs) this.#resolve();
-    if (this.#isAmbiguous) {
-      this.#ambiguousMs = nowMs;
-      this.excuseAll("two clusters");
-    }
+    if (this.#isAmbiguous) this.#ambiguousMs = nowMs;
     for (let at = this.open.length - 1; at >= 0; at--) {
       const connection = this.open[at];
       if (connection === undefined) continue;
@@ -199,8 +134,6 @@ export class Connections implements Observer {
       segment: clientFrame(VIP, flow, false),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
       excuse: undefined,
-      owner: ownerOf(program.installed, { client, port }),
-      moves: 0,
       stuckSinceMs: undefined,
     });
     this.opened += 1;

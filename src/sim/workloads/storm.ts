@@ -4,7 +4,6 @@ import type { Conditions } from "../conditions.ts";
 import type { Parts } from "../parts.ts";
 import type { SimNode } from "../node.ts";
 import type { World } from "../world.ts";
-import type { Connections } from "./connections.ts";
 
 /** Ends what a fault has begun. */
 type Undo = () => void;
@@ -18,7 +17,6 @@ export interface StormParts {
   readonly world: World;
   readonly prng: Prng;
   readonly conditions: Conditions;
-  readonly connections: Connections;
   readonly parts: Parts;
 }
 
@@ -33,7 +31,6 @@ export class Storm {
   readonly #world: World;
   readonly #prng: Prng;
   readonly #conditions: Conditions;
-  readonly #connections: Connections;
   readonly #parts: Parts;
   readonly #running = new Map<number, Running>();
   /** Nodes that some fault has in hand. */
@@ -42,11 +39,10 @@ export class Storm {
   #raging = false;
   readonly #kinds: readonly (() => Undo | undefined)[];
 
-  constructor({ world, prng, conditions, connections, parts }: StormParts) {
+  constructor({ world, prng, conditions, parts }: StormParts) {
     this.#world = world;
     this.#prng = prng;
     this.#conditions = conditions;
-    this.#connections = connections;
     this.#parts = parts;
     this.#kinds = [
       () => this.#crash(),
@@ -239,7 +235,6 @@ export class Storm {
   }
 
   #linksChanged(): void {
-    this.#connections.excuseAll("links were cut");
     for (const { id } of this.#world.nodes) this.#parts.disturb(id);
   }
 

@@ -1,0 +1,159 @@
+// Why nothing is promised to a connection any more. Each excuse is something that the documents say can happen (docs/howto/simulate.md
+// lists them); all else that keeps a segment from its server is a violation. A connection is excused when it has happened to it, and
+// not because something happened somewhere.
+import type { NodeId } from "#base/ids.ts";
+import { compareVersions } from "#base/ids.ts";
+import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
+import { slotOfClient } from "./client-frame.ts";
+import type { Heart, MembershipEvent } from "./heart.ts";
+import type { SimNode } from "./node.ts";
+import type { Observer } from "./probes.ts";
+import type { Connection, Connections } from "./workloads/connections.ts";
+import type { World } from "./world.ts";
+
+/** After two clusters have met, it takes so long until everybody goes by the tables of the one that stays. */
+const UNITED_MS = 2000;
+
+interface Place {
+  readonly owner: NodeId;
+  readonly chain: readonly NodeId[];
+}
+
+/** Owner and former owners of a connection's slot; the weighted group is the first. */
+function placeOf(tables: Tables, connection: Connection): Place | undefined {
+  const [group]: readonly (GroupTable | undefined)[] = tables.groups;
+  const slot = slotOfClient(tables, connection);
+  if (group === undefined || slot === undefined) return undefined;
+  const chain = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
+  return { owner: (group.owners[slot] ?? 0) as NodeId, chain: [...chain] as NodeId[] };
+}
+
+/** Whether segments of the connection can find its server by these tables. */
+function leadTo(tables: Tables, connection: Connection): boolean {
+  const place = placeOf(tables, connection);
+  const { id } = connection.server;
+  return place !== undefined && (place.owner === id || place.chain.includes(id));
+}
+
+export class Excuses implements Observer {
+  readonly #world: World;
+  readonly #connections: Connections;
+  /** Newest tables of each master. */
+  readonly #newest = new Map<NodeId, Tables>();
+  /** Whose cluster each node is in, or was in last. */
+  readonly #cluster = new Map<NodeId, NodeId>();
+  /** Nodes that are in a cluster now. */
+  readonly #members = new Set<NodeId>();
+  /** When a master became certain that a node is dead, by master and node. */
+  readonly #givenUp = new Map<string, number>();
+  #splitMs = Number.NEGATIVE_INFINITY;
+
+  constructor(world: World, connections: Connections) {
+    this.#world = world;
+    this.#connections = connections;
+  }
+
+  /** Connections live in the kernel, so only its end is theirs. */
+  nodeChanged(node: SimNode): void {
+    if (node.state !== "machine-down") return;
+    this.#excuse("its server's machine died", ({ server }) => server === node);
+  }
+
+  decided({ id: self }: Heart, event: MembershipEvent): void {
+    const heart = self as NodeId;
+    const isGone = event.type === "departure-confirmed" && event.reason === "silent";
+    if (isGone || event.type === "machine-gone") {
+      this.#givenUp.set(`${heart} ${event.id}`, this.#world.nowMs);
+      const { state } = this.#world.node(event.id);
+      const isTheirs = state !== "running" || this.#cluster.get(event.id) === heart;
+      if (!isTheirs) return;
+      this.#excuse("its server was given up as dead", ({ server }) => server.id === event.id);
+    }
+    if (event.type !== "view-changed") return;
+    const { role, master } = event.view;
+    if (role !== "member" && role !== "master") return void this.#members.delete(heart);
+    if (this.#members.has(heart) && this.#cluster.get(heart) === master) return;
+    this.#members.add(heart);
+    this.#cluster.set(heart, master);
+    this.#follows(heart, master);
+  }
+
+  /**
+   * A node is in a cluster (again), whose master may know nothing of what it did elsewhere. A new master is also that of machines
+   * whose agent is down and whose old master is gone: it may have started anew, with an empty disk.
+   */
+  #follows(node: NodeId, master: NodeId): void {
+    const tables = this.#world.node(master).agent?.main.controller.tables;
+    if (tables !== undefined) this.#newest.set(master, tables);
+    const isIts = ({ id }: SimNode): boolean =>
+      id === node || (node === master && (this.#cluster.get(id) === master || !this.#isLed(id)));
+    this.#excuse("the new master does not know of it", (connection) => {
+      if (!isIts(connection.server)) return false;
+      const isLost = tables === undefined || !leadTo(tables, connection);
+      return isLost || this.#isGivenUp(connection, master);
+    });
+  }
+
+  #isGivenUp({ server, openedMs }: Connection, master: NodeId): boolean {
+    return openedMs <= (this.#givenUp.get(`${master} ${server.id}`) ?? -1);
+  }
+
+  #isLed(node: NodeId): boolean {
+    const master = this.#cluster.get(node);
+    return (
+      this.#members.has(node) &&
+      this.#world.masters.some(({ id, state }) => id === master && state === "running")
+    );
+  }
+
+  /** A dead owner's slot moves whether or not its chain has room (docs/adr/0009). */
+  installed(_node: SimNode, tables: Tables): void {
+    const { master } = tables.version;
+    const before = this.#newest.get(master);
+    if (before !== undefined && compareVersions(tables.version, before.version) <= 0) return;
+    this.#newest.set(master, tables);
+    if (before === undefined) return;
+    const members = this.#world.node(master).agent?.heart.machine.view.members ?? [];
+    this.#excuse("pushed out of a full chain by deaths", (connection) => {
+      const { id } = connection.server;
+      if (this.#cluster.get(id) !== master && this.#isLed(id)) return false;
+      if (!leadTo(before, connection) || leadTo(tables, connection)) return false;
+      const owner = placeOf(before, connection)?.owner;
+      const isFull = placeOf(tables, connection)?.chain.includes(0 as NodeId) === false;
+      return isFull && !members.some(({ id }) => id === owner);
+    });
+  }
+
+  sample(): void {
+    const masters = this.#world.masters.filter(({ state }) => state === "running");
+    if (masters.length > 1 || !this.#world.network.isWhole) this.#splitMs = this.#world.nowMs;
+  }
+
+  /**
+   * A segment was taken by a node that is not its server. That can be when the taker's master has given up a machine that it
+   * could not hear, and when there are two clusters, or have been just now, and one of those that have had to do with the segment
+   * goes by the other one's tables.
+   */
+  ofMistake(connection: Connection, taker: SimNode): string | undefined {
+    const theirs = this.#cluster.get(taker.id) ?? taker.id;
+    const isStranger = this.#cluster.get(connection.server.id) !== theirs;
+    if (isStranger && this.#isGivenUp(connection, theirs)) return "its server was given up as dead";
+    this.sample();
+    if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;
+    const { entry } = this.#connections;
+    const concerned = [connection.server, taker, ...(entry === undefined ? [] : [entry])];
+    const clusters = new Set(concerned.map(({ id }) => this.#cluster.get(id)));
+    const tables = new Set(concerned.map(({ program }) => program.version.master));
+    return clusters.size > 1 || tables.size > 1
+      ? "taken in the other part of a split network"
+      : undefined;
+  }
+
+  #excuse(why: string, applies: (connection: Connection) => boolean): void {
+    for (const connection of this.#connections.open) {
+      if (connection.excuse === undefined && applies(connection)) {
+        this.#connections.excuse(connection, why);
+      }
+    }
+  }
+}
