@@ -42,9 +42,13 @@ static __always_inline int is_multicast(const struct packet *packet)
 	return packet->family == 4 ? first >> 4 == 0xe : first == 0xff;
 }
 
-static __always_inline __u8 unserved_reason(int flooded)
+/* For no service: one node's stack answers, as a single machine's would. But a peer sends nothing on for which there is no
+ * service: the tables here are old, or not there yet. */
+static __always_inline __u8 unserved_reason(const struct packet *packet)
 {
-	return flooded && !is_leased() ? REASON_DROP_PEER : REASON_PASS_NO_SERVICE;
+	if (packet->hop && !is_accepting())
+		return REASON_DROP_UNLEASED;
+	return packet->flooded && !is_leased() ? REASON_DROP_PEER : REASON_PASS_NO_SERVICE;
 }
 
 #endif

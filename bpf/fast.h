@@ -85,7 +85,8 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	hash = hash4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
-		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+		return flooded || hop_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
+								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
 		hash = collapse(ip->source ^ port, service.slot_bits);
@@ -113,7 +114,8 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	hash = hash6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
-		return flooded ? steer_any(frame) : emit_pass(REASON_PASS_NO_SERVICE, bytes);
+		return flooded || hop_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
+								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
 		hash = collapse(xor_words(6, &ip->source) ^ port, service.slot_bits);

@@ -97,6 +97,17 @@ static __always_inline __u16 last_word(__u16 owner, int holds, __u16 sender)
 	return owner == sender ? 0 : owner;
 }
 
+/* This node ends the longest chain there is. */
+static __always_inline int is_last(__u32 slot, __u16 entry)
+{
+	struct former *former;
+
+	if (!(entry & ABI_SLOT_HAS_FORMER))
+		return 0;
+	former = bpf_map_lookup_elem(&former_owners, &slot);
+	return former && former->owner[ABI_FORMER_OWNERS - 1] == config.self;
+}
+
 /* A TCP segment that belongs to a connection which some node has already. Traffic that is routed through the cluster has
  * no sockets to ask: its slot's owner takes all of it at once. */
 static __always_inline int is_segment(const struct flow *flow, __u8 flags)
@@ -127,6 +138,8 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
 	int holds = !owner && flags & ABI_SERVICE_HOLDS;
+	/* a former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has */
+	int blind = packet->hop > 1 && !is_accepting(), astray;
 
 	if (packet->flooded && owner != config.self && (owner || !stands_in(slot, entry)))
 		return decide(REASON_DROP_PEER);
@@ -142,10 +155,12 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 		next = last_word(owner, holds, packet->sender);
 	if (next == config.self)
 		next = 0;
-	if ((!next && !holds) || knows_connection(frame, packet, flow))
+	/* no hop is left, and by the tables here it was not this node's turn: one has not been asked */
+	astray = k >= ABI_FORMER_OWNERS && owner != config.self && !is_last(slot, entry);
+	if ((!next && !holds && !blind && !astray) || knows_connection(frame, packet, flow))
 		return decide(here);
 	if (!next)
-		return decide(REASON_HOLD_UNASSIGNED);
+		return decide(holds ? REASON_HOLD_UNASSIGNED : blind ? REASON_DROP_UNLEASED : REASON_DROP_PEER);
 	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .hop = k + 2 };
 }
 

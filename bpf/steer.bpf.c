@@ -66,7 +66,7 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 	}
 	if (!lookup(&flow, through, &service) ||
 	    !read_slot(&service, hash_flow(&service, &flow), &slot, &entry))
-		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet->flooded));
+		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
 	decision = own(frame, packet, &flow, service.flags, slot, entry);
 	decision.group = service.group + 1;
 	decision.slot = slot;

@@ -26,6 +26,8 @@ export interface Owning {
   readonly self: NodeId;
   /** This node may stand in where nobody else is named. */
   readonly leased: boolean;
+  /** This node's agent runs and is in the cluster, so that its tables are those of the others (docs/adr/0008). */
+  readonly accepting: boolean;
   readonly tables: Pick<IndexedTables, "master">;
   knows(flow: Flow): boolean;
 }
@@ -54,10 +56,18 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   const isLast = former === NO_NODE && arrival.hop > 0;
   const next = isLast ? lastWord(slot, arrival.sender, context) : former;
   const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
-  if ((!somebodyLeft && !holds) || context.knows(flow)) return passes;
-  return somebodyLeft
-    ? { reason: "forward-former", node: next, hop: k + 2 }
-    : here("hold-unassigned");
+  // a former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has
+  const isBlind = arrival.hop > 1 && !context.accepting;
+  // no hop is left, and by the tables here it was not this node's turn: others go by other tables, and one has not been asked
+  const isAstray =
+    k >= FORMER_OWNERS &&
+    owner !== context.self &&
+    chainEntry(slot, FORMER_OWNERS) !== context.self;
+  const isHere = !somebodyLeft && !holds && !isBlind && !isAstray;
+  if (isHere || context.knows(flow)) return passes;
+  if (somebodyLeft) return { reason: "forward-former", node: next, hop: k + 2 };
+  if (holds) return here("hold-unassigned");
+  return here(isBlind ? "drop-unleased" : "drop-peer");
 }
 
 /**

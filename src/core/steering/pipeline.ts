@@ -164,9 +164,14 @@ const assigned = (
   context: PipelineContext,
 ): Decision => own(flow, { group, index: hash(flow, group, context) }, arrival, context);
 
-/** For no service: one node's stack answers, as a single machine's would. */
-const unserved = ({ flooded }: Arrival, { leased }: PipelineContext): Decision =>
-  here(flooded && !leased ? "drop-peer" : "pass-no-service");
+/**
+ * For no service: one node's stack answers, as a single machine's would. But a peer sends nothing on for which there is no service:
+ * the tables here are old, or not there yet.
+ */
+function unserved({ flooded, hop }: Arrival, { leased, accepting }: PipelineContext): Decision {
+  if (hop > 0 && !accepting) return here("drop-unleased");
+  return here(flooded && !leased ? "drop-peer" : "pass-no-service");
+}
 
 /** Stage 4: what is the flow? */
 function classify(packet: IpPacket): Flow | undefined {

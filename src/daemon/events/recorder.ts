@@ -161,6 +161,7 @@ export class Recorder {
       case "counters":
       case "failed":
       case "left":
+      case "machine-gone":
       case "member-joined":
       case "started":
       case "view-changed":

@@ -54,6 +54,8 @@ const toFormer = (frame: Uint8Array, to: number, hop: number): Forward => ({
 });
 const own4 = { source: CLIENT4, destination: OWN4 };
 const bare4 = { source: CLIENT4, destination: "10.0.0.101" };
+const sentOn4 = frame4(ipv4(bare4, 6, tcp(portsTo(80), ACK)), { hop: 1 });
+const sentOn6 = frame6(ipv6(TO_VIP6, 17, udp(portsTo(99))), { hop: 1 });
 
 export const LOOKUP: readonly Vector[] = [
   goes("lookup: TCP in table 1", toOwner(tcp4(SYN), 2), { tables: owned(2) }),
@@ -79,6 +81,13 @@ export const LOOKUP: readonly Vector[] = [
     frame4(ipv4(own4, 6, tcp(portsTo(80), SYN))),
     "pass-no-service",
   ),
+  stays("lookup: sent on by a peer, but a service of nobody", sentOn4, "pass-no-service"),
+  stays("lookup: sent on by a peer, and the agent does not run", sentOn4, "drop-unleased", {
+    accepting: false,
+  }),
+  stays("lookup: sent on over IPv6, and the agent does not run", sentOn6, "drop-unleased", {
+    accepting: false,
+  }),
 ];
 
 const from4 = (source: string, port: number, to: number): Uint8Array =>
@@ -167,6 +176,10 @@ export const OWN: readonly Vector[] = [
   stays("own: hop 4, unknown: nobody is left", tcp4(ACK, 80, peer(4)), "pass-local", {
     tables: owned(5, [2, 3, 1]),
   }),
+  stays("own: hop 4, unknown, and the owner", tcp4(ACK, 80, peer(4)), "pass-local", chain),
+  stays("own: hop 4, unknown, and not the last of the chain", tcp4(ACK, 80, peer(4)), "drop-peer", {
+    tables: owned(5, [2, 1]),
+  }),
   goes(
     "own: further down than the hop says, those before were not asked",
     toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3),
@@ -182,6 +195,29 @@ export const OWN: readonly Vector[] = [
   stays("own: the last of the chain, asked by the owner", tcp4(ACK, 80, peer(2, 5)), "pass-local", {
     tables: owned(5, [1]),
   }),
+  stays(
+    "own: the last of the chain, and the agent does not run",
+    tcp4(ACK, 80, peer(2, 5)),
+    "drop-unleased",
+    { tables: owned(5, [1]), accepting: false },
+  ),
+  stays("own: hop 4, and the agent does not run", tcp4(ACK, 80, peer(4)), "drop-unleased", {
+    tables: owned(1, [2, 3, 4]),
+    accepting: false,
+  }),
+  stays("own: known, and the agent does not run", tcp4(ACK, 80, peer(2, 5)), "pass-local", {
+    tables: owned(5, [1]),
+    accepting: false,
+    known: [KNOWN4],
+  }),
+  stays("own: hop 1, mine, and the agent does not run", tcp4(ACK, 80, peer(1)), "pass-local", {
+    accepting: false,
+  }),
+  goes(
+    "own: others are left to ask, and the agent does not run",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3),
+    { tables: owned(5, [1, 3, 4]), accepting: false },
+  ),
   goes(
     "own: the owner before asks the one by a newer table",
     toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3),
@@ -207,7 +243,7 @@ export const OWN: readonly Vector[] = [
       tables: owned(5, [2, 3, 4]),
     },
   ),
-  stays("own: hop 4, not in the chain", tcp4(ACK, 80, peer(4)), "pass-local", {
+  stays("own: hop 4, not in the chain", tcp4(ACK, 80, peer(4)), "drop-peer", {
     tables: owned(5, [2, 3, 4]),
   }),
   stays("own: the next one is this node again", tcp4(ACK, 80, peer(1)), "pass-local", {
