@@ -1,8 +1,7 @@
 // Why nothing is promised to a connection any more. Each excuse is something that the documents say can happen (docs/howto/simulate.md
 // lists them); all else that keeps a segment from its server is a violation. A connection is excused when it has happened to it, and
 // not because something happened somewhere.
-import type { NodeId } from "#base/ids.ts";
-import { compareVersions } from "#base/ids.ts";
+import { compareVersions, NO_NODE, type NodeId } from "#base/ids.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 import { slotOfClient } from "./client-frame.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
@@ -25,7 +24,7 @@ function placeOf(tables: Tables, connection: Connection): Place | undefined {
   const slot = slotOfClient(tables, connection);
   if (group === undefined || slot === undefined) return undefined;
   const chain = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-  return { owner: (group.owners[slot] ?? 0) as NodeId, chain: [...chain] as NodeId[] };
+  return { owner: (group.owners[slot] ?? NO_NODE) as NodeId, chain: [...chain] as NodeId[] };
 }
 
 /** Whether segments of the connection can find its server by these tables. */
@@ -119,7 +118,7 @@ export class Excuses implements Observer {
       if (this.#cluster.get(id) !== master && this.#isLed(id)) return false;
       if (!leadTo(before, connection) || leadTo(tables, connection)) return false;
       const owner = placeOf(before, connection)?.owner;
-      const isFull = placeOf(tables, connection)?.chain.includes(0 as NodeId) === false;
+      const isFull = placeOf(tables, connection)?.chain.includes(NO_NODE) === false;
       return isFull && !members.some(({ id }) => id === owner);
     });
   }
@@ -135,18 +134,29 @@ export class Excuses implements Observer {
    * goes by the other one's tables.
    */
   ofMistake(connection: Connection, taker: SimNode): string | undefined {
-    const theirs = this.#cluster.get(taker.id) ?? taker.id;
-    const isStranger = this.#cluster.get(connection.server.id) !== theirs;
-    if (isStranger && this.#isGivenUp(connection, theirs)) return "its server was given up as dead";
+    const { server } = connection;
+    const { entry } = this.#connections;
+    const masters = this.#mastersOf(entry === undefined ? [taker] : [taker, entry]);
+    const own = this.#cluster.get(server.id);
+    const isGivenUp = masters.some((id) => id !== own && this.#isGivenUp(connection, id));
+    if (isGivenUp) return "its server was given up as dead";
     this.sample();
     if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;
-    const { entry } = this.#connections;
-    const concerned = [connection.server, taker, ...(entry === undefined ? [] : [entry])];
-    const clusters = new Set(concerned.map(({ id }) => this.#cluster.get(id)));
-    const tables = new Set(concerned.map(({ program }) => program.version.master));
-    return clusters.size > 1 || tables.size > 1
-      ? "taken in the other part of a split network"
-      : undefined;
+    const asked = [taker, entry].flatMap((node) => {
+      const place = node && placeOf(node.program.installed, connection);
+      const ids = place === undefined ? [] : [place.owner, ...place.chain];
+      return ids.filter((id) => id !== NO_NODE).map((id) => this.#world.node(id));
+    });
+    const all = new Set([...masters, ...this.#mastersOf([server, ...asked])]);
+    return all.size > 1 ? "taken in the other part of a split network" : undefined;
+  }
+
+  /** Whom they follow, and by whose tables they go. */
+  #mastersOf(nodes: readonly SimNode[]): NodeId[] {
+    return nodes.flatMap(({ id, program }) => [
+      this.#cluster.get(id) ?? id,
+      program.version.master,
+    ]);
   }
 
   #excuse(why: string, applies: (connection: Connection) => boolean): void {

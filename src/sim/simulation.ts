@@ -5,6 +5,7 @@ import { Adaptive } from "./checkers/adaptive.ts";
 import { Answering } from "./checkers/answering.ts";
 import { Convergence, HEAL_MS } from "./checkers/convergence.ts";
 import { Failover } from "./checkers/failover.ts";
+import { Flooded } from "./checkers/flooded.ts";
 import { NoGhosts } from "./checkers/no-ghosts.ts";
 import { NothingLost } from "./checkers/nothing-lost.ts";
 import { NoLostConnection } from "./checkers/no-lost-connection.ts";
@@ -136,6 +137,7 @@ export class Simulation {
       this.#convergence,
       this.#oneTaker,
       this.#nothingLost,
+      new Flooded(world, plane, parts),
     ]);
   }
 

@@ -123,6 +123,22 @@ export const MUTATIONS: readonly Mutation[] = [
     minutes: 3,
   },
   {
+    name: "a machine whose agent does not run resets what it is asked about",
+    file: "core/steering/own.ts",
+    find: "const isBlind = arrival.hop > 1 && !context.accepting;",
+    replace: "const isBlind = false;",
+    seed: 60_006,
+    minutes: 2,
+  },
+  {
+    name: "nobody asks whether a machine without agent still lives",
+    file: "core/membership/absences.ts",
+    find: "if (absent.unanswered >= ASK_TIMES) this.#gone(id);",
+    replace: "if (absent.unanswered >= ASK_TIMES) continue;",
+    seed: 12,
+    minutes: 3,
+  },
+  {
     name: "every frame of hop 0 is for this node",
     file: "core/steering/own.ts",
     find: "} else if (arrival.hop === 0 && !mine) {",
