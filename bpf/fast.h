@@ -43,7 +43,7 @@ static __always_inline int settle(frame_t *frame, void *data, const struct servi
 		count(&group_counters, service->group, bytes);
 		return emit_forward(frame, data, REASON_FORWARD_OWNER, owner, 1, bytes);
 	}
-	if (unlikely(entry != config.self))
+	if (unlikely(entry != config.self || hop > 1))
 		return steer_any(frame);
 	count(&group_counters, service->group, bytes);
 	if (unlikely(state.slots_measured))

@@ -1,7 +1,7 @@
 // Why nothing is promised to a connection any more. Each excuse is something that the documents say can happen (docs/howto/simulate.md
 // lists them); all else that keeps a segment from its server is a violation. A connection is excused when it has happened to it, and
 // not because something happened somewhere.
-import { compareVersions, NO_NODE, type NodeId } from "#base/ids.ts";
+import { compareVersions, NO_NODE, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 import { slotOfClient } from "./client-frame.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
@@ -12,6 +12,12 @@ import type { World } from "./world.ts";
 
 /** After two clusters have met, it takes so long until everybody goes by the tables of the one that stays. */
 const UNITED_MS = 2000;
+const NOTHING = { version: NO_TABLES };
+
+interface GivenUp {
+  readonly atMs: number;
+  readonly tables: TableVersion;
+}
 
 interface Place {
   readonly owner: NodeId;
@@ -43,8 +49,8 @@ export class Excuses implements Observer {
   readonly #cluster = new Map<NodeId, NodeId>();
   /** Nodes that are in a cluster now. */
   readonly #members = new Set<NodeId>();
-  /** When a master became certain that a node is dead, by master and node. */
-  readonly #givenUp = new Map<string, number>();
+  /** When a master became certain that a node is dead, and its newest tables then, by master and node. */
+  readonly #givenUp = new Map<string, GivenUp>();
   #splitMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: World, connections: Connections) {
@@ -62,7 +68,8 @@ export class Excuses implements Observer {
     const heart = self as NodeId;
     const isGone = event.type === "departure-confirmed" && event.reason === "silent";
     if (isGone || event.type === "machine-gone") {
-      this.#givenUp.set(`${heart} ${event.id}`, this.#world.nowMs);
+      const { version } = this.#world.node(heart).agent?.main.controller.tables ?? NOTHING;
+      this.#givenUp.set(`${heart} ${event.id}`, { atMs: this.#world.nowMs, tables: version });
       const { state } = this.#world.node(event.id);
       const isTheirs = state !== "running" || this.#cluster.get(event.id) === heart;
       if (!isTheirs) return;
@@ -93,8 +100,11 @@ export class Excuses implements Observer {
     });
   }
 
-  #isGivenUp({ server, openedMs }: Connection, master: NodeId): boolean {
-    return openedMs <= (this.#givenUp.get(`${master} ${server.id}`) ?? -1);
+  /** Before the master became certain, or by tables that were made before it was. */
+  #isGivenUp({ server, openedMs, tables }: Connection, master: NodeId): boolean {
+    const givenUp = this.#givenUp.get(`${master} ${server.id}`);
+    if (givenUp === undefined) return false;
+    return openedMs <= givenUp.atMs || compareVersions(tables, givenUp.tables) <= 0;
   }
 
   #isLed(node: NodeId): boolean {
@@ -105,8 +115,22 @@ export class Excuses implements Observer {
     );
   }
 
+  installed(node: SimNode, tables: Tables): void {
+    const { master } = tables.version;
+    const role = node.agent?.heart.machine.view.role;
+    // who joins has the tables before it is listed
+    const isJoining = role !== "member" && role !== "master";
+    if (isJoining && this.#cluster.get(node.id) !== master) {
+      this.#excuse(
+        "the new master does not know of it",
+        (connection) => connection.server === node && !leadTo(tables, connection),
+      );
+    }
+    this.#pushedOut(tables);
+  }
+
   /** A dead owner's slot moves whether or not its chain has room (docs/adr/0009). */
-  installed(_node: SimNode, tables: Tables): void {
+  #pushedOut(tables: Tables): void {
     const { master } = tables.version;
     const before = this.#newest.get(master);
     if (before !== undefined && compareVersions(tables.version, before.version) <= 0) return;
@@ -137,8 +161,7 @@ export class Excuses implements Observer {
     const { server } = connection;
     const { entry } = this.#connections;
     const masters = this.#mastersOf(entry === undefined ? [taker] : [taker, entry]);
-    const own = this.#cluster.get(server.id);
-    const isGivenUp = masters.some((id) => id !== own && this.#isGivenUp(connection, id));
+    const isGivenUp = masters.some((id) => this.#isGivenUp(connection, id));
     if (isGivenUp) return "its server was given up as dead";
     this.sample();
     if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;

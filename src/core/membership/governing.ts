@@ -101,8 +101,8 @@ export class Governing implements Phase {
 
   get deadline(): Instant | undefined {
     const own = earliest(this.#keepaliveAt, this.#beaconAt, this.#checkAt);
-    const gone = earliest(this.#departures.deadline, this.#expulsions.deadline);
-    return earliest(own, gone, this.#absences.deadline, this.#admissions.deadline);
+    const gone = earliest(this.#departures.deadline, this.#absences.deadline);
+    return earliest(earliest(own, gone), this.#expulsions.deadline, this.#admissions.deadline);
   }
 
   get #intervalMs(): number {

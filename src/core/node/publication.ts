@@ -305,6 +305,7 @@ export class Publication {
       mayLetGo: urgency === "planned" && this.#isQuiet,
       behind: this.#behind,
       frozen: this.#behind.has(view.secondary),
+      asked: new Map(this.#target?.groups.map(({ name, former }) => [name, former])),
       isNew: this.#isNew,
       standsIn: this.#standsIn(view),
     });

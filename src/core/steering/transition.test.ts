@@ -304,3 +304,17 @@ test("A15: packets of a group that nobody serves are held where every member fil
     web(stepTowards(now, now, rules({ filtered }))).holds;
   assert.deepEqual([holds(true), holds(false)], [true, false]);
 });
+
+test("B4: a chain gets shorter in one version, and its slot moves in the next", () => {
+  const published = tables([[2, 3, 1, 4]], [1]);
+  const wanted = { ...tables([[1]], [1]), nodes: published.nodes.filter(({ id }) => id !== N3) };
+  const alive = { members: new Set([N1, N2]), filtered: false };
+  const asked = (now: Tables): Partial<StepRules> => ({
+    ...alive,
+    asked: new Map([["web", web(now).former]]),
+  });
+  const shorter = stepTowards(published, wanted, rules(asked(published)));
+  assert.deepEqual(chainOf(web(shorter), 0), [2, 1, 0, 0]);
+  const moved = stepTowards(shorter, wanted, rules(asked(shorter)));
+  assert.deepEqual(chainOf(web(moved), 0), [1, 2, 0, 0]);
+});

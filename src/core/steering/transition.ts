@@ -35,6 +35,11 @@ export interface StepRules {
   readonly behind: ReadonlySet<NodeId>;
   /** The member that would be master next does not know what was let go: nothing moves. */
   readonly frozen: boolean;
+  /**
+   * The former owners by which members go now, by group, with those that the tables to be published leave out. A chain gets shorter in
+   * one version and its slot moves in the next one: at once, and nodes with the two versions would ask some twice and others never.
+   */
+  readonly asked?: ReadonlyMap<string, Uint16Array>;
   /** This node has just become master: the one before may have given what is without an owner in the tables here. */
   readonly isNew: boolean;
   /**
@@ -122,6 +127,17 @@ function hasNoRoom(
   return others.size > PLANNED_FORMER_OWNERS;
 }
 
+/** Of the slot, as long as the group keeps its size. */
+function askedNow(
+  group: string,
+  slot: number,
+  chain: Uint16Array,
+  { asked }: StepRules,
+): readonly NodeId[] {
+  const now = asked?.get(group)?.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
+  return [...(now === undefined || now.length === 0 ? chain : now)] as NodeId[];
+}
+
 interface Reach {
   readonly rules: StepRules;
   /** Indexed by node id. */
@@ -143,7 +159,10 @@ function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uin
       owner,
       former: former.filter((id) => rules.members.has(id)),
       isUncertain: uncertain?.has(slot) === true,
-      isFull: hasNoRoom([owner, ...former], { wanted: wish, isFiltered: rules.filtered }),
+      isFull: hasNoRoom([owner, ...askedNow(wanted.name, slot, chain, rules)], {
+        wanted: wish,
+        isFiltered: rules.filtered,
+      }),
     };
     return nextOwner(now, wish as NodeId, own);
   });

@@ -14,7 +14,7 @@ import type { World } from "../world.ts";
 /** A client sends lost segments again, and asks again for the VIP's MAC. */
 const STUCK_MS = 4000;
 /** That a machine whose agent was down before is dead, too, is noticed after six seconds; until then it is asked in vain. */
-const DEAD_ASKED_MS = 8000;
+const DEAD_ASKED_MS = 7000;
 
 export interface Clients {
   readonly connections: Connections;

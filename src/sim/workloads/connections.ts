@@ -1,6 +1,7 @@
 // Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
 // that took its SYN; whoever else takes one of its later segments would answer with a reset.
 import { clusterMac } from "#base/delivery.ts";
+import type { TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
@@ -30,6 +31,8 @@ export interface Connection {
   /** The server's kernel in which it lives. */
   readonly program: PacketProgram;
   readonly openedMs: number;
+  /** By which its server took it. */
+  readonly tables: TableVersion;
   readonly closeMs: number;
   /** Why nothing is promised to it any more. */
   excuse: string | undefined;
@@ -133,6 +136,7 @@ export class Connections implements Observer {
     this.open.push({
       segment: clientFrame(VIP, flow, false),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
+      tables: program.version,
       excuse: undefined,
       stuckSinceMs: undefined,
     });
