@@ -1,4 +1,4 @@
-// A2, A4, A13: members that are told to go: not listed from that moment on, departed when they take no frames any more (docs/adr/0012).
+// A2, A4, A13: members that are told to go: not listed from that moment on, departed when they take no frames any more (docs/adr/0014).
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";

@@ -1,5 +1,5 @@
 // Members that were told to go: not listed any more, so they must stop taking frames, but they may not have heard of it yet. They
-// depart, and their slots move, when they have heard it or are as silent as a dead member (docs/adr/0012).
+// depart, and their slots move, when they have heard it or are as silent as a dead member (docs/adr/0014).
 import type { NodeId } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { Member } from "./types.ts";

@@ -3,7 +3,7 @@
 import { clusterMac } from "#base/delivery.ts";
 import { ACKNOWLEDGE_MS } from "#core/node/publication.ts";
 import type { DataPlane } from "../data-plane.ts";
-import { sampleFlows } from "../flows.ts";
+import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
 import type { Observer } from "../probes.ts";
@@ -22,7 +22,6 @@ export class Flooded implements Observer {
   readonly #world: World;
   readonly #plane: DataPlane;
   readonly #parts: Parts;
-  readonly #flows = sampleFlows();
   /** Flows that nobody takes, and since when. */
   #untaken = new Map<string, number>();
   #seen = "";
@@ -64,7 +63,7 @@ export class Flooded implements Observer {
     this.looks += 1;
     const { nowMs } = this.#world;
     const mac = clusterMac(method, primary);
-    for (const { text, opening } of this.#flows) {
+    for (const { text, opening } of SAMPLE_FLOWS) {
       if (this.#plane.flood(mac, opening).length > 0) continue;
       const sinceMs = before.get(text) ?? nowMs;
       this.#untaken.set(text, sinceMs);
