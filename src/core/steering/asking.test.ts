@@ -97,7 +97,8 @@ type Ask = (group: GroupTable, arrival: Arrival, self: NodeId, knows: boolean) =
 
 /** What the node does with the segment: who gets it next, nobody when it stays. */
 const ask: Ask = (group, arrival, self, knows) => {
-  const context = { self, leased: false, tables: { master: NO_NODE }, knows: () => knows };
+  const tables = { master: NO_NODE };
+  const context = { self, leased: false, accepting: true, tables, knows: () => knows };
   return own(SEGMENT, { group, index: 0 }, arrival, context).node;
 };
 
