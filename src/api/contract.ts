@@ -24,6 +24,12 @@ export const Delivery = Type.Object(
   { title: "Delivery", additionalProperties: false },
 );
 
+/** B7: how long the connections of a drained node may go on. */
+export const DrainWithin = Type.Object(
+  { deadlineMs: Type.Integer({ minimum: 0, maximum: LIMITS.drainDeadlineMs }) },
+  { title: "DrainWithin", additionalProperties: false },
+);
+
 /** B7: out of service, or in service again. */
 export const Maintenance = Type.Object(
   {
@@ -182,6 +188,13 @@ export const CONTRACT = {
     ...ROUTES.drain,
     summary: "Give a node no new connections; established ones finish there",
     params: NodeName,
+    reply: Changed,
+  },
+  drainWithin: {
+    ...ROUTES.drainWithin,
+    summary: "Give a node no new connections, and close after a time those that have not finished",
+    params: NodeName,
+    body: DrainWithin,
     reply: Changed,
   },
   undrain: {

@@ -110,7 +110,7 @@ function memberFamilies({ members }: Status): Family[] {
 }
 
 /** Health of services (B7). */
-function healthFamilies({ groups, checks }: Status): Family[] {
+function healthFamilies({ groups, checks, drain }: Status): Family[] {
   const instances = groups.flatMap(({ name, shares }) =>
     shares.flatMap(({ node, health }) =>
       health === undefined ? [] : [{ labels: { group: name, node }, health }],
@@ -130,6 +130,12 @@ function healthFamilies({ groups, checks }: Status): Family[] {
       help: "Part of its share that the instance takes (slow start)",
       type: "gauge",
       samples: instances.map(({ labels, health }) => ({ labels, value: health.part / 100 })),
+    },
+    {
+      name: "panoply_drain_closed_connections_total",
+      help: "Connections that were closed when the deadline of a drain was over",
+      type: "counter",
+      samples: [{ value: drain.closed }],
     },
     {
       name: "panoply_health_checks_total",

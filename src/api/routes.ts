@@ -21,6 +21,7 @@ export const ROUTES = {
   removeService: { method: "DELETE", path: "/v1/services" },
   setWeight: { method: "PATCH", path: "/v1/groups/:group/nodes/:node" },
   drain: { method: "POST", path: "/v1/nodes/:node/drain" },
+  drainWithin: { method: "PUT", path: "/v1/nodes/:node/drain" },
   undrain: { method: "POST", path: "/v1/nodes/:node/undrain" },
   setMaintenance: { method: "PUT", path: "/v1/nodes/:node/maintenance" },
   setDelivery: { method: "PUT", path: "/v1/delivery" },

@@ -50,6 +50,7 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   await client.removeService({ body: { service } });
   await client.setWeight({ params: { group: "a b/c", node: "beta" }, body: { weight: 0 } });
   await client.drain({ params: { node: "beta" } });
+  await client.drainWithin({ params: { node: "beta" }, body: { deadlineMs: 60_000 } });
   await client.undrain({ params: { node: "beta" } });
   await client.setMaintenance({ params: { node: "beta" }, body: { on: true, group: "web" } });
   await client.setDelivery({ body: { method: "unicast" } });

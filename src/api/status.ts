@@ -191,6 +191,15 @@ export const Status = Type.Object(
       { description: "Slots on their way, and frames that wait for them" },
     ),
     checks: Type.Array(CheckStatus, { description: "Health checks that this node runs (B7)" }),
+    drain: Type.Object(
+      {
+        endsInMs: Type.Optional(
+          Type.Integer({ description: "Until connections are closed; 0: they have been" }),
+        ),
+        closed: Type.Integer({ description: "Connections closed since the agent started" }),
+      },
+      { description: "The deadline of this node's drain (B7)" },
+    ),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
     events: EventsStatus,
     uptimeMs: Type.Number({ description: "Since this agent started" }),

@@ -94,6 +94,13 @@ const CHANGES: readonly [string, { operation: string; input: object }][] = [
       input: { params: { node: "beta" }, body: { on: false, group: "web" } },
     },
   ],
+  [
+    "drain beta --deadline 2m",
+    {
+      operation: "drainWithin",
+      input: { params: { node: "beta" }, body: { deadlineMs: 120_000 } },
+    },
+  ],
   ["undrain beta", { operation: "undrain", input: { params: { node: "beta" } } }],
   ["delivery set igmp", { operation: "setDelivery", input: { body: { method: "igmp" } } }],
   [

@@ -1,4 +1,5 @@
-// Numbers as people read them in a table: three digits and a unit.
+// Numbers as people read them in a table, three digits and a unit, and times as they type them.
+import { InvalidArgumentError } from "commander";
 
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
@@ -38,3 +39,15 @@ export function formatDuration(exactMs: number): string {
 
 /** 0.0125 as "1.25 %". */
 export const formatRatio = (ratio: number): string => `${Number((ratio * 100).toFixed(2))} %`;
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** "500ms", "60s", "10m", "2h" in milliseconds. A number alone is refused: it could be seconds or milliseconds. */
+export function parseDuration(text: string): number {
+  const [, digits, unit = ""] = /^(\d{1,9})(ms|s|m|h)$/.exec(text.trim()) ?? [];
+  const factor = UNITS[unit];
+  if (digits === undefined || factor === undefined) {
+    throw new InvalidArgumentError("write a whole number and ms, s, m or h, as in 60s");
+  }
+  return Number(digits) * factor;
+}

@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { STATUS } from "#api/testing/fake-agent.ts";
-import { formatByteRate, formatCount, formatDuration, formatRatio } from "./quantity.ts";
+import {
+  parseDuration,
+  formatByteRate,
+  formatCount,
+  formatDuration,
+  formatRatio,
+} from "./quantity.ts";
 import { renderStatus } from "./status-screen.ts";
 import { formatTable } from "./table.ts";
 
@@ -12,7 +18,7 @@ const PAGE = `Cluster demo  master alpha, secondary beta
   delivery unicast, cluster MAC 02:bf:0a:4d:00:64
 Node beta  10.77.0.2, member, up 1h 02m
   tc on eth0, tables 3.12 in force, may answer for VIPs
-  3 slots wait to move, 2 frames are held
+  connections are closed in 34.0 s, 3 slots wait to move, 2 frames are held
 
 Members
   NAME   ADDRESS    STATE           HEARD    LOSS  PACKETS/S    BYTES/S  CONNECTIONS
@@ -113,4 +119,14 @@ test("table: widths follow the cells, colours do not count", () => {
     ],
   );
   assert.deepEqual(lines.map(stripVTControlCharacters), ["  A      N", "  red    1", "  b    100"]);
+});
+
+test("B7: a time is read with its unit, and not without", () => {
+  assert.deepEqual(
+    ["500ms", "60s", "10m", "2h"].map(parseDuration),
+    [500, 60_000, 600_000, 7_200_000],
+  );
+  for (const text of ["60", "1.5s", "-1s", "1d", "", "s", "9999999999s"]) {
+    assert.throws(() => parseDuration(text), /a whole number and ms, s, m or h/, text);
+  }
 });

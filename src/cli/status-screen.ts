@@ -43,7 +43,11 @@ const section = (
 
 function summary(status: Status, paint: Paint): string[] {
   const { node, cluster, datapath, assignment, uptimeMs } = status;
+  const { drain } = status;
   const waiting = [
+    ...(drain.endsInMs === undefined || drain.endsInMs === 0
+      ? []
+      : [`connections are closed in ${formatDuration(drain.endsInMs)}`]),
     ...(assignment.movesWaiting === 0 ? [] : [`${assignment.movesWaiting} slots wait to move`]),
     ...(assignment.heldNow === 0 ? [] : [`${assignment.heldNow} frames are held`]),
   ];

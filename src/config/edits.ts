@@ -103,10 +103,20 @@ export function setWeight(
   });
 }
 
-/** B7. A drained node keeps its established connections and gets no new ones. */
-export function setDrained(config: ClusterConfig, node: string, drained: boolean): ClusterConfig {
+/** B7. A drained node keeps its established connections, or keeps them until a deadline, and gets no new ones. */
+export function setDrained(
+  config: ClusterConfig,
+  node: string,
+  drained: boolean,
+  drainDeadlineMs?: number,
+): ClusterConfig {
   requireNode(config, node);
-  const nodes = config.nodes.map((found) => (found.name === node ? { ...found, drained } : found));
+  const deadline = drainDeadlineMs === undefined ? {} : { drainDeadlineMs };
+  const nodes = config.nodes.map((found) => {
+    if (found.name !== node) return found;
+    const { drainDeadlineMs: _former, ...rest } = found;
+    return { ...rest, drained, ...deadline };
+  });
   return settled({ ...config, nodes });
 }
 

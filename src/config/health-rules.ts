@@ -26,6 +26,14 @@ interface Place {
   readonly report: Report;
 }
 
+export function drainDeadlines(config: DraftConfig, report: Report): void {
+  for (const [n, node] of (config.nodes ?? []).entries()) {
+    if (node?.drainDeadlineMs === undefined || node.drained !== false) continue;
+    const message = "a deadline is for a node that is drained; set drained: true, or leave it out";
+    report({ path: ["nodes", n, "drainDeadlineMs"], message });
+  }
+}
+
 export function groupHealth(config: DraftConfig, report: Report): void {
   for (const [g, group] of (config.groups ?? []).entries()) {
     if (group === undefined) continue;

@@ -169,3 +169,25 @@ test("B7: health checks outlive commands that edit the file", () => {
   );
   assert.equal(canonicalConfig(read(rendered)), canonicalConfig(changed));
 });
+
+test("B7: a drain's deadline comes with the drain and goes with it", () => {
+  const start = read(group("slots: 8"));
+  const drained = edits.setDrained(start, "m2", true, 60_000);
+  assert.deepEqual(
+    drained.nodes.map(({ drainDeadlineMs }) => drainDeadlineMs),
+    [undefined, 60_000],
+  );
+  assert.equal(
+    canonicalConfig(edits.setDrained(drained, "m2", true)),
+    canonicalConfig(edits.setDrained(start, "m2", true)),
+  );
+  assert.equal(canonicalConfig(edits.setDrained(drained, "m2", false)), canonicalConfig(start));
+  const lone = loadConfig(
+    group("slots: 8").replace("id: 1,", "id: 1, drainDeadlineMs: 5,"),
+    "test",
+  );
+  assert.match(
+    lone.ok ? "" : (lone.problems[0]?.message ?? ""),
+    /a deadline is for a node that is drained/,
+  );
+});

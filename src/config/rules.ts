@@ -3,7 +3,7 @@
 import { type IpAddress, parseIp } from "#base/address.ts";
 import { serialText } from "#base/serial-number.ts";
 import type { Draft, Path, Report } from "./findings.ts";
-import { groupHealth } from "./health-rules.ts";
+import { drainDeadlines, groupHealth } from "./health-rules.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
 import { suggestion } from "./spelling.ts";
@@ -283,6 +283,7 @@ const RULES: readonly Rule[] = [
   routedGroups,
   routedIsEager,
   groupHealth,
+  drainDeadlines,
   usableAddresses,
   ipv4Nodes,
   virtualAddresses,

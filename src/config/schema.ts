@@ -22,6 +22,8 @@ export const LIMITS = {
   /** More interfaces than these one node does not have; the packet program keeps a list of them. */
   arms: 7,
   weight: 1000,
+  /** A week. */
+  drainDeadlineMs: 604_800_000,
   slotsPerGroup: 65_536,
   /** All groups together: what the control channel carries (core/steering). */
   slots: 1_048_576,
@@ -160,6 +162,15 @@ const Node = Type.Object(
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
     }),
+    drainDeadlineMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: LIMITS.drainDeadlineMs,
+        description:
+          "With `drained`: connections that are left after so long are closed, in milliseconds from when the node hears of it. " +
+          "`pan drain --deadline` sets it. Default: they finish, however long that takes.",
+      }),
+    ),
     maintenance: Type.Optional(
       Type.Boolean({
         description:
@@ -330,6 +341,7 @@ export interface NodeConfig {
   readonly interface?: string;
   readonly arms?: readonly string[];
   readonly drained: boolean;
+  readonly drainDeadlineMs?: number;
   /** Only where it holds. */
   readonly maintenance?: true;
 }

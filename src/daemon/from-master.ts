@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Input } from "#core/node/protocol.ts";
 import { decodeTables } from "#core/steering/tables-codec.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
-import type { HealthWork } from "./health-work.ts";
+import type { InstanceWork } from "./instance-work.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { Rollout } from "./rollout.ts";
 
@@ -12,7 +12,7 @@ export interface MasterListener {
   readonly log: Pick<Logger, "warn">;
   readonly rotation: Pick<KeyRotation, "adopt">;
   readonly rollout: Pick<Rollout, "adopt">;
-  readonly health: Pick<HealthWork, "tell">;
+  readonly instances: Pick<InstanceWork, "tell">;
   readonly step: (input: Input) => void;
 }
 
@@ -29,7 +29,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
       return node.step({ type: "tables-received", tables: tables.value });
     }
     case "hello":
-      return node.health.tell();
+      return node.instances.tell();
     case "ping":
     case "pong":
       return;

@@ -18,6 +18,8 @@ export interface HealthWorkOptions {
   readonly isMaster: () => boolean;
   readonly following: () => Pick<Following, "send">;
   readonly step: (input: ControllerInput) => void;
+  /** An instance of this node is in another state. */
+  readonly changed: (change: Extract<Effect, { type: "instance-changed" }>) => void;
   readonly log: Pick<Logger, "info" | "warn">;
   readonly trouble: Trouble;
 }
@@ -88,6 +90,7 @@ export class HealthWork {
       case "instance-changed": {
         const { type: _type, ...change } = effect;
         log[effect.to === "down" ? "warn" : "info"](change, "instance");
+        this.#options.changed(effect);
         return;
       }
       case "report":

@@ -25,11 +25,12 @@ import { certificateWarning, requireCarrier, requireInterface } from "./fitness.
 import { type HeartListener, takeFromHeart } from "./from-heart.ts";
 import { takeFromMaster } from "./from-master.ts";
 import { GroupKeys } from "./group-keys.ts";
-import { HealthWork, REPORT_AGAIN_MS } from "./health-work.ts";
+import { REPORT_AGAIN_MS } from "./health-work.ts";
 import { Heart } from "./heart.ts";
 import type { HeartCounters } from "./heart-protocol.ts";
 import { heartSettings } from "./heart-settings.ts";
 import type { HostFacts } from "./host-facts.ts";
+import { InstanceWork } from "./instance-work.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
 import { openWorld } from "./open-world.ts";
 import { Operator } from "./operator.ts";
@@ -85,7 +86,7 @@ export class NodeRuntime {
   readonly #lease: AnswerLease;
   readonly #controller: Controller;
   readonly #slots: SlotWork;
-  readonly #health: HealthWork;
+  readonly #instances: InstanceWork;
   readonly #intervals: NodeJS.Timeout[] = [];
   #fail: (cause: unknown) => void = () => {};
   #heart: Heart | undefined;
@@ -132,7 +133,7 @@ export class NodeRuntime {
     this.#rollout = this.#makeRollout();
     this.#applications = this.#makeApplications();
     this.operator = this.#makeOperator();
-    this.#health = this.#makeHealth();
+    this.#instances = this.#makeInstances();
     this.#controller = new Controller({
       self: self.id,
       spec: clusterSpec(store.current.config),
@@ -205,7 +206,7 @@ export class NodeRuntime {
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
-      onHealthReport: (id, report) => this.#step({ type: "health-reported", id, report }),
+      onHealthReport: (id, report) => this.#instances.reported(id, report),
       onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
       onSlotsWanted: (slots) => this.#step({ type: "slots-wanted", slots }),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
@@ -215,7 +216,7 @@ export class NodeRuntime {
           log: this.#options.log,
           rotation: this.#rotation,
           rollout: this.#rollout,
-          health: this.#health,
+          instances: this.#instances,
           step: (input) => this.#step(input),
         }),
     });
@@ -250,7 +251,7 @@ export class NodeRuntime {
       heart: (command) => this.#heart?.command(command),
       step: (input) => this.#step(input),
       inForce: (next) => this.#events.configInForce(next),
-      configured: (config) => this.#health.configured(config),
+      configured: (config) => this.#instances.configured(config),
       out: (cause) => {
         this.#performer.withdraw();
         this.#fail(cause);
@@ -271,12 +272,12 @@ export class NodeRuntime {
     });
   }
 
-  #makeHealth(): HealthWork {
-    const { self, log } = this.#options;
-    return new HealthWork({
-      self,
-      log,
+  #makeInstances(): InstanceWork {
+    return new InstanceWork({
+      ...this.#options,
       trouble: this.#trouble,
+      events: this.#events,
+      controller: () => this.#controller,
       isMaster: () => this.#isMaster,
       following: () => this.#world.following,
       step: (input) => this.#step(input),
@@ -327,8 +328,8 @@ export class NodeRuntime {
     const rehearsal = new Rehearsal(() => this.#controller.rehearse(clock()), clock);
     this.#every(SAMPLE_EVERY_MS, "rehearse the master's death", () => rehearsal.perhaps());
     this.#every(REPORT_EVERY_MS, "report slots", () => this.#slots.report());
-    this.#health.configured(this.#config.config);
-    this.#every(REPORT_AGAIN_MS, "tell health", () => this.#health.tell());
+    this.#instances.configured(this.#config.config);
+    this.#every(REPORT_AGAIN_MS, "tell health", () => this.#instances.tell());
     this.#every(REPAIR_EVERY_MS, "repair", () => this.#repair());
     if (this.#options.facts.arms.length > 0) {
       this.#every(ARMS_EVERY_MS, "watch the arms", () =>
@@ -404,7 +405,7 @@ export class NodeRuntime {
     this.#events.viewChanged(view);
     this.#applications.viewChanged(view);
     this.#step({ type: "view-changed", view });
-    if (this.#isMaster && !wasMaster) this.#health.tell();
+    if (this.#isMaster && !wasMaster) this.#instances.tell();
   }
 
   /** Something without which the node cannot go on. */
@@ -448,10 +449,7 @@ export class NodeRuntime {
       control: this.#world.followers,
       failovers: this.#failovers,
       events: this.#eventLog.status,
-      instanceOf: (id, group) =>
-        this.#controller.instanceOf(id, group) ??
-        (id === self.id ? this.#health.instanceOf(group) : undefined),
-      checks: this.#health.checks,
+      ...this.#instances.status,
       assignment: { movesWaiting: this.#controller.waitingMoves, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,
@@ -480,7 +478,7 @@ export class NodeRuntime {
       await this.#heart.stop();
     }
     clearTimeout(this.#timer);
-    this.#health.close();
+    this.#instances.close();
     await this.#applications.close();
     this.#rotation.close();
     this.#world.following.stop();

@@ -23,6 +23,7 @@ const CHANGES = [
   "removeService",
   "setWeight",
   "drain",
+  "drainWithin",
   "undrain",
   "setDelivery",
   "setMaintenance",
@@ -78,6 +79,7 @@ export class Operator {
       removeService: (input) => this.#change("removeService", input),
       setWeight: (input) => this.#change("setWeight", input),
       drain: (input) => this.#change("drain", input),
+      drainWithin: (input) => this.#change("drainWithin", input),
       undrain: (input) => this.#change("undrain", input),
       setDelivery: (input) => this.#change("setDelivery", input),
       setMaintenance: (input) => this.#change("setMaintenance", input),
@@ -178,6 +180,10 @@ function edited(
     }
     case "drain":
       return edits.setDrained(config, (input as Input<"drain">).params.node, true);
+    case "drainWithin": {
+      const { params, body } = input as Input<"drainWithin">;
+      return edits.setDrained(config, params.node, true, body.deadlineMs);
+    }
     case "undrain":
       return edits.setDrained(config, (input as Input<"undrain">).params.node, false);
     case "setMaintenance": {

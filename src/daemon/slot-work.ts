@@ -8,11 +8,13 @@ import type { Input } from "#core/node/protocol.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
 import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/steering/holding.ts";
 import { completeChecksum } from "#core/steering/partial-checksum.ts";
+import { type RefusalCounts, Refusals } from "#core/steering/refusal.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import { fragmentKey } from "#driver/bpf/fragment-lookup.ts";
 import { HeldFrames, type HeldRecord } from "#driver/bpf/held-frames.ts";
 import { PacketSocket } from "#driver/host/packet-socket.ts";
+import { RawSocket } from "#driver/host/raw-socket.ts";
 import { TcpConnections } from "#driver/netlink/tcp-connections.ts";
 import { EthernetView } from "#wire/ethernet.ts";
 import { hopMac } from "#wire/ethernet-hop.ts";
@@ -52,6 +54,8 @@ export class SlotWork {
   readonly #holding: Holding;
   readonly #reports: SlotReports;
   readonly #requests: SlotRequests;
+  readonly #refusals = new Refusals();
+  readonly #raw: RawSocket;
   #installed: Tables | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMeasuring: boolean | undefined;
@@ -63,6 +67,7 @@ export class SlotWork {
     this.#holding = new Holding(self);
     this.#connections = TcpConnections.open();
     this.#socket = PacketSocket.open(options.link);
+    this.#raw = RawSocket.open();
     this.#frames = HeldFrames.open(datapath.held, (records) =>
       trouble.guard("hold frames", () => this.#hold(records)),
     );
@@ -99,8 +104,8 @@ export class SlotWork {
     return this.#counted.connections;
   }
 
-  get held(): HeldCounts {
-    return this.#holding.counts;
+  get held(): HeldCounts & RefusalCounts {
+    return { ...this.#holding.counts, ...this.#refusals.counts };
   }
 
   /** To be called every REPORT_EVERY_MS. */
@@ -134,16 +139,28 @@ export class SlotWork {
   }
 
   #take(records: readonly HeldRecord[]): SlotRef[] {
-    return this.#holding.hold(
-      clock(),
-      records.map((record) => this.#heldFrame(record)),
-    );
+    const frames = records.map((record) => this.#heldFrame(record));
+    return this.#holding.hold(clock(), this.#waiting(frames));
   }
 
   #hold(records: readonly HeldRecord[]): void {
     this.#requests.ask(this.#take(records));
     this.#send(this.#holding.decided(clock()));
     this.#arm();
+  }
+
+  /** Without those of groups that nobody serves: they are answered, not kept. */
+  #waiting(frames: readonly HeldFrame[]): readonly HeldFrame[] {
+    const groups = this.#installed?.groups ?? [];
+    const answers = new Map(groups.map(({ name, answer }) => [name, answer]));
+    return frames.filter((held) => {
+      if (!("slot" in held)) return true;
+      const how = answers.get(held.slot.group);
+      if (how === undefined) return true;
+      const answer = this.#refusals.answer(clock(), how, held.frame);
+      if (answer !== undefined && this.#raw.send(answer) !== undefined) this.#holding.unsent();
+      return false;
+    });
   }
 
   #heldFrame({ reason, group, slot, frame }: HeldRecord): HeldFrame {
@@ -211,6 +228,7 @@ export class SlotWork {
     this.#requests.close();
     this.#frames.close();
     this.#socket.close();
+    this.#raw.close();
     this.#connections.close();
   }
 }

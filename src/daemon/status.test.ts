@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import { requireConfig } from "#config/load.ts";
+import { Refusals } from "#core/steering/refusal.ts";
 import { Holding } from "#core/steering/holding.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
@@ -45,7 +46,11 @@ const sources: StatusSources = {
   events: { kept: 0, dropped: 0, lost: 0, followers: 0 },
   instanceOf: () => undefined,
   checks: [],
-  assignment: { movesWaiting: 4, held: new Holding(self.id).counts },
+  drain: { endsInMs: undefined, closed: 0 },
+  assignment: {
+    movesWaiting: 4,
+    held: { ...new Holding(self.id).counts, ...new Refusals().counts },
+  },
   datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
   uptimeMs: 5,
 };
@@ -113,7 +118,10 @@ test("A15: slots without an owner and frames that wait are shown", () => {
   const lazy = desired(16, [{ id: 1 }]);
   const wish = { ...lazy, groups: lazy.groups.map((g) => ({ ...g, assignment: "lazy" as const })) };
   const tables = nextTables(undefined, wish, version(1));
-  const assignment = { movesWaiting: 4, held: holding.counts };
+  const refusals = new Refusals();
+  refusals.answer(instant(0), "drop", new Uint8Array(60));
+  const held = { ...holding.counts, ...refusals.counts };
+  const assignment = { movesWaiting: 4, held };
   const status = buildStatus({ ...sources, tables, assignment });
   assert.equal(status.groups[0]?.unassigned, 16);
   assert.deepEqual(status.assignment, {
@@ -126,6 +134,10 @@ test("A15: slots without an owner and frames that wait are shown", () => {
       { reason: "refused", count: 0 },
       { reason: "expired", count: 0 },
       { reason: "unsent", count: 0 },
+      { reason: "reset", count: 0 },
+      { reason: "unreachable", count: 0 },
+      { reason: "unanswered", count: 1 },
+      { reason: "limited", count: 0 },
     ],
   });
 });

@@ -11,6 +11,7 @@ import { clusterMac } from "#base/delivery.ts";
 import { MAX_NODE_ID, NO_NODE, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import type { HeldCounts } from "#core/steering/holding.ts";
+import type { RefusalCounts } from "#core/steering/refusal.ts";
 import type { Delivery, GroupTable, Tables } from "#core/steering/tables.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
@@ -37,7 +38,8 @@ export interface StatusSources {
   /** What is known here of a node's instance of a group; the master knows all of them. */
   readonly instanceOf: (id: NodeId, group: string) => InstanceReport | undefined;
   readonly checks: readonly CheckStatus[];
-  readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts };
+  readonly drain: { readonly endsInMs: number | undefined; readonly closed: number };
+  readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts & RefusalCounts };
   readonly datapath: {
     readonly hook: Hook;
     readonly interface: string;
@@ -80,6 +82,10 @@ export function buildStatus(sources: StatusSources): Status {
     },
     assignment: assignmentStatus(sources.assignment),
     checks: [...sources.checks],
+    drain: {
+      closed: sources.drain.closed,
+      ...(sources.drain.endsInMs === undefined ? {} : { endsInMs: sources.drain.endsInMs }),
+    },
     failovers: failovers.newestFirst(nameOf),
     events: sources.events,
     uptimeMs: Math.round(sources.uptimeMs),

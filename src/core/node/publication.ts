@@ -20,7 +20,7 @@ import type { HealthReport, InstanceReport } from "#wire/control/health-report.t
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { swept } from "#core/steering/sweep.ts";
 import { sameContent } from "#core/steering/same-content.ts";
-import type { NodeRow, Tables } from "#core/steering/tables.ts";
+import type { Answering, NodeRow, Tables } from "#core/steering/tables.ts";
 import { concerned } from "#core/steering/in-turn.ts";
 import {
   differences,
@@ -392,7 +392,7 @@ export class Publication {
             : this.#balancing.loads(group.name, group.slots),
         nodes: this.#instances.nodesOf(group, this.#target, serves),
         sorry: sorryNode(group, serves),
-        answered: group.whenNone?.type === "drop",
+        answer: answerOf(group),
       })),
     };
   }
@@ -401,6 +401,9 @@ export class Publication {
 /** It stands in whatever its own health is, as long as it lives and is not drained. */
 const sorryNode = ({ whenNone }: GroupSpec, serves: (id: NodeId) => boolean): NodeId | undefined =>
   whenNone?.type === "sorry" && serves(whenNone.node) ? whenNone.node : undefined;
+
+const answerOf = ({ whenNone }: GroupSpec): Answering | undefined =>
+  whenNone?.type === "reset" || whenNone?.type === "drop" ? whenNone.type : undefined;
 
 const NOT_MEASURED = new Float64Array();
 

@@ -128,14 +128,28 @@ test("B7: a sorry node has all slots while nobody serves, and none otherwise; ho
 
 test("B7: packets of a group that answers while nobody serves are held for the agent, and only then", () => {
   const states = [[{ id: 1 }], [{ id: 1, serves: false }], [{ id: 1 }]];
-  const answered = series(16, states, { answered: true });
+  const answered = series(16, states, { answer: "reset" });
   assert.deepEqual(
     answered.map((each) => web(each).holds),
     [false, true, false],
+  );
+  assert.deepEqual(
+    answered.map((each) => web(each).answer),
+    [undefined, "reset", undefined],
   );
   const silent = series(16, states);
   assert.deepEqual(
     silent.map((each) => web(each).holds),
     [false, false, false],
+  );
+});
+
+test("B7: slots of a lazy group that only wait for packets are not answered", () => {
+  const lazy = { answer: "reset", assignment: "lazy" } as const;
+  const [waiting] = series(16, [[{ id: 1 }]], lazy);
+  assert.deepEqual([...counts(web(waiting as Tables).owners)], [[0, 16]]);
+  assert.deepEqual(
+    [web(waiting as Tables).holds, web(waiting as Tables).answer],
+    [true, undefined],
   );
 });

@@ -9,6 +9,7 @@ import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { chainsAfter, resized, type Ownership } from "./former-owners.ts";
 import { flags, type Shares } from "./ownership.ts";
 import {
+  type Answering,
   FORMER_OWNERS,
   type GroupTable,
   type NodeRow,
@@ -48,8 +49,8 @@ export interface DesiredGroup {
   readonly ordered?: boolean;
   /** Owns all slots while none of the nodes serves (B7). */
   readonly sorry?: NodeId | undefined;
-  /** While nobody serves, packets go to the agent, which answers them as the group asks (B7). */
-  readonly answered?: boolean;
+  /** What packets meet while nobody serves (B7); absent: what they meet where there is no cluster. */
+  readonly answer?: Answering | undefined;
 }
 
 export interface Desired {
@@ -115,9 +116,11 @@ function nextGroup(
   const { owners, home } = ownership(before, desired, reachable);
   const former = chainsAfter(before, owners, reachable);
   const serves = nodes.some((node) => node.serves && node.weight > 0);
-  const isUnserved = desired.answered === true && owners.every((owner) => owner === NO_NODE);
-  const holds = (desired.assignment === "lazy" && serves) || isUnserved;
-  return { name, policy, holds, services, owners, home, former };
+  const isUnserved = !serves && owners.every((owner) => owner === NO_NODE);
+  const answer = isUnserved ? desired.answer : undefined;
+  const holds = (desired.assignment === "lazy" && serves) || answer !== undefined;
+  const answering = answer === undefined ? {} : { answer };
+  return { name, policy, holds, ...answering, services, owners, home, former };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
 import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
 import { readColumn, wholeColumn, writeColumn, type SlotColumn } from "./slot-column.ts";
 import {
+  ANSWERS,
   FORMER_OWNERS,
   POLICIES,
   type Delivery,
@@ -161,7 +162,7 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   writer.u8(name.byteLength);
   writer.put(name);
   writer.u8(POLICIES.indexOf(group.policy));
-  writer.u8(group.holds ? 1 : 0);
+  writer.u8(holdingOf(group));
   writeCount(writer, group.services.length);
   for (const service of group.services) writeService(writer, service);
   writer.u8(31 - Math.clz32(slots));
@@ -174,6 +175,10 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   }
 }
 
+/** 0: packets without an owner go to the stack, 1: they wait, 2 and more: they wait or are answered. */
+const holdingOf = ({ holds, answer }: GroupTable): number =>
+  holds ? 1 + (answer === undefined ? 0 : 1 + ANSWERS.indexOf(answer)) : 0;
+
 /** Refuses a group of more than `slotLimit` slots before it allocates them. */
 export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | undefined {
   const name = decodeUtf8(reader.take(reader.u8()));
@@ -182,12 +187,20 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
   const services = readList(reader, () => readService(reader));
   const exponent = reader.u8();
   if (name === undefined || policy === undefined || services === undefined) return undefined;
-  if (holds > 1) return undefined;
+  const answer = ANSWERS[holds - 2];
+  if (holds > 1 && answer === undefined) return undefined;
   if (exponent < 1 || exponent > 16 || 2 ** exponent > slotLimit) return undefined;
   const columns = readColumns(reader, 2 ** exponent);
   return columns === undefined
     ? undefined
-    : { name, policy, holds: holds === 1, services, ...columns };
+    : {
+        name,
+        policy,
+        holds: holds > 0,
+        ...(answer === undefined ? {} : { answer }),
+        services,
+        ...columns,
+      };
 }
 
 type Columns = Pick<GroupTable, "owners" | "home" | "former">;

@@ -53,7 +53,12 @@ const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((ex
       {
         name: fc.string({ unit: "grapheme", maxLength: 12 }),
         policy,
-        holds: fc.boolean(),
+        holding: fc.constantFrom<Pick<GroupTable, "holds" | "answer">>(
+          { holds: false },
+          { holds: true },
+          { holds: true, answer: "reset" },
+          { holds: true, answer: "drop" },
+        ),
         services: fc.array(service, { maxLength: 4 }),
         owners: column(slots),
         former: column(slots * FORMER_OWNERS),
@@ -62,7 +67,10 @@ const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((ex
       },
       plain,
     )
-    .map(({ atHome, ...fields }) => (atHome ? { ...fields, home: fields.owners.slice() } : fields));
+    .map(({ atHome, holding, ...fields }) => {
+      const home = atHome ? fields.owners.slice() : fields.home;
+      return { ...fields, ...holding, home };
+    });
 });
 
 const tables: fc.Arbitrary<Tables> = fc.record(

@@ -16,6 +16,7 @@ const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.name === next.name &&
   base.policy === next.policy &&
   base.holds === next.holds &&
+  base.answer === next.answer &&
   base.owners.length === next.owners.length &&
   base.services.length === next.services.length &&
   base.services.every((service, index) => sameService(service, next.services[index]));

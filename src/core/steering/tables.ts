@@ -30,6 +30,10 @@ export interface ServiceKey {
   readonly port: number | "any";
 }
 
+/** reset: TCP RST, ICMP port unreachable. drop: nothing. */
+export const ANSWERS = ["reset", "drop"] as const;
+export type Answering = (typeof ANSWERS)[number];
+
 /** A slot remembers the three owners before the present one, newest first (docs/adr/0004). */
 export const FORMER_OWNERS = 3;
 
@@ -44,6 +48,8 @@ export interface GroupTable {
   readonly former: Uint16Array;
   /** Packets of slots without an owner are held until they have one, rather than passed (A15). */
   readonly holds: boolean;
+  /** What held packets meet, because nobody serves the group and nobody is about to (B7). Absent: they wait. */
+  readonly answer?: Answering;
   /** Owner of each slot when every configuration node serves; a returning node gets these back. */
   readonly home: Uint16Array;
 }

@@ -5,8 +5,8 @@ import type { Connection } from "#core/steering/former-slots.ts";
 import type { Message } from "./message.ts";
 import { NetlinkSocket } from "./socket.ts";
 
-const NETLINK_SOCK_DIAG = 4;
-const SOCK_DIAG_BY_FAMILY = 20;
+export const NETLINK_SOCK_DIAG = 4;
+export const SOCK_DIAG_BY_FAMILY = 20;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
@@ -21,7 +21,7 @@ const REMOTE_PORT = 6;
 const LOCAL_ADDRESS = 8;
 const REMOTE_ADDRESS = 24;
 
-function request(family: number): Uint8Array {
+export function request(family: number): Uint8Array {
   const fixed = new Uint8Array(REQUEST_LENGTH);
   fixed[0] = family;
   fixed[1] = IPPROTO_TCP;
@@ -39,7 +39,7 @@ function unmapped(address: Uint8Array): Uint8Array {
   return isMapped ? address.subarray(12) : address;
 }
 
-function connectionOf({ payload }: Message): Connection {
+export function connectionOf({ payload }: Message): Connection {
   assert(payload.byteLength >= MESSAGE_LENGTH, "the kernel describes a socket in 72 bytes");
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const size = payload[0] === AF_INET ? 4 : 16;

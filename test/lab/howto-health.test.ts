@@ -1,0 +1,44 @@
+// The how-to about health checks, run as it stands (howto-machines.ts), on a cluster that is up. nginx is a unit of its own on each member,
+// so that it can be stopped and started as on a real machine.
+import assert from "node:assert/strict";
+import { after, before, describe } from "node:test";
+import { LabCluster } from "#lab/cluster.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { CALM, labName, skip } from "./agent-bench.ts";
+import { stopWeb } from "./health-bench.ts";
+import { blocksOf, declareBlocks, Machines } from "./howto-machines.ts";
+
+/** The lab's folder is /run/panoply on the machine. */
+const asUnit = (folder: string): string => `
+sed 's|${folder}|/run/panoply|g' /run/panoply/nginx.conf > /etc/nginx-unit.conf
+echo 'ExecStart=nginx -p /run/panoply -c /etc/nginx-unit.conf -e /run/panoply/nginx-error.log' > /etc/systemd/system/nginx.service
+systemctl start nginx`;
+
+describe("how-to: health checks", { skip }, () => {
+  let machines: Machines;
+  let cluster: LabCluster;
+  before(async () => {
+    cluster = await LabCluster.up({
+      name: labName("howtohea"),
+      members: 3,
+      extraConfig: CALM,
+      downOnExit: true,
+    });
+    await cluster.settled();
+    machines = new Machines(cluster.lab);
+    for (const name of [STANDARD.client, ...cluster.members]) {
+      const hasAgent = cluster.members.includes(name);
+      const folder = hasAgent ? cluster.lab.folder(name) : "";
+      await machines.add(name, folder);
+      if (!hasAgent) continue;
+      await stopWeb(cluster, name);
+      const { status, output } = machines.run(name, asUnit(folder));
+      assert.equal(status, 0, output);
+    }
+  });
+  after(async () => {
+    machines?.remove();
+    await cluster?.down();
+  });
+  declareBlocks(blocksOf("docs/howto/health-checks.md"), () => machines);
+});
