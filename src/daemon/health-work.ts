@@ -18,8 +18,8 @@ export interface HealthWorkOptions {
   readonly isMaster: () => boolean;
   readonly following: () => Pick<Following, "send">;
   readonly step: (input: ControllerInput) => void;
-  /** An instance of this node is in another state. */
-  readonly changed: (change: Extract<Effect, { type: "instance-changed" }>) => void;
+  /** What the master was told, where that is another node. */
+  readonly sent: (report: HealthReport) => void;
   readonly log: Pick<Logger, "info" | "warn">;
   readonly trouble: Trouble;
 }
@@ -90,7 +90,6 @@ export class HealthWork {
       case "instance-changed": {
         const { type: _type, ...change } = effect;
         log[effect.to === "down" ? "warn" : "info"](change, "instance");
-        this.#options.changed(effect);
         return;
       }
       case "report":
@@ -103,7 +102,10 @@ export class HealthWork {
     const { self, isMaster, step, following } = this.#options;
     this.#report = report;
     if (isMaster()) step({ type: "health-reported", id: self.id, report });
-    else following().send({ type: "health-report", report });
+    else {
+      following().send({ type: "health-report", report });
+      this.#options.sent(report);
+    }
   }
 
   async #run({ group, check, run }: Extract<Effect, { type: "run-check" }>): Promise<void> {

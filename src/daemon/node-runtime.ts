@@ -206,7 +206,7 @@ export class NodeRuntime {
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
       onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
-      onHealthReport: (id, report) => this.#instances.reported(id, report),
+      onHealthReport: (id, report) => this.#step({ type: "health-reported", id, report }),
       onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
       onSlotsWanted: (slots) => this.#step({ type: "slots-wanted", slots }),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
