@@ -40,6 +40,10 @@ const MESSAGES: readonly ControlMessage[] = [
       groups: [{ name: "wéb", rates: [{ slot: 3, rate: 70 }], unused: [1, 2, 65_535] }],
     },
   },
+  {
+    type: "health-report",
+    report: { groups: [{ name: "web", state: "down", part: 30, reason: "http: status 503 é" }] },
+  },
   { type: "slots-wanted", slots: [{ group: "wéb", slot: 65_535 }] },
   { type: "ping", nonce: 5 },
   { type: "pong", nonce: 6 },

@@ -1,4 +1,5 @@
 // Writes the reference page of the configuration from its schema (docs/reference/config.md).
+import { HEALTH_LIMITS } from "./health-schema.ts";
 import { ClusterSchema, LIMITS } from "./schema.ts";
 import type { Shape } from "./shape.ts";
 
@@ -24,6 +25,7 @@ const TAIL = `## Limits
 | --- | --- |
 | nodes | ${count(LIMITS.nodes)} |
 | service groups | ${count(LIMITS.groups)} |
+| health checks of a group | ${count(HEALTH_LIMITS.checksPerGroup)} |
 | services in all groups | ${count(LIMITS.services)} |
 | virtual addresses | ${count(LIMITS.vips)} |
 | arms of one node | ${count(LIMITS.arms)} |
