@@ -4,7 +4,13 @@
 import type { TableVersion } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { REASON_NAMES } from "./abi.gen.ts";
-import { detach, detachMask, PROGRAM_NAMES, removeUnusedClsact } from "./attachment.ts";
+import {
+  detach,
+  detachMask,
+  detachSession,
+  PROGRAM_NAMES,
+  removeUnusedClsact,
+} from "./attachment.ts";
 import { CounterMaps } from "./counter-maps.ts";
 import { isFirstSeen } from "./fragment-lookup.ts";
 import { findNetdev, netdev, type Netdev } from "./netdev.ts";
@@ -100,6 +106,8 @@ export class Datapath {
     const device = findNetdev(interfaceName);
     if (device === undefined) return;
     detachMask(device.ifindex);
+    // What a server of sessions left that was killed: it guards its connections until then (A16).
+    detachSession(device.ifindex);
     for (;;) {
       const found = Predecessor.find(device.ifindex);
       if (found === undefined) return;

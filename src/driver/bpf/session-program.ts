@@ -3,7 +3,7 @@
 import { type IpAddress, familyOf, ipBytes, ipFromBytes } from "#base/address.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { FdWatch } from "../fd-watch.ts";
-import { attachSession, detachSession } from "./attachment.ts";
+import { attachSession, detachSession, removeUnusedClsact } from "./attachment.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import type { Netdev } from "./netdev.ts";
 import { Predecessor } from "./predecessor.ts";
@@ -175,6 +175,12 @@ function controlBytes(control: SessionControl): Uint8Array {
   return bytes;
 }
 
+interface Placed {
+  readonly onEvents: (events: SessionEvent[]) => void;
+  /** The interface had no clsact qdisc before. */
+  readonly madeClsact: boolean;
+}
+
 /** Shares the packet program's state map, where there is one. */
 function loadLeased(device: Netdev): LoadedObject {
   const steering = Predecessor.find(device.ifindex);
@@ -195,19 +201,17 @@ function loadLeased(device: Netdev): LoadedObject {
 export class SessionProgram {
   readonly #device: Netdev;
   readonly #object: LoadedObject;
+  readonly #madeClsact: boolean;
   readonly #controls: number;
   readonly #wires: number;
   readonly #listeners: number;
   readonly #ring: RingBuffer;
   readonly #watch: FdWatch;
 
-  private constructor(
-    device: Netdev,
-    object: LoadedObject,
-    onEvents: (events: SessionEvent[]) => void,
-  ) {
+  private constructor(device: Netdev, object: LoadedObject, { onEvents, madeClsact }: Placed) {
     this.#device = device;
     this.#object = object;
+    this.#madeClsact = madeClsact;
     this.#controls = object.mapFd("session_controls");
     this.#wires = object.mapFd("session_wires");
     this.#listeners = object.mapFd("session_listeners");
@@ -226,12 +230,11 @@ export class SessionProgram {
   static attach(device: Netdev, onEvents: (events: SessionEvent[]) => void): SessionProgram {
     const object = loadLeased(device);
     try {
-      const program = new SessionProgram(device, object, onEvents);
-      attachSession(device, {
+      const madeClsact = attachSession(device, {
         ingress: object.programFd("session_ingress"),
         egress: object.programFd("session_egress"),
       });
-      return program;
+      return new SessionProgram(device, object, { onEvents, madeClsact });
     } catch (error) {
       object.close();
       throw error;
@@ -300,5 +303,6 @@ export class SessionProgram {
   detach(): void {
     this.close();
     detachSession(this.#device.ifindex);
+    if (this.#madeClsact) removeUnusedClsact(this.#device.ifindex);
   }
 }
