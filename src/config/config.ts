@@ -1,11 +1,18 @@
 // A checked configuration: between its text form and its parsed form, its canonical text and version.
 import { createHash } from "node:crypto";
-import { type IpAddress, compareIp, ip } from "#base/address.ts";
+import { type IpAddress, compareIp, ip, mac } from "#base/address.ts";
 import { canonicalJson } from "#base/canonical-json.ts";
 import { type ConfigVersion, nodeId } from "#base/ids.ts";
 import { serialText } from "#base/serial-number.ts";
 import { rawHealth } from "./health-schema.ts";
-import type { ClusterConfig, GroupConfig, NodeConfig, RawConfig, Service } from "./schema.ts";
+import type {
+  ClusterConfig,
+  GroupConfig,
+  NodeConfig,
+  PeeringConfig,
+  RawConfig,
+  Service,
+} from "./schema.ts";
 import { formatService, parseService } from "./service.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -17,12 +24,25 @@ function parsed(text: string): Service {
 }
 
 /** What says the same as nothing is left out, so that the version does not depend on it. */
-const nodeFrom = ({ maintenance, ...node }: RawConfig["nodes"][number]): NodeConfig => ({
-  ...node,
-  id: nodeId(node.id),
-  address: ip(node.address),
-  ...(maintenance === true ? { maintenance } : {}),
-});
+function nodeFrom(raw: RawConfig["nodes"][number]): NodeConfig {
+  const { maintenance, addresses, mac: own, ...node } = raw;
+  return {
+    ...node,
+    id: nodeId(node.id),
+    address: ip(node.address),
+    ...(addresses === undefined ? {} : { addresses: addresses.map(ip) }),
+    ...(own === undefined ? {} : { mac: mac(own) }),
+    ...(maintenance === true ? { maintenance } : {}),
+  };
+}
+
+function peeringFrom({ sharedMac, ...peering }: NonNullable<RawConfig["peering"]>): PeeringConfig {
+  return {
+    ...peering,
+    primary: ip(peering.primary),
+    ...(sharedMac === undefined ? {} : { sharedMac: mac(sharedMac) }),
+  };
+}
 
 function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
   const { maintenance = [], whenNone = "reset", ...group } = raw;
@@ -42,6 +62,7 @@ export function fromRaw(raw: RawConfig): ClusterConfig {
     applications: raw.applications,
     datapath: raw.datapath,
     delivery: raw.delivery,
+    ...(raw.peering === undefined ? {} : { peering: peeringFrom(raw.peering) }),
     hash: raw.hash,
     nodes: raw.nodes.map(nodeFrom),
     groups: raw.groups.map(groupFrom),
@@ -64,6 +85,11 @@ const withArms = <T extends { readonly arms?: readonly string[] }>({ arms, ...re
   ...(arms === undefined ? {} : { arms: [...arms] }),
 });
 
+const rawNode = (node: NodeConfig): RawConfig["nodes"][number] => {
+  const { addresses, ...rest } = withArms(node);
+  return { ...rest, ...(addresses === undefined ? {} : { addresses: [...addresses] }) };
+};
+
 /** The text form with every default written out. */
 export function toRaw(config: ClusterConfig): RawConfig {
   return {
@@ -72,8 +98,9 @@ export function toRaw(config: ClusterConfig): RawConfig {
     applications: { ...config.applications },
     datapath: { ...config.datapath },
     delivery: { ...config.delivery },
+    ...(config.peering === undefined ? {} : { peering: { ...config.peering } }),
     hash: config.hash,
-    nodes: config.nodes.map(withArms),
+    nodes: config.nodes.map(rawNode),
     groups: config.groups.map(rawGroup),
     vips: [...config.vips],
     revoked: [...config.revoked],

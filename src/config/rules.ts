@@ -4,20 +4,23 @@ import { type IpAddress, parseIp } from "#base/address.ts";
 import { serialText } from "#base/serial-number.ts";
 import type { Draft, Path, Report } from "./findings.ts";
 import { drainDeadlines, groupHealth } from "./health-rules.ts";
+import { checkPeering } from "./peering-rules.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
 import { suggestion } from "./spelling.ts";
+import { unusable } from "./unusable.ts";
 
-type DraftConfig = Draft<RawConfig>;
+export type DraftConfig = Draft<RawConfig>;
 type DraftGroup = NonNullable<NonNullable<DraftConfig["groups"]>[number]>;
 type Rule = (config: DraftConfig, report: Report) => void;
 
 /** Runs every rule; reports each contradiction at the later of the two places. */
 export function checkRules(config: DraftConfig, report: Report): void {
   for (const rule of RULES) rule(config, report);
+  checkPeering(config, vipsOf(config), report);
 }
 
-interface Placed<T> {
+export interface Placed<T> {
   readonly value: T;
   readonly path: Path;
 }
@@ -160,16 +163,6 @@ function virtualAddresses(config: DraftConfig, report: Report): void {
     const message = `${count} virtual addresses; at most ${LIMITS.vips} are allowed`;
     report({ path: ["groups"], message });
   }
-}
-
-/** What kind of address it is, where no host can have it. */
-export function unusable(address: string): string | undefined {
-  if (/^(0\.|255\.255\.255\.255$)/.test(address) || address === "::") return "unspecified";
-  if (address.startsWith("127.") || address === "::1") return "loopback";
-  const first = Number.parseInt(address, 10);
-  if (/^ff[0-9a-f]{2}:/.test(address)) return "multicast";
-  if (!address.includes(":") && first >= 224) return first < 240 ? "multicast" : "reserved";
-  return /^::ffff:[0-9a-f]+:[0-9a-f]+$/.test(address) ? "IPv4-mapped" : undefined;
 }
 
 function usableAddresses(config: DraftConfig, report: Report): void {

@@ -1,7 +1,7 @@
 // The one schema of the cluster configuration: types, defaults, limits and reference page come from
 // here, so that none of them can disagree with what is accepted. One YAML file describes one cluster.
 import { type Static, Type } from "typebox";
-import type { IpAddress } from "#base/address.ts";
+import type { IpAddress, MacAddress } from "#base/address.ts";
 import { ASSIGNMENTS, BALANCES, type Assignment, type Balance } from "#base/assignment.ts";
 import {
   DELIVERY_METHODS,
@@ -11,6 +11,13 @@ import {
 } from "#base/delivery.ts";
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
 import { Health, type HealthConfig } from "./health-schema.ts";
+import {
+  PEER_MAC_KINDS,
+  PEER_RECOGNITIONS,
+  PEER_REWRITES,
+  type PeerChoices,
+  type PeerMacKind,
+} from "#base/peering.ts";
 
 /** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
 export const LIMITS = {
@@ -21,6 +28,8 @@ export const LIMITS = {
   revoked: 4096,
   /** More interfaces than these one node does not have; the packet program keeps a list of them. */
   arms: 7,
+  /** Dedicated addresses of one node beside `address`; the peering programs have room for so many MACs. */
+  addresses: 6,
   weight: 1000,
   /** A week. */
   drainDeadlineMs: 604_800_000,
@@ -49,6 +58,12 @@ const Arms = (description: string) =>
     Type.Array(Interface("Name of an interface."), { maxItems: LIMITS.arms, description }),
   );
 const Address = (description: string) => Type.String({ format: "ip", description });
+const Mac = (description: string) =>
+  Type.String({
+    pattern: "^([0-9a-f]{2}:){5}[0-9a-f]{2}$",
+    hint: "six lower-case hex bytes such as 02:00:5e:00:00:01",
+    description,
+  });
 
 const Cluster = Type.Object(
   {
@@ -143,6 +158,55 @@ const Delivery = Type.Object(
   { ...closed, default: {}, description: "The way from the clients to the members." },
 );
 
+const Peering = Type.Object(
+  {
+    primary: Address(
+      "The virtual address that the cluster MAC is made of: 02:bf and its last four bytes. Every interface has that MAC.",
+    ),
+    mac: Type.Enum(PEER_MAC_KINDS, {
+      default: "masked",
+      description:
+        "Which dedicated MACs members have for each other (C3). `masked`: a unicast one of the node's id, which switches learn. " +
+        "`multicast`: 03:bf and the address, which switches flood. `table`: `nodes[].mac`. `shared`: one for all.",
+    }),
+    sharedMac: Type.Optional(
+      Mac(
+        "The MAC of the kind `shared` (C11), where it is not to be 03:1f:ff and three bytes of `primary`.",
+      ),
+    ),
+    rewrite: Type.Enum(PEER_REWRITES, {
+      default: "responder",
+      description: "Who puts the dedicated MAC into a discovery reply (C7).",
+    }),
+    recognise: Type.Enum(PEER_RECOGNITIONS, {
+      default: "mac",
+      description:
+        "By what a peer's frame is known (C9): `mac`, our dedicated MAC; `source`, also by a source address of the host list.",
+    }),
+    learnFromRequests: Type.Boolean({
+      default: true,
+      description:
+        "False: a stack that is asked does not remember who asked, and asks itself (C10).",
+    }),
+    localResponder: Type.Boolean({
+      default: false,
+      description:
+        "True: requests for live members are answered on the spot, without a frame on the wire (C13).",
+    }),
+    sourceCheck: Type.Boolean({
+      default: false,
+      description:
+        "True: frames of a peer that never asked for this node are dropped (C15). Needs `learnFromRequests: false` and no local responder.",
+    }),
+  },
+  {
+    ...closed,
+    description:
+      "Every member's interface has the cluster MAC, and members reach each other by dedicated MACs (part C). Without this section interfaces keep their own " +
+      "MACs. It is read when an agent starts.",
+  },
+);
+
 const Node = Type.Object(
   {
     name: Name("Name of the node; the common name of its certificate."),
@@ -158,6 +222,14 @@ const Node = Type.Object(
       Interface("Interface of this node where it is not `cluster.interface`."),
     ),
     arms: Arms("Arms of this node where they are not `cluster.arms`."),
+    addresses: Type.Optional(
+      Type.Array(Address("An IPv4 or IPv6 address."), {
+        maxItems: LIMITS.addresses,
+        description:
+          "More addresses of the node's own by which members reach it where they share one MAC (`peering`): IPv6, and those of its arms.",
+      }),
+    ),
+    mac: Type.Optional(Mac("The node's dedicated MAC, with `peering.mac: table` (C12).")),
     drained: Type.Boolean({
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
@@ -284,6 +356,7 @@ export const ClusterSchema = Type.Object(
     applications: Applications,
     datapath: Datapath,
     delivery: Delivery,
+    peering: Type.Optional(Peering),
     hash: Type.Enum(HASH_KINDS, {
       default: "keyed",
       description:
@@ -340,10 +413,20 @@ export interface NodeConfig {
   readonly address: IpAddress;
   readonly interface?: string;
   readonly arms?: readonly string[];
+  /** More of its own, for peering. */
+  readonly addresses?: readonly IpAddress[];
+  readonly mac?: MacAddress;
   readonly drained: boolean;
   readonly drainDeadlineMs?: number;
   /** Only where it holds. */
   readonly maintenance?: true;
+}
+
+/** Members share the cluster MAC (part C). */
+export interface PeeringConfig extends PeerChoices {
+  readonly primary: IpAddress;
+  readonly mac: PeerMacKind;
+  readonly sharedMac?: MacAddress;
 }
 
 export interface NodeWeight {
@@ -383,6 +466,7 @@ export interface ClusterConfig {
   readonly applications: { readonly voteMs: number; readonly unanswered: "accept" | "refuse" };
   readonly datapath: { readonly hook: "auto" | "xdp" | "tc"; readonly slotCapacity: number };
   readonly delivery: { readonly method: DeliveryMethod };
+  readonly peering?: PeeringConfig;
   readonly hash: HashKind;
   readonly nodes: readonly NodeConfig[];
   readonly groups: readonly GroupConfig[];

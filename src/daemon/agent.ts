@@ -19,6 +19,7 @@ import { ConfigStore } from "./config-store.ts";
 import { inspectHost, requireCapabilities, type HostFacts } from "./host-facts.ts";
 import { NodeRuntime } from "./node-runtime.ts";
 import { panoplyVersion } from "./package-version.ts";
+import { peeringMacs } from "./peering-macs.ts";
 import { inWords } from "./perform.ts";
 import { StateFolder } from "./state-folder.ts";
 
@@ -73,7 +74,11 @@ function prepare(options: AgentOptions): Prepared {
     interface: options.interface ?? self.interface ?? config.cluster.interface,
     arms: armsOf(config, self),
   };
-  const facts = inspectHost(interfaces, identity.address, virtualAddresses(config));
+  const peering = peeringMacs(config, self.id);
+  const facts = inspectHost(interfaces, identity.address, virtualAddresses(config), {
+    stateFolder: options.stateFolder,
+    ...(peering === undefined ? {} : { peering }),
+  });
   return { state, store, identity, self, facts };
 }
 

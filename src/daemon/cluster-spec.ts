@@ -11,10 +11,16 @@ export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): s
     ["cluster.port", started.cluster.port, now.cluster.port],
     ["cluster.interface", started.cluster.interface, now.cluster.interface],
     ["cluster.arms", started.cluster.arms?.join(), now.cluster.arms?.join()],
+    ["peering", peeringAtStart(started), peeringAtStart(now)],
     ["datapath.hook", started.datapath.hook, now.datapath.hook],
     ["datapath.slotCapacity", started.datapath.slotCapacity, now.datapath.slotCapacity],
   ];
   return settings.filter(([, before, after]) => before !== after).map(([name]) => name);
+}
+
+/** What of peering an interface has to be set up anew for; choices are followed at once. */
+function peeringAtStart({ peering }: ClusterConfig): string {
+  return peering === undefined ? "off" : `primary ${peering.primary}`;
 }
 
 export function clusterSpec(config: ClusterConfig): ClusterSpec {
@@ -22,6 +28,7 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
   const everyNode = config.nodes.map(({ id }) => ({ id, weight: 1 }));
   return {
     method: config.delivery.method,
+    primary: config.peering?.primary,
     hash: config.hash,
     vips: virtualAddresses(config),
     drained: config.nodes

@@ -26,9 +26,9 @@ export function certificateWarning({ notAfter }: NodeIdentity, now: Date): strin
 
 /** PAN_INTERFACE_MISSING when the interface is gone or another one has its name: the program and the sockets went with it. */
 export function requireInterface(port: PortFacts, ifindex: number | undefined): void {
-  const { interface: name, mac } = port;
+  const { interface: name, mac, linkMac = mac } = port;
   const found = findNetdev(name);
-  if (found !== undefined && found.ifindex === ifindex && found.mac === mac) return;
+  if (found !== undefined && found.ifindex === ifindex && found.mac === linkMac) return;
   throw new PanError(
     "PAN_INTERFACE_MISSING",
     `The network interface ${name} ${found === undefined ? "is gone" : "is another one now"}; start the agent again when it is there`,

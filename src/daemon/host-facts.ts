@@ -3,13 +3,24 @@ import { readFileSync } from "node:fs";
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { findConflict } from "#driver/host/conflict.ts";
+import { hostIdentity, JournalFile } from "#driver/host/host-journal.ts";
+import { ownMac } from "#driver/host/link-macs.ts";
 import { unmetCapabilities, unmetRequirements, unmetText } from "#driver/host/requirements.ts";
 import { type Link, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 
 /** An interface that carries client traffic. */
 export interface PortFacts {
   readonly interface: string;
+  /** By which members know this node. */
   readonly mac: MacAddress;
+  /** The interface's own, where that is another one: with peering, the cluster MAC. */
+  readonly linkMac?: MacAddress;
+}
+
+/** With peering no interface keeps its own MAC. */
+export interface PeeringMacs {
+  readonly mac: MacAddress;
+  readonly linkMac: MacAddress;
 }
 
 /** Of the cluster interface, and of the arms. */
@@ -29,9 +40,19 @@ export interface Interfaces {
   readonly arms: readonly string[];
 }
 
-function portFacts(links: readonly Link[], name: string): PortFacts & { readonly link: number } {
+interface FoundPort extends PortFacts {
+  readonly link: number;
+}
+
+/** @param ownMacOf of an interface that an earlier agent may have given the cluster MAC */
+function portFacts(
+  links: readonly Link[],
+  name: string,
+  ownMacOf: (link: Link) => MacAddress | undefined,
+): FoundPort {
   const link = links.find((each) => each.name === name);
-  if (link?.mac !== undefined) return { interface: name, mac: link.mac, link: link.index };
+  const mac = link && ownMacOf(link);
+  if (link !== undefined && mac !== undefined) return { interface: name, mac, link: link.index };
   throw new PanError(
     "PAN_INTERFACE_MISSING",
     `${name} has no Ethernet address; the cluster needs an Ethernet interface`,
@@ -43,6 +64,7 @@ export function inspectHost(
   { interface: interfaceName, arms }: Interfaces,
   address: IpAddress,
   vips: readonly IpAddress[],
+  { stateFolder, peering }: { readonly stateFolder: string; readonly peering?: PeeringMacs },
 ): HostFacts {
   const unmet = unmetRequirements({ interface: interfaceName, arms, address, vips });
   const [first] = unmet;
@@ -52,7 +74,9 @@ export function inspectHost(
   const netlink = Rtnetlink.open();
   try {
     const links = netlink.links();
-    const port = portFacts(links, interfaceName);
+    const { links: recorded } = new JournalFile(stateFolder, hostIdentity()).read();
+    const ownMacOf = (link: Link): MacAddress | undefined => ownMac(link, recorded);
+    const port = portFacts(links, interfaceName, ownMacOf);
     const other = findConflict({ ...port, address });
     if (other !== undefined) {
       throw new PanError(
@@ -60,7 +84,11 @@ export function inspectHost(
         `${other} on this network already uses ${address}; give one of the two machines another address`,
       );
     }
-    return { ...port, arms: arms.map((arm) => portFacts(links, arm)) };
+    return {
+      ...port,
+      ...peering,
+      arms: arms.map((arm) => ({ ...portFacts(links, arm, ownMacOf), ...peering })),
+    };
   } finally {
     netlink.close();
   }

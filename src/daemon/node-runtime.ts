@@ -404,6 +404,7 @@ export class NodeRuntime {
     if (JSON.stringify(shown) !== JSON.stringify(before)) this.#options.log.info(shown, "view");
     this.#events.viewChanged(view);
     this.#applications.viewChanged(view);
+    this.#world.peers?.viewChanged(view);
     this.#step({ type: "view-changed", view });
     if (this.#isMaster && !wasMaster) this.#instances.tell();
   }
@@ -427,6 +428,8 @@ export class NodeRuntime {
     for (const port of [facts, ...facts.arms]) {
       this.#orFail(() => requireInterface(port, this.#world.datapath.ports.get(port.interface)));
     }
+    this.#world.peers?.refresh();
+    this.#world.peers?.remind();
     this.#performer.repair();
     this.#applications.refreshVoters();
   }
@@ -491,6 +494,7 @@ export class NodeRuntime {
 
   #closeHost(): void {
     this.#world.segments.close();
+    this.#world.peers?.close();
     this.#world.host.close();
     this.#world.datapath.close();
     this.#eventLog.close();

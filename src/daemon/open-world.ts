@@ -19,6 +19,7 @@ import { Following } from "./following.ts";
 import type { GroupKeys } from "./group-keys.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
 import type { HostFacts } from "./host-facts.ts";
+import { Peers } from "./peers.ts";
 import type { World } from "./perform.ts";
 import { type Refusal, RefusalLog } from "./refusal-log.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -51,30 +52,64 @@ export interface WorldNode {
 
 export function openWorld(node: WorldNode): World {
   const { facts, self, state } = node;
-  const { datapath } = node.config().config;
   const host = HostState.open({
     interface: facts.interface,
     arms: facts.arms.map((arm) => arm.interface),
     stateFolder: state.path,
   });
+  const { opened, peers } = openDatapath(node, host);
   return {
     address: self.address,
     state,
     host,
     segments: Segments.open([facts, ...facts.arms], (vip) => host.portOf(vip)),
-    datapath: Datapath.open({
-      interface: facts.interface,
-      arms: facts.arms,
-      hook: datapath.hook,
-      self: self.id,
-      mac: facts.mac,
-      slotCapacity: datapath.slotCapacity,
-    }),
+    datapath: opened,
+    peers,
+    ownMacs: peers === undefined ? undefined : () => peers.ownMacs,
     followers: openFollowers(node),
     following: openFollowing(node),
     heart: node.heart,
     tablesInForce: node.tablesInForce,
   };
+}
+
+/** Programs before the cluster MAC, and with it only where peering is: nothing may leave from it (docs/adr/0013). */
+function openDatapath(node: WorldNode, host: HostState) {
+  const { facts, self, log } = node;
+  const { datapath, peering } = node.config().config;
+  if (peering === undefined) host.releaseMacs();
+  const opened = Datapath.open({
+    interface: facts.interface,
+    arms: facts.arms,
+    hook: datapath.hook,
+    self: self.id,
+    mac: facts.mac,
+    slotCapacity: datapath.slotCapacity,
+    peering: peering !== undefined,
+  });
+  let peers: Peers | undefined;
+  try {
+    peers = Peers.open({
+      self,
+      facts,
+      log,
+      config: () => node.config().config,
+      ownAddressesFd: opened.ownAddressesFd,
+    });
+    if (peers !== undefined) {
+      host.takeMac(peers.ownMacs.linkMac);
+      peers.announce();
+    }
+    return { opened, peers };
+  } catch (error) {
+    peers?.close();
+    if (!opened.reused) {
+      host.releaseMacs();
+      for (const port of [facts, ...facts.arms]) Datapath.teardown(port.interface);
+    }
+    opened.close();
+    throw error;
+  }
 }
 
 function openFollowers(node: WorldNode): Followers {

@@ -14,6 +14,7 @@ import type { Segments } from "#driver/host/segments.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
+import type { Peers } from "./peers.ts";
 import type { StateFolder } from "./state-folder.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -29,10 +30,22 @@ export interface World {
   readonly heart: (command: HeartCommand) => void;
   /** The packet program forwards by them now. */
   readonly tablesInForce: (tables: Tables) => void;
+  /** Where members share one MAC (part C). */
+  readonly peers?: Peers | undefined;
+  readonly ownMacs?: (() => OwnMacs) | undefined;
+}
+
+/** Where members share one MAC (part C). */
+export interface OwnMacs {
+  /** The interfaces have it already. */
+  readonly linkMac: MacAddress;
+  /** Dedicated MACs of this node, that peers send to. */
+  readonly dedicated: readonly MacAddress[];
 }
 
 /** What of the world effects reach. */
 export interface Surroundings {
+  readonly ownMacs?: (() => OwnMacs) | undefined;
   readonly address: IpAddress;
   readonly datapath: Pick<Datapath, "publish">;
   readonly host: Pick<HostState, "apply">;
@@ -94,7 +107,7 @@ export class Performer {
     this.#placement = undefined;
     if (placement === undefined) return;
     this.#trouble.guard("place-vips", () =>
-      this.#world.host.apply({ ...desiredHost(placement), interfaceNode: false }),
+      this.#world.host.apply({ ...this.#desiredHost(placement), interfaceNode: false }),
     );
   }
 
@@ -117,10 +130,15 @@ export class Performer {
   #place(placement: Placement): Change[] {
     this.#misplaced = true;
     const { method, primary } = placement.delivery;
-    const changes = this.#world.host.apply(desiredHost(placement));
+    const changes = this.#world.host.apply(this.#desiredHost(placement));
     if (method === "igmp" && primary !== undefined) this.#world.segments.join(igmpGroup(primary));
     this.#misplaced = false;
     return changes;
+  }
+
+  #desiredHost({ vips, answer, delivery }: Placement): DesiredHost {
+    const macs = desiredMacs(delivery, this.#world.ownMacs?.());
+    return { vips, interfaceNode: answer, macs };
   }
 
   /** Not what this node does not go by, nor before it hears what it will be sent: the master would count on it. */
@@ -183,17 +201,14 @@ function macOf({ method, primary }: Delivery): MacAddress | undefined {
   return method === "forward" || primary === undefined ? undefined : clusterMac(method, primary);
 }
 
-function desiredHost({ vips, answer, delivery }: Placement): DesiredHost {
-  return { vips, interfaceNode: answer, macs: desiredMacs(delivery) };
-}
-
 /** Clients may remember any of the three for as long as they are the cluster's. */
-function desiredMacs(delivery: Delivery): DesiredMacs {
+function desiredMacs(delivery: Delivery, own: OwnMacs | undefined): DesiredMacs {
   const { primary } = delivery;
-  if (primary === undefined) return NO_MACS;
+  const dedicated = own?.dedicated ?? [];
+  if (primary === undefined) return { ...NO_MACS, listen: dedicated };
   const told = macOf(delivery);
   return {
-    listen: told === undefined ? [] : [told],
+    listen: told === undefined || told === own?.linkMac ? dedicated : [told, ...dedicated],
     keep: FLOODED_METHODS.map((method) => clusterMac(method, primary)),
   };
 }
@@ -201,6 +216,8 @@ function desiredMacs(delivery: Delivery): DesiredMacs {
 /** How a change of the host is shown to operators. */
 export const inWords = (change: Change): string => {
   switch (change.type) {
+    case "link-mac":
+      return `gave ${change.device} the MAC ${change.mac}`;
     case "address-added":
       return `added ${change.address} to ${change.device}`;
     case "address-removed":

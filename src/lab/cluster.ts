@@ -34,6 +34,8 @@ export interface ClusterOptions {
   /** Arguments of every agent, such as "--log-level=debug". */
   readonly agentArguments?: readonly string[];
   readonly extraHosts?: readonly Host[];
+  /** More of a member's entry in `nodes`, such as "addresses: [fd77::11]". */
+  readonly memberConfig?: (member: StandardMember) => string;
   /** Every member also has an interface in a second network, which the cluster's configuration calls an arm (A22). */
   readonly twoArmed?: boolean;
   /** Programs of a member beside its agent and its web server. */
@@ -198,8 +200,13 @@ async function writeIdentities(folder: string, options: ClusterOptions): Promise
   const caFolder = path.join(folder, "ca");
   const ca = await createCa(caFolder, options.name);
   const members = standardMembers(options.members);
+  const more = (member: StandardMember): string => {
+    const text = options.memberConfig?.(member);
+    return text === undefined ? "" : `, ${text}`;
+  };
   const nodes = members.map(
-    ({ name, number, address4 }) => `  - { name: ${name}, id: ${number}, address: ${address4} }`,
+    (member) =>
+      `  - { name: ${member.name}, id: ${member.number}, address: ${member.address4}${more(member)} }`,
   );
   const arms = options.twoArmed === true ? `, arms: [${STANDARD.inside.interface}]` : "";
   writeFileSync(

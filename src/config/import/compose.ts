@@ -5,7 +5,7 @@ import { compareIp, familyOf, type IpAddress } from "#base/address.ts";
 import { MAX_NODE_ID } from "#base/ids.ts";
 import { HEALTH_LIMITS } from "../health-schema.ts";
 import { LIMITS, type Policy } from "../schema.ts";
-import { unusable } from "../rules.ts";
+import { unusable } from "../unusable.ts";
 import { formatService } from "../service.ts";
 import type {
   Address,

@@ -33,6 +33,8 @@ export type WhenNone =
 export interface ClusterSpec {
   /** How frames reach the members (A13). */
   readonly method: DeliveryMethod;
+  /** The VIP that cluster MACs are made of, where it was chosen: members have one as their interface's MAC (C1). */
+  readonly primary?: IpAddress | undefined;
   readonly hash: HashKind;
   /** Every VIP, those of services included, without repetition. */
   readonly vips: readonly IpAddress[];

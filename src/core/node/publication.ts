@@ -380,6 +380,7 @@ export class Publication {
       this.#ready.has(id) && isMember(view, id) && !spec.drained.includes(id);
     return {
       method: spec.method,
+      primary: spec.primary,
       hash: spec.hash,
       hashKey: this.#target?.hashKey ?? this.#freshHashKey,
       vips: spec.vips,

@@ -55,6 +55,8 @@ export interface DesiredGroup {
 
 export interface Desired {
   readonly method: DeliveryMethod;
+  /** The primary VIP, where it was chosen (peering); otherwise it is the one it was, or the lowest. */
+  readonly primary?: IpAddress | undefined;
   readonly hash: HashKind;
   readonly hashKey: readonly [number, number];
   readonly vips: readonly IpAddress[];
@@ -141,6 +143,7 @@ export function nextTables(
     ),
   );
   const { method, hash, hashKey, vips, nodes } = desired;
-  const delivery = { method, primary: primaryVip(vips, previous?.delivery.primary) };
+  const chosen = desired.primary ?? previous?.delivery.primary;
+  const delivery = { method, primary: primaryVip(vips, chosen) };
   return { version, hashKey, hash, delivery, nodes, vips, groups };
 }

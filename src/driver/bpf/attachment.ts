@@ -165,10 +165,12 @@ export function detachMask(ifindex: number): void {
   if (attachedMask(ifindex) !== undefined) detachTc(ifindex, TC_EGRESS, "tc egress");
 }
 
-/** Removes our peering program of that direction, if it is there. */
-export function detachPeer(ifindex: number, direction: Direction): void {
-  if (attachedPeer(ifindex, direction) === undefined) return;
-  detachTc(ifindex, PEER_POINTS[direction], `tc (${PEER_NAMES[direction]})`, TC_PEER_PRIORITY);
+/** Removes our peering programs, if they are there. */
+export function detachPeers(ifindex: number): void {
+  for (const direction of ["in", "out"] as const) {
+    if (attachedPeer(ifindex, direction) === undefined) continue;
+    detachTc(ifindex, PEER_POINTS[direction], `tc (${PEER_NAMES[direction]})`, TC_PEER_PRIORITY);
+  }
 }
 
 /** Attaches or replaces the session program's two filters; answers as attach() does. */

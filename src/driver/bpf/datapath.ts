@@ -7,6 +7,7 @@ import { REASON_NAMES } from "./abi.gen.ts";
 import {
   detach,
   detachMask,
+  detachPeers,
   detachSession,
   PROGRAM_NAMES,
   removeUnusedClsact,
@@ -88,6 +89,7 @@ export class Datapath {
         for (const arm of arms) {
           links.push(putArm({ device: arm, object, options, peerLink: device.ifindex }, undo));
         }
+        if (options.peering !== true) for (const { ifindex } of links) detachPeers(ifindex);
         datapath.#tables.state.clsactLinks = links.flatMap(({ ifindex, ownsClsact }) =>
           ownsClsact ? [ifindex] : [],
         );
@@ -105,6 +107,7 @@ export class Datapath {
   static teardown(interfaceName: string): void {
     const device = findNetdev(interfaceName);
     if (device === undefined) return;
+    detachPeers(device.ifindex);
     detachMask(device.ifindex);
     // What a server of sessions left that was killed: it guards its connections until then (A16).
     detachSession(device.ifindex);
@@ -123,6 +126,11 @@ export class Datapath {
   /** For new AnswerLease(stateFd), also in a worker thread, while this Datapath is open. */
   get stateFd(): number {
     return this.#object.mapFd(".data.state");
+  }
+
+  /** Map own_addresses, which the peering programs have as well. */
+  get ownAddressesFd(): number {
+    return this.#object.mapFd("own_addresses");
   }
 
   /** Of the last publish that was completed; NO_TABLES for new maps. */

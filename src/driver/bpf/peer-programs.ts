@@ -1,7 +1,7 @@
 // The two peering programs (bpf/peer.bpf.c) on the cluster interface and its arms: one set of maps, kept by the programs, which
 // the interfaces keep; the next agent finds them there. Filters behind those of the packet program and of mask_egress, so they
-// exist only beside them.
-import { attachedPeer, attachPeer, detachPeer, PEER_NAMES, type Direction } from "./attachment.ts";
+// exist only beside them; Datapath.teardown() removes them all.
+import { attachedPeer, attachPeer, PEER_NAMES, type Direction } from "./attachment.ts";
 import { findNetdev, netdev } from "./netdev.ts";
 import { closeProgram, openProgram, type LiveProgram } from "./objects.ts";
 import { peerConstants, type PeerSettings } from "./peer-constants.ts";
@@ -91,13 +91,6 @@ export class PeerPrograms {
 
   #fdOf(name: string): number | undefined {
     return name === "peer_asked" ? this.#object.mapFd(name) : undefined;
-  }
-
-  /** Removes the programs from an interface. Quiet when nothing of ours is there. Before Datapath.teardown(). */
-  static teardown(name: string): void {
-    const device = findNetdev(name);
-    if (device === undefined) return;
-    for (const direction of DIRECTIONS) detachPeer(device.ifindex, direction);
   }
 
   /** Lets go of them; they go on. */

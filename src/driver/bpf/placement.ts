@@ -19,7 +19,8 @@ function loadOptions(device: Netdev, hook: Hook, options: DatapathOptions, peerL
   const multiBuffer = hook === "xdp" && device.mtu > LARGEST_SINGLE_BUFFER_MTU;
   const sizes = sizesOf(options);
   const port = [options, ...(options.arms ?? [])].find((each) => each.interface === device.name);
-  const place = { self: options.self, mac: port?.mac ?? device.mac, peerLink };
+  const { self, peering = false } = options;
+  const place = { self, mac: port?.mac ?? device.mac, peerLink, peering };
   return {
     capacities: mapCapacities(sizes),
     constants: constants(place, sizes, multiBuffer),

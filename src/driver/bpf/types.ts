@@ -20,6 +20,8 @@ export interface DatapathOptions extends Port {
   /** auto: native XDP where the driver has it, tc on veth and wherever XDP would only be generic. Default auto. */
   readonly hook?: Hook | "auto";
   readonly self: NodeId;
+  /** The interfaces have the cluster MAC, and the peering programs come behind this one (C1). Default: no. */
+  readonly peering?: boolean;
   /** Slots of all groups together; a multiple of 4. Default 262 144 (4.5 MB of kernel memory). */
   readonly slotCapacity?: number;
   /** Entries in tables 1 and 2 together. Default 16 384. */

@@ -23,6 +23,7 @@ const JOURNAL: Journal = {
   ],
   sysctls: [{ device: "eth0", name: "arp_ignore", before: 0, after: 1 }],
   macs: [{ device: "eth0", mac: mac("03:bf:c0:00:02:64") }],
+  links: [{ device: "eth0", before: mac("02:00:5e:00:00:01"), after: mac("02:bf:c0:00:02:64") }],
 };
 
 function withFolder(run: (folder: string) => void): void {

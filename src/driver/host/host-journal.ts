@@ -32,13 +32,21 @@ export interface JournalMac {
   readonly mac: MacAddress;
 }
 
+/** The MAC of an interface, which became the cluster MAC (C1): what it was, and what we set it to. */
+export interface JournalLink {
+  readonly device: string;
+  readonly before: MacAddress;
+  readonly after: MacAddress;
+}
+
 export interface Journal {
   readonly addresses: readonly JournalAddress[];
   readonly sysctls: readonly JournalSysctl[];
   readonly macs: readonly JournalMac[];
+  readonly links: readonly JournalLink[];
 }
 
-export const EMPTY_JOURNAL: Journal = { addresses: [], sysctls: [], macs: [] };
+export const EMPTY_JOURNAL: Journal = { addresses: [], sysctls: [], macs: [], links: [] };
 
 /** One boot of one machine and one network namespace in it. */
 export interface HostIdentity {
@@ -64,15 +72,15 @@ export function decodeJournal(
 ): { identity: HostIdentity; journal: Journal } | undefined {
   const value = parseObject(text);
   if (value?.["format"] !== FORMAT) return undefined;
-  const { bootId, netns, addresses, sysctls, macs = [] } = value; // earlier agents knew no MACs
+  const { bootId, netns, addresses, sysctls, macs = [], links = [] } = value; // earlier agents knew no MACs
   if (typeof bootId !== "string" || typeof netns !== "string") return undefined;
-  if (!Array.isArray(addresses) || !Array.isArray(sysctls) || !Array.isArray(macs)) {
-    return undefined;
-  }
+  if (!Array.isArray(addresses) || !Array.isArray(sysctls)) return undefined;
+  if (!Array.isArray(macs) || !Array.isArray(links)) return undefined;
   const journal = {
     addresses: addresses.map(toAddress),
     sysctls: sysctls.map(toSysctl),
     macs: macs.map(toMac),
+    links: links.map(toLink),
   };
   const entries = Object.values(journal).flat();
   const whole = entries.every((entry) => entry !== undefined);
@@ -107,6 +115,15 @@ function toMac(entry: unknown): JournalMac | undefined {
   const { device, mac: text } = toObject(entry) ?? {};
   const mac = typeof text === "string" ? parseMac(text) : undefined;
   return typeof device === "string" && mac !== undefined ? { device, mac } : undefined;
+}
+
+function toLink(entry: unknown): JournalLink | undefined {
+  const { device, before, after } = toObject(entry) ?? {};
+  const [old, own] = [before, after].map((text) =>
+    typeof text === "string" ? parseMac(text) : undefined,
+  );
+  if (typeof device !== "string" || old === undefined || own === undefined) return undefined;
+  return { device, before: old, after: own };
 }
 
 /** The journal's file in the state folder. */

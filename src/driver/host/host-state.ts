@@ -11,7 +11,8 @@
 //
 // With arms (A22), an interface has only the VIPs of its own network (ports.ts).
 //
-// The MAC addresses that an interface listens to beside its own are in receive-filter.ts.
+// The MAC addresses that an interface listens to beside its own are in receive-filter.ts; its own, where that is the cluster
+// MAC, in link-macs.ts.
 //
 // Repeatable: apply() compares what is there with what should be. What is ours is known by a mark on the
 // address (IFA_PROTO, since Linux 5.18) or, on older kernels, by the journal alone; an address that was
@@ -31,6 +32,7 @@ import {
   type SysctlName,
 } from "./host-journal.ts";
 import { isAtLeast, runningKernel } from "./kernel-release.ts";
+import { planLinkMacs, setLinkMac } from "./link-macs.ts";
 import { type Network, nowhere, portOf } from "./ports.ts";
 import { planMacs, type DesiredMacs } from "./receive-filter.ts";
 
@@ -49,6 +51,7 @@ export interface DesiredHost {
 export type Change =
   | { readonly type: "mac-added"; readonly device: string; readonly mac: MacAddress }
   | { readonly type: "mac-removed"; readonly device: string; readonly mac: MacAddress }
+  | { readonly type: "link-mac"; readonly device: string; readonly mac: MacAddress }
   | { readonly type: "address-added"; readonly device: string; readonly address: IpAddress }
   | { readonly type: "address-removed"; readonly device: string; readonly address: IpAddress }
   | {
@@ -142,10 +145,45 @@ export class HostState {
     return changes;
   }
 
+  /**
+   * Gives every interface the cluster MAC (C1). The egress programs must be there: no frame may leave with it as its source.
+   * PAN_HOST_SETTING when a driver does not take it while the link is up.
+   */
+  takeMac(mac: MacAddress): Change[] {
+    const links = this.#netlink.links();
+    const { entries, missing } = planLinkMacs(links, this.#interfaces, mac, this.#journal.links);
+    this.#writeLinks([...entries, ...this.#journal.links.filter((old) => isNotOf(entries, old))]);
+    return missing.flatMap((entry) => this.#setMac(entry.device, entry.after) ?? []);
+  }
+
+  /** Gives interfaces back the MACs that they had, unless somebody has set another one since. */
+  releaseMacs(): Change[] {
+    const links = this.#netlink.links();
+    const changes = this.#journal.links.flatMap(({ device, before, after }) => {
+      const present = links.find(({ name }) => name === device)?.mac;
+      return present === after && before !== after ? (this.#setMac(device, before) ?? []) : [];
+    });
+    if (this.#journal.links.length > 0) this.#writeLinks([]);
+    return changes;
+  }
+
+  #setMac(device: string, mac: MacAddress): Change | undefined {
+    const link = this.#netlink.link(device);
+    if (link === undefined) return undefined;
+    setLinkMac(this.#netlink, link, mac);
+    return { type: "link-mac", device, mac };
+  }
+
+  #writeLinks(links: Journal["links"]): void {
+    this.#journal = { ...this.#journal, links };
+    this.#file.write(this.#journal);
+  }
+
   /** Undoes what this agent, or an earlier one that was killed, has done. Repeatable. */
   revert(): Change[] {
     const ours = [...this.#observe().values()].filter((entry) => entry.ours);
     const attempt = new Attempt();
+    attempt.changes(() => this.releaseMacs());
     for (const entry of ours.toReversed()) attempt.change(() => this.#remove(entry));
     for (const entry of this.#journal.macs) attempt.change(() => this.#stopListening(entry));
     this.#restoreSysctls(attempt, () => true);
@@ -226,6 +264,7 @@ export class HostState {
       addresses: addresses.map(({ device, address }) => ({ device, address })),
       sysctls: [...kept, ...sysctls],
       macs: macs.map(({ device, mac }) => ({ device, mac })),
+      links: this.#journal.links,
     };
     if (JSON.stringify(next) === JSON.stringify(this.#journal)) return;
     this.#file.write(next);
@@ -287,6 +326,9 @@ export class HostState {
   }
 }
 
+const isNotOf = (entries: Journal["links"], { device }: { readonly device: string }): boolean =>
+  entries.every((entry) => entry.device !== device);
+
 function requireLink(name: string, links: ReadonlyMap<string, number>): void {
   if (links.has(name)) return;
   throw new PanError(
@@ -313,6 +355,14 @@ class Attempt {
     try {
       const change = make();
       if (change !== undefined) this.#changes.push(change);
+    } catch (error) {
+      this.#failures.push(error);
+    }
+  }
+
+  changes(make: () => readonly Change[]): void {
+    try {
+      this.#changes.push(...make());
     } catch (error) {
       this.#failures.push(error);
     }

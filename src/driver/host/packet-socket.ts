@@ -7,6 +7,7 @@ const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
+const PACKET_QDISC_BYPASS = 20;
 const POLLIN = 1;
 const SOCKADDR_LL_LENGTH = 20;
 /** Longer frames are cut; nothing that is read here is longer than a few hundred bytes. */
@@ -50,6 +51,15 @@ export class PacketSocket {
       throw error;
     }
     return new PacketSocket(fd);
+  }
+
+  /** Sends past the queueing discipline, and so past the egress programs. Throws PAN_SYSCALL. */
+  static pastQdisc(link: number): PacketSocket {
+    const socket = PacketSocket.open(link);
+    const on = Uint8Array.of(1, 0, 0, 0);
+    const result = libc.setsockopt(socket.#fd, SOL_PACKET, PACKET_QDISC_BYPASS, on, 4);
+    check(result, "send past the queueing discipline");
+    return socket;
   }
 
   /** Undefined: sent. Otherwise the errno's name, such as "ENETDOWN". */

@@ -22,6 +22,7 @@ import {
 } from "./message.ts";
 import { NetlinkSocket, refusedWith } from "./socket.ts";
 
+const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -324,6 +325,15 @@ export class Rtnetlink {
     return this.#dump(RTM_GETNEIGH, fixed, "list the neighbours")
       .map(decodeNeighbour)
       .filter(present);
+  }
+
+  /** The interface's own MAC. Throws PAN_NETLINK; "EBUSY": its driver wants the link down for that. */
+  setLinkMac(link: number, mac: MacAddress): void {
+    const attributes = [{ type: IFLA.address, value: macBytes(mac) }];
+    const fixed = new Uint8Array(LINK_LENGTH);
+    viewOf(fixed).setInt32(4, link, true);
+    const request = { type: RTM_NEWLINK, flags: 0, fixed, attributes };
+    this.#socket.change(request, `give link ${link} the MAC ${mac}`);
   }
 
   /** MAC addresses, unicast and group, that an interface listens to beside its own. */

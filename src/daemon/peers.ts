@@ -1,0 +1,220 @@
+// Members that share one MAC (part C), on this node: keeps the host list in the kernel, from the configuration, from what
+// keepalives tell and from the addresses that the machine has, and says what is known of each peer.
+import type { Logger } from "pino";
+import { type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
+import { dedicatedMac, peerMac, type PeerMacs } from "#base/peering.ts";
+import { virtualAddresses } from "#config/config.ts";
+import type { ClusterConfig, NodeConfig, PeeringConfig } from "#config/schema.ts";
+import type { View } from "#core/membership/types.ts";
+import { hostList, sourceMacs, type HostList, type HostRow } from "#core/peering/host-list.ts";
+import type { PeerReason } from "#core/peering/reasons.ts";
+import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-constants.ts";
+import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
+import type { OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
+import type { Count } from "#driver/bpf/types.ts";
+import { PeerFrames } from "#driver/host/peer-frames.ts";
+import { type Neighbour, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
+import type { HostFacts } from "./host-facts.ts";
+import type { OwnMacs } from "./perform.ts";
+
+export interface PeersOptions {
+  readonly self: NodeConfig;
+  readonly facts: HostFacts;
+  readonly config: () => ClusterConfig;
+  /** Map own_addresses of the packet program. */
+  readonly ownAddressesFd: number;
+  readonly log: Pick<Logger, "warn">;
+}
+
+/** One address of another node. */
+export interface PeerRow extends HostRow {
+  readonly name: string;
+  /** What this node's own stack has found out about it. */
+  readonly neighbour?: Neighbour;
+}
+
+export interface PeersReport {
+  readonly peering: PeeringConfig;
+  readonly clusterMac: MacAddress;
+  readonly own: readonly OwnEntry[];
+  readonly rows: readonly PeerRow[];
+  readonly refused: readonly HostRow[];
+  readonly counts: ReadonlyMap<NodeId, PeerCount>;
+  readonly reasons: Readonly<Record<PeerReason, Count>>;
+}
+
+const isLoopback = (address: IpAddress): boolean => address === "::1" || address.startsWith("127.");
+
+export class Peers {
+  readonly #options: PeersOptions;
+  /** Choices follow the configuration; which MAC the interface has was decided at the start. */
+  readonly #primary: IpAddress;
+  readonly #netlink: Rtnetlink;
+  readonly #programs: PeerPrograms;
+  readonly #frames: PeerFrames;
+  #list: HostList = { rows: [], refused: [] };
+  #own: readonly OwnEntry[] = [];
+  #view: View | undefined;
+  #warned = "";
+
+  private constructor(options: PeersOptions, peering: PeeringConfig) {
+    this.#options = options;
+    this.#primary = peering.primary;
+    this.#netlink = Rtnetlink.open();
+    this.#observe();
+    const { facts } = options;
+    const interfaces = [facts, ...facts.arms].map((port) => port.interface);
+    this.#programs = PeerPrograms.open(interfaces, options.ownAddressesFd, this.#settings());
+    this.#frames = new PeerFrames(interfaces);
+    this.#write();
+  }
+
+  /** The programs are on the interfaces afterwards; then the interfaces may have the cluster MAC. */
+  static open(options: PeersOptions): Peers | undefined {
+    const { peering } = options.config();
+    return peering === undefined ? undefined : new Peers(options, peering);
+  }
+
+  get ownMacs(): OwnMacs {
+    const { facts } = this.#options;
+    const { clusterMac, dedicated } = this.#settings();
+    return { linkMac: facts.linkMac ?? clusterMac, dedicated };
+  }
+
+  /**
+   * Once the interfaces have the cluster MAC: neighbours learn where this node is now, peers its dedicated MACs, and switches the
+   * port of these, from frames that go nowhere.
+   */
+  announce(): void {
+    const { clusterMac, outsiderSource, dedicated } = this.#settings();
+    this.#frames.teach(dedicated.filter(isUnicast));
+    for (const { address } of this.#own) this.#frames.announce(address, clusterMac, outsiderSource);
+  }
+
+  viewChanged(view: View): void {
+    this.#view = view;
+    this.refresh();
+  }
+
+  /** After a change of the configuration, and every few seconds: addresses of the machine come and go. */
+  refresh(): void {
+    this.#observe();
+    this.#programs.change(this.#settings());
+    this.#write();
+  }
+
+  /** Every few seconds: switches forget, and a peer that was started anew does not know who asked it before (C15). */
+  remind(): void {
+    const { dedicated, clusterMac } = this.#settings();
+    this.#frames.teach(dedicated.filter(isUnicast));
+    if (!this.#peering.sourceCheck) return;
+    for (const { address, mac, node, live } of this.#list.rows) {
+      if (live || node === this.#options.self.id || address.includes(":")) continue;
+      this.#frames.ask({ address, mac }, { address: this.#options.self.address, mac: clusterMac });
+    }
+  }
+
+  report(): PeersReport {
+    const { self, config } = this.#options;
+    const names = new Map(config().nodes.map(({ id, name }) => [id, name]));
+    const neighbours = new Map(this.#netlink.neighbours().map((each) => [each.address, each]));
+    const rows = this.#list.rows
+      .filter(({ node }) => node !== self.id)
+      .map((row) => {
+        const neighbour = neighbours.get(row.address);
+        const name = names.get(row.node) ?? String(row.node);
+        return { ...row, name, ...(neighbour === undefined ? {} : { neighbour }) };
+      });
+    const { table } = this.#programs;
+    return {
+      peering: this.#peering,
+      clusterMac: this.#settings().clusterMac,
+      own: this.#own,
+      rows,
+      refused: this.#list.refused,
+      counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
+      reasons: table.reasons(),
+    };
+  }
+
+  close(): void {
+    this.#frames.close();
+    this.#programs.close();
+    this.#netlink.close();
+  }
+
+  /** Turned off while this agent runs: it goes on as it started until it is started again. */
+  get #peering(): PeeringConfig {
+    const { peering } = this.#options.config();
+    this.#last = peering ?? this.#last;
+    const last = this.#last;
+    if (last === undefined) throw new RangeError("Peers exist where there is peering");
+    return { ...last, primary: this.#primary };
+  }
+  #last: PeeringConfig | undefined;
+
+  get #macs(): PeerMacs {
+    const { mac: kind, sharedMac } = this.#peering;
+    return {
+      kind,
+      primary: this.#primary,
+      ...(sharedMac === undefined ? {} : { sharedMac }),
+    };
+  }
+
+  #observe(): void {
+    const { self, config } = this.#options;
+    const current = config();
+    const nodes = current.nodes.map((node) => ({ ...node, addresses: node.addresses ?? [] }));
+    const macs = this.#macs;
+    this.#list = hostList(nodes, this.#view?.members ?? [], macs);
+    const listed = new Map(
+      this.#list.rows.flatMap((row) => (row.node === self.id ? [[row.address, row.mac]] : [])),
+    );
+    const virtual = new Set(virtualAddresses(current));
+    const first = dedicatedMac(macs, this.#self, self.address);
+    this.#own = [...new Set(this.#netlink.addresses().map(({ address }) => address))]
+      .filter((address) => !virtual.has(address) && !isLoopback(address))
+      .map((address) => ({ address, mac: listed.get(address) ?? first }));
+  }
+
+  get #self(): NodeConfig {
+    const { self, config } = this.#options;
+    return config().nodes.find(({ id }) => id === self.id) ?? self;
+  }
+
+  #settings(): PeerSettings {
+    const { self, facts } = this.#options;
+    const { primary } = this.#peering;
+    const macs = this.#macs;
+    const told = dedicatedMac(macs, this.#self, self.address);
+    const { outsiders, peers } = sourceMacs(self.id, macs, told);
+    const known = peerMac(self.id, primary);
+    return {
+      clusterMac: facts.linkMac ?? known,
+      outsiderSource: outsiders,
+      peerSource: peers,
+      dedicated: [...new Set([known, told, ...this.#own.map(({ mac }) => mac)])],
+      ...(macs.kind === "shared" ? { shared: told } : {}),
+      prefix: peerPrefix(macs, told),
+      choices: this.#peering,
+    };
+  }
+
+  #write(): void {
+    const { self, log } = this.#options;
+    const others = this.#list.rows.filter(({ node }) => node !== self.id);
+    const left = this.#programs.table.write(others, this.#own);
+    const refused = this.#list.refused.map(({ address, mac }) => `${address} (${mac})`);
+    const trouble = JSON.stringify([left, refused]);
+    if (trouble === this.#warned) return;
+    this.#warned = trouble;
+    if (left > 0) log.warn({ left }, "addresses of peers that found no room are outsiders'");
+    if (refused.length > 0) {
+      log.warn({ refused }, "another node has the same address or dedicated MAC (C14)");
+    }
+  }
+}
+
+const isUnicast = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 0;

@@ -1,0 +1,157 @@
+// What the tests of part C share: clusters whose members share one MAC, on a switch that learns and listens to IGMP; transfers
+// between members that are checked at their end; what everybody has in its neighbour caches.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { ip, mac } from "#base/address.ts";
+import { clusterMac } from "#base/delivery.ts";
+import { nodeId } from "#base/ids.ts";
+import { dedicatedMac, type PeerMacKind } from "#base/peering.ts";
+import { LabCluster } from "#lab/cluster.ts";
+import { BRIDGE } from "#lab/wiring.ts";
+import { STANDARD, standardMembers, type StandardMember } from "#lab/standard.ts";
+import { run } from "../kernel/netns.ts";
+import { CALM, labName } from "./agent-bench.ts";
+
+export const { vip4, vip6, client } = STANDARD;
+export const CM = clusterMac("unicast", ip(vip4));
+const TRANSFER_PORT = 5600;
+const script = (name: string): string => path.join(import.meta.dirname, name);
+
+export interface PeeringSetup {
+  readonly part: string;
+  readonly kind: PeerMacKind;
+  /** More of the section, such as ", localResponder: true". */
+  readonly choices?: string;
+  readonly members?: number;
+  readonly twoArmed?: boolean;
+}
+
+/** Of the kind "table". */
+export const tableMac = ({ number }: StandardMember): string => `02:00:5e:00:00:0${number}`;
+
+export async function peeringCluster(setup: PeeringSetup): Promise<LabCluster> {
+  const { part, kind, choices = "", members = 3, twoArmed = false } = setup;
+  const table = (member: StandardMember): string =>
+    kind === "table" ? `, mac: "${tableMac(member)}"` : "";
+  const cluster = await LabCluster.up({
+    name: labName(part),
+    members,
+    twoArmed,
+    memberConfig: (member) => `addresses: [${ownAddresses(member, twoArmed)}]${table(member)}`,
+    extraConfig: `${CALM}delivery: { method: unicast }\npeering: { primary: ${vip4}, mac: ${kind}${choices} }\n`,
+    downOnExit: true,
+    programs: () => [
+      {
+        name: "transfer",
+        argv: [process.execPath, script("peer-transfer.ts"), "listen", String(TRANSFER_PORT)],
+        ready: { tcp: TRANSFER_PORT },
+      },
+    ],
+  });
+  await cluster.settled();
+  return cluster;
+}
+
+function ownAddresses({ address4, address6 }: StandardMember, twoArmed: boolean): string {
+  const inside = [address4, address6].map((each) =>
+    each.replace(/^10\.77\./, "10.88.").replace(/^fd77:/, "fd88:"),
+  );
+  return [address6, ...(twoArmed ? inside : [])].map((each) => `"${each}"`).join(", ");
+}
+
+/** With IGMP snooping, and a querier on the bridge or none. */
+export function snoop(cluster: LabCluster, querier: boolean): void {
+  const netns = cluster.lab.netns(STANDARD.switch);
+  const set = (...words: string[]): string =>
+    run("nsenter", `--net=${netns}`, "ip", "link", "set", BRIDGE, "type", "bridge", ...words);
+  set("mcast_snooping", "1");
+  set("mcast_querier", querier ? "1" : "0");
+}
+
+/** The dedicated MAC of a member's address. */
+export function dedicated(
+  kind: PeerMacKind,
+  member: StandardMember,
+  address: string = member.address4,
+): string {
+  const macs = { kind, primary: ip(vip4) };
+  return dedicatedMac(macs, { id: nodeId(member.number), mac: mac(tableMac(member)) }, ip(address));
+}
+
+export const members = (cluster: LabCluster): StandardMember[] =>
+  standardMembers(cluster.members.length);
+
+/** Every ordered pair. */
+export const pairs = <T>(all: readonly T[]): (readonly [T, T])[] =>
+  all.flatMap((a) => all.filter((b) => b !== a).map((b) => [a, b] as const));
+
+export async function pings(cluster: LabCluster, from: string, to: string): Promise<void> {
+  const argv = ["ping", "-n", "-c3", "-i0.2", "-W5", to];
+  const { status, stdout } = await cluster.lab.exec(from, argv);
+  assert.equal(status, 0, `${from} to ${to}: ${stdout}`);
+  assert.doesNotMatch(stdout, /DUP/);
+}
+
+/** So many bytes over TCP, from the sender's dedicated address; the receiver's digest must be the sender's. */
+export async function transfers(
+  cluster: LabCluster,
+  from: string,
+  to: string,
+  bytes: number,
+): Promise<void> {
+  const argv = [process.execPath, script("peer-transfer.ts"), "send", String(bytes)];
+  const { status, stdout, stderr } = await cluster.lab.exec(
+    from,
+    [...argv, String(TRANSFER_PORT), to],
+    { timeoutMs: 60_000 },
+  );
+  assert.equal(status, 0, stderr);
+  const { sent, came } = JSON.parse(stdout) as { sent: string; came: string };
+  assert.equal(came, sent, `${from} to ${to}`);
+}
+
+/** The link-layer address that a host's stack has for a neighbour. */
+export async function neighbour(
+  cluster: LabCluster,
+  host: string,
+  address: string,
+): Promise<string | undefined> {
+  const { stdout } = await cluster.lab.exec(host, ["ip", "neigh", "show", "to", address]);
+  return /lladdr (\S+)/.exec(stdout)?.[1];
+}
+
+/** All pairs ping and transfer by both families; then every member's tables have the dedicated MACs, and nothing else. */
+export async function meshWorks(
+  cluster: LabCluster,
+  kind: PeerMacKind,
+  bytes: number,
+  among: readonly StandardMember[] = members(cluster),
+): Promise<void> {
+  for (const [from, to] of pairs(among)) {
+    for (const address of [to.address4, to.address6]) {
+      await pings(cluster, from.name, address);
+      await transfers(cluster, from.name, address, bytes);
+      const expected = dedicated(kind, to, address);
+      assert.equal(
+        await neighbour(cluster, from.name, address),
+        expected,
+        `${from.name} ${address}`,
+      );
+    }
+  }
+}
+
+/** What outsiders have: the cluster MAC, for members' own addresses as for the virtual ones. */
+export async function outsiderSees(cluster: LabCluster): Promise<void> {
+  const addresses = members(cluster).flatMap(({ address4, address6 }) => [address4, address6]);
+  for (const address of [...addresses, vip4, vip6]) {
+    await pings(cluster, client, address);
+    assert.equal(await neighbour(cluster, client, address), CM, address);
+  }
+}
+
+export const interfaceMac = async (cluster: LabCluster, host: string): Promise<string> => {
+  const argv = ["ip", "-o", "link", "show", "dev", STANDARD.interface];
+  const { stdout } = await cluster.lab.exec(host, argv);
+  return /link\/ether (\S+)/.exec(stdout)?.[1] ?? "";
+};
