@@ -141,8 +141,7 @@ static __always_inline __u32 learn(struct __sk_buff *frame, struct message *mess
 	mac = hidden_peer(message, source, &node);
 	if (!mac)
 		return PEER_REASON_PASS_OTHER;
-	if (!message->reply && config.choices & (PEER_SOURCE_CHECK | PEER_NO_LEARNING) &&
-	    is_own(&message->target)) {
+	if (!message->reply && is_own(&message->target)) {
 		remember_asked(node);
 		if (config.choices & PEER_NO_LEARNING) {
 			turn_into_answer(frame, message, shared, mac);

@@ -19,6 +19,7 @@ export const PROGRAMS: readonly Program[] = [
   { object: "peer.o", source: "bpf/peer.bpf.c", defines: [] },
   { object: "session.o", source: "bpf/session.bpf.c", defines: [] },
   { object: "generator.o", source: "bpf/bench/generator.bpf.c", defines: [] },
+  { object: "empty.o", source: "bpf/bench/empty.bpf.c", defines: [] },
   { object: "lab-loss.o", source: "bpf/lab/loss.bpf.c", defines: [] },
 ];
 

@@ -4,6 +4,7 @@ import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { LIMITS } from "#config/schema.ts";
 import { ApplicationsStatus } from "./applications.ts";
 import { EventList, EventQuery } from "./events.ts";
+import { Diagnosis, PeersStatus } from "./peers.ts";
 import { type Address, ROUTES } from "./routes.ts";
 import { DeliveryMethod, Problem, ServiceName } from "./shapes.ts";
 import { Status } from "./status.ts";
@@ -159,6 +160,17 @@ export const CONTRACT = {
     summary:
       "Programs and scripts on this machine that are told what happens, and asked about joins",
     reply: ApplicationsStatus,
+  },
+  peers: {
+    ...ROUTES.peers,
+    summary: "The other members as this node reaches them, where all share one MAC",
+    reply: PeersStatus,
+  },
+  doctor: {
+    ...ROUTES.doctor,
+    summary:
+      "What of this host and its network is not as the cluster needs it, and what to do; takes a second",
+    reply: Diagnosis,
   },
   services: {
     ...ROUTES.services,

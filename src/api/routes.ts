@@ -16,6 +16,8 @@ export const FOLLOW_EVENTS = "/v1/events/follow";
 export const ROUTES = {
   status: { method: "GET", path: "/v1/status" },
   applications: { method: "GET", path: "/v1/applications" },
+  peers: { method: "GET", path: "/v1/peers" },
+  doctor: { method: "GET", path: "/v1/doctor" },
   services: { method: "GET", path: "/v1/services" },
   addService: { method: "POST", path: "/v1/services" },
   removeService: { method: "DELETE", path: "/v1/services" },

@@ -60,6 +60,14 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/apps.ts")).registerApps,
   },
   {
+    names: ["peers"],
+    load: async () => (await import("./commands/peers.ts")).registerPeers,
+  },
+  {
+    names: ["doctor"],
+    load: async () => (await import("./commands/doctor.ts")).registerDoctor,
+  },
+  {
     names: ["events"],
     load: async () => (await import("./commands/events.ts")).registerEvents,
   },

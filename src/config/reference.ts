@@ -29,6 +29,7 @@ const TAIL = `## Limits
 | services in all groups | ${count(LIMITS.services)} |
 | virtual addresses | ${count(LIMITS.vips)} |
 | arms of one node | ${count(LIMITS.arms)} |
+| addresses of one node beside \`address\` | ${count(LIMITS.addresses)} |
 | slots of one group | ${count(LIMITS.slotsPerGroup)} |
 | slots of all groups | \`datapath.slotCapacity\`, ${count(LIMITS.slots)} |
 | revoked certificates | ${count(LIMITS.revoked)} |
@@ -46,6 +47,9 @@ const TAIL = `## Limits
 - At most one group is \`routed\` or \`routed-symmetric\`. It has no services, since its traffic is for no virtual
   address, and it needs a \`delivery.method\` other than \`forward\` (A22). Its \`assignment\` is \`eager\`: a frame that
   waits for an owner would go on by another interface than it came.
+- \`peering\` needs \`delivery.method: unicast\`, and its \`primary\` is a virtual address of the cluster. No two nodes may
+  have the same dedicated MAC, nor one of the cluster MACs (C14). \`sourceCheck\` needs \`learnFromRequests: false\` and
+  goes with no \`localResponder\`: who is never asked would never be heard.
 - A virtual address is never a node's own address, and both are unicast addresses; IPv4 and IPv6 mix
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more

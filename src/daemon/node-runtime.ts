@@ -20,6 +20,7 @@ import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { EventLog } from "./events/event-log.ts";
 import { type Asked, Recorder } from "./events/recorder.ts";
 import { FailoverLog } from "./failover-log.ts";
+import { examine } from "./examination.ts";
 import { essence } from "./event-log.ts";
 import { certificateWarning, requireCarrier, requireInterface } from "./fitness.ts";
 import { type HeartListener, takeFromHeart } from "./from-heart.ts";
@@ -35,7 +36,8 @@ import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
 import { openWorld } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { panoplyVersion } from "./package-version.ts";
-import { Performer, type World } from "./perform.ts";
+import { peersStatus } from "./peers-status.ts";
+import { Performer, toldMac, type World } from "./perform.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -294,6 +296,8 @@ export class NodeRuntime {
       status: () => this.#status(),
       events: this.#eventLog,
       applications: () => this.#applications.status(),
+      peers: () => peersStatus(this.#world.peers?.report()),
+      doctor: () => this.#examine(),
       askMaster: (method, body) => this.#world.following.request(method, body),
       report: (error) => this.#trouble.report("change for a member", error),
     });
@@ -357,6 +361,7 @@ export class NodeRuntime {
   }
 
   #step(input: Input): void {
+    if (input.type === "spec-changed") this.#world.peers?.refresh();
     const effects = this.#controller.step(clock(), input);
     this.#performer.perform(effects);
     this.#events.stepped(input, effects);
@@ -434,6 +439,21 @@ export class NodeRuntime {
     this.#applications.refreshVoters();
   }
 
+  #examine(): ReturnType<typeof examine> {
+    const { self, facts } = this.#options;
+    const { datapath, peers, probe } = this.#world;
+    return examine({
+      self,
+      facts,
+      config: () => this.#config.config,
+      view: () => this.#view,
+      hook: datapath.hook,
+      clusterMac: () => toldMac(this.#controller.delivery),
+      peers,
+      probe,
+    });
+  }
+
   #status(): ReturnType<typeof buildStatus> {
     const { self, facts, store } = this.#options;
     const { datapath } = this.#world;
@@ -495,6 +515,7 @@ export class NodeRuntime {
   #closeHost(): void {
     this.#world.segments.close();
     this.#world.peers?.close();
+    this.#world.probe.close();
     this.#world.host.close();
     this.#world.datapath.close();
     this.#eventLog.close();

@@ -8,6 +8,7 @@ import type { Tables } from "#core/steering/tables.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import { Segments } from "#driver/host/segments.ts";
+import { SwitchProbe } from "#driver/host/switch-probe.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
@@ -66,6 +67,12 @@ export function openWorld(node: WorldNode): World {
     datapath: opened,
     peers,
     ownMacs: peers === undefined ? undefined : () => peers.ownMacs,
+    probe: new SwitchProbe({
+      interface: facts.interface,
+      self: self.id,
+      mac: facts.mac,
+      isMember: (mac) => node.tables()?.nodes.some((member) => member.mac === mac) === true,
+    }),
     followers: openFollowers(node),
     following: openFollowing(node),
     heart: node.heart,

@@ -30,6 +30,8 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     status: () => assert.fail("nobody asks"),
     events: fakeEvents(),
     applications: () => assert.fail("nobody asks"),
+    peers: () => assert.fail("nobody asks"),
+    doctor: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),
     ...change,

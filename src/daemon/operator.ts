@@ -45,6 +45,8 @@ export interface OperatorHost {
   readonly status: () => Output<"status">;
   readonly events: EventSource;
   readonly applications: () => Output<"applications">;
+  readonly peers: () => Output<"peers">;
+  readonly doctor: () => Promise<Output<"doctor">>;
   readonly askMaster: (
     method: string,
     body: JsonValue,
@@ -66,6 +68,8 @@ export class Operator {
     this.port = {
       status: () => this.#status(),
       applications: async () => host.applications(),
+      peers: async () => host.peers(),
+      doctor: () => host.doctor(),
       events: async ({ query }) => listEvents(host.events, query),
       eventSource: host.events,
       services: async () => ({ groups: this.#groups() }),

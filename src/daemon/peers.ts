@@ -3,16 +3,18 @@
 import type { Logger } from "pino";
 import { type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { dedicatedMac, peerMac, type PeerMacs } from "#base/peering.ts";
+import { dedicatedMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from "#base/peering.ts";
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterConfig, NodeConfig, PeeringConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
 import { hostList, sourceMacs, type HostList, type HostRow } from "#core/peering/host-list.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
+import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-constants.ts";
 import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
 import type { OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";
+import { IgmpWatch } from "#driver/host/igmp-watch.ts";
 import { PeerFrames } from "#driver/host/peer-frames.ts";
 import { type Neighbour, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { HostFacts } from "./host-facts.ts";
@@ -53,6 +55,7 @@ export class Peers {
   readonly #netlink: Rtnetlink;
   readonly #programs: PeerPrograms;
   readonly #frames: PeerFrames;
+  readonly #igmp: IgmpWatch;
   #list: HostList = { rows: [], refused: [] };
   #own: readonly OwnEntry[] = [];
   #view: View | undefined;
@@ -67,6 +70,7 @@ export class Peers {
     const interfaces = [facts, ...facts.arms].map((port) => port.interface);
     this.#programs = PeerPrograms.open(interfaces, options.ownAddressesFd, this.#settings());
     this.#frames = new PeerFrames(interfaces);
+    this.#igmp = new IgmpWatch();
     this.#write();
   }
 
@@ -100,14 +104,21 @@ export class Peers {
   /** After a change of the configuration, and every few seconds: addresses of the machine come and go. */
   refresh(): void {
     this.#observe();
-    this.#programs.change(this.#settings());
+    const isOther = this.#programs.change(this.#settings());
     this.#write();
+    if (isOther) this.announce();
+  }
+
+  /** The IGMP querier of the network, if one was heard. */
+  get querier(): IpAddress | undefined {
+    return this.#igmp.querier;
   }
 
   /** Every few seconds: switches forget, and a peer that was started anew does not know who asked it before (C15). */
   remind(): void {
     const { dedicated, clusterMac } = this.#settings();
     this.#frames.teach(dedicated.filter(isUnicast));
+    void this.#igmp.querier; // takes what has come
     if (!this.#peering.sourceCheck) return;
     for (const { address, mac, node, live } of this.#list.rows) {
       if (live || node === this.#options.self.id || address.includes(":")) continue;
@@ -140,6 +151,7 @@ export class Peers {
 
   close(): void {
     this.#frames.close();
+    this.#igmp.close();
     this.#programs.close();
     this.#netlink.close();
   }
@@ -195,11 +207,26 @@ export class Peers {
       clusterMac: facts.linkMac ?? known,
       outsiderSource: outsiders,
       peerSource: peers,
-      dedicated: [...new Set([known, told, ...this.#own.map(({ mac }) => mac)])],
+      dedicated: this.#dedicated(known, told),
       ...(macs.kind === "shared" ? { shared: told } : {}),
       prefix: peerPrefix(macs, told),
       choices: this.#peering,
     };
+  }
+
+  /** Those that peers are told of, and those of the other kinds: the kind may change while peers still send to the one before. */
+  #dedicated(known: MacAddress, told: MacAddress): MacAddress[] {
+    const own = this.#own.filter(({ address }) => this.#isListed(address));
+    const others = PEER_MAC_KINDS.filter((kind) => kind !== "shared").flatMap((kind) =>
+      own.map(({ address }) => dedicatedMac({ ...this.#macs, kind }, this.#self, address)),
+    );
+    const all = [known, told, ...this.#own.map(({ mac }) => mac), ...others];
+    return [...new Set(all)].slice(0, PEER_DEDICATED);
+  }
+
+  #isListed(address: IpAddress): boolean {
+    const { address: first, addresses = [] } = this.#self;
+    return address === first || addresses.includes(address);
   }
 
   #write(): void {

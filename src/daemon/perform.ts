@@ -11,6 +11,7 @@ import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { Change, DesiredHost, HostState } from "#driver/host/host-state.ts";
 import { NO_MACS, type DesiredMacs } from "#driver/host/receive-filter.ts";
 import type { Segments } from "#driver/host/segments.ts";
+import type { SwitchProbe } from "#driver/host/switch-probe.ts";
 import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
@@ -32,6 +33,8 @@ export interface World {
   readonly tablesInForce: (tables: Tables) => void;
   /** Where members share one MAC (part C). */
   readonly peers?: Peers | undefined;
+  /** Asks members what reaches them, and answers when they ask. */
+  readonly probe: SwitchProbe;
   readonly ownMacs?: (() => OwnMacs) | undefined;
 }
 
@@ -158,7 +161,7 @@ export class Performer {
         this.#place(effect);
         return;
       case "announce-vips":
-        world.segments.announce(effect.vips, macOf(effect.delivery));
+        world.segments.announce(effect.vips, toldMac(effect.delivery));
         return;
       case "report-group":
         world.segments.report(effect.group, world.address);
@@ -197,7 +200,7 @@ export class Performer {
 }
 
 /** The MAC that clients are told, unless it is the interface node's own (undefined). */
-function macOf({ method, primary }: Delivery): MacAddress | undefined {
+export function toldMac({ method, primary }: Delivery): MacAddress | undefined {
   return method === "forward" || primary === undefined ? undefined : clusterMac(method, primary);
 }
 
@@ -206,7 +209,7 @@ function desiredMacs(delivery: Delivery, own: OwnMacs | undefined): DesiredMacs 
   const { primary } = delivery;
   const dedicated = own?.dedicated ?? [];
   if (primary === undefined) return { ...NO_MACS, listen: dedicated };
-  const told = macOf(delivery);
+  const told = toldMac(delivery);
   return {
     listen: told === undefined || told === own?.linkMac ? dedicated : [told, ...dedicated],
     keep: FLOODED_METHODS.map((method) => clusterMac(method, primary)),

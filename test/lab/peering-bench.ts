@@ -1,8 +1,11 @@
 // What the tests of part C share: clusters whose members share one MAC, on a switch that learns and listens to IGMP; transfers
 // between members that are checked at their end; what everybody has in its neighbour caches.
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ip, mac } from "#base/address.ts";
+import { ip, mac, macBytes } from "#base/address.ts";
 import { clusterMac } from "#base/delivery.ts";
 import { nodeId } from "#base/ids.ts";
 import { dedicatedMac, type PeerMacKind } from "#base/peering.ts";
@@ -10,7 +13,7 @@ import { LabCluster } from "#lab/cluster.ts";
 import { BRIDGE } from "#lab/wiring.ts";
 import { STANDARD, standardMembers, type StandardMember } from "#lab/standard.ts";
 import { run } from "../kernel/netns.ts";
-import { CALM, labName } from "./agent-bench.ts";
+import { CALM, labName, until } from "./agent-bench.ts";
 
 export const { vip4, vip6, client } = STANDARD;
 export const CM = clusterMac("unicast", ip(vip4));
@@ -24,20 +27,22 @@ export interface PeeringSetup {
   readonly choices?: string;
   readonly members?: number;
   readonly twoArmed?: boolean;
+  /** Nodes have entries in a table, whatever the kind is at first. */
+  readonly table?: boolean;
 }
 
 /** Of the kind "table". */
 export const tableMac = ({ number }: StandardMember): string => `02:00:5e:00:00:0${number}`;
 
 export async function peeringCluster(setup: PeeringSetup): Promise<LabCluster> {
-  const { part, kind, choices = "", members = 3, twoArmed = false } = setup;
-  const table = (member: StandardMember): string =>
-    kind === "table" ? `, mac: "${tableMac(member)}"` : "";
+  const { part, kind, choices = "", members = 3, twoArmed = false, table = false } = setup;
+  const tableEntry = (member: StandardMember): string =>
+    table ? `, mac: "${tableMac(member)}"` : "";
   const cluster = await LabCluster.up({
     name: labName(part),
     members,
     twoArmed,
-    memberConfig: (member) => `addresses: [${ownAddresses(member, twoArmed)}]${table(member)}`,
+    memberConfig: (member) => `addresses: [${ownAddresses(member, twoArmed)}]${tableEntry(member)}`,
     extraConfig: `${CALM}delivery: { method: unicast }\npeering: { primary: ${vip4}, mac: ${kind}${choices} }\n`,
     downOnExit: true,
     programs: () => [
@@ -120,14 +125,14 @@ export async function neighbour(
   return /lladdr (\S+)/.exec(stdout)?.[1];
 }
 
-/** All pairs ping and transfer by both families; then every member's tables have the dedicated MACs, and nothing else. */
+/** Pairs ping and transfer by both families; then the sender's tables have the receiver's dedicated MACs. */
 export async function meshWorks(
   cluster: LabCluster,
   kind: PeerMacKind,
   bytes: number,
-  among: readonly StandardMember[] = members(cluster),
+  among: readonly (readonly [StandardMember, StandardMember])[],
 ): Promise<void> {
-  for (const [from, to] of pairs(among)) {
+  for (const [from, to] of among) {
     for (const address of [to.address4, to.address6]) {
       await pings(cluster, from.name, address);
       await transfers(cluster, from.name, address, bytes);
@@ -150,8 +155,73 @@ export async function outsiderSees(cluster: LabCluster): Promise<void> {
   }
 }
 
-export const interfaceMac = async (cluster: LabCluster, host: string): Promise<string> => {
-  const argv = ["ip", "-o", "link", "show", "dev", STANDARD.interface];
+export const interfaceMac = async (
+  cluster: LabCluster,
+  host: string,
+  name: string = STANDARD.interface,
+): Promise<string> => {
+  const argv = ["ip", "-o", "link", "show", "dev", name];
   const { stdout } = await cluster.lab.exec(host, argv);
   return /link\/ether (\S+)/.exec(stdout)?.[1] ?? "";
 };
+
+/** Each to the next. */
+export const ring = <T>(all: readonly T[]): (readonly [T, T])[] =>
+  all.flatMap((from, index) => {
+    const to = all[(index + 1) % all.length];
+    return to === undefined ? [] : [[from, to] as const];
+  });
+
+/** Filters and qdiscs of ours that an interface has. */
+export async function filters(cluster: LabCluster, host: string): Promise<string> {
+  let found = "";
+  for (const side of ["ingress", "egress"]) {
+    const argv = ["tc", "filter", "show", "dev", STANDARD.interface, side];
+    found += (await cluster.lab.exec(host, argv)).stdout;
+  }
+  return found;
+}
+
+/** Frames that a host's interface gets, kept in a file and searched for MACs at the end, in headers and in what they carry. */
+export class Capture {
+  readonly #child: ChildProcess;
+  readonly #file: string;
+  #ended: readonly string[] | undefined;
+
+  private constructor(child: ChildProcess, file: string) {
+    this.#child = child;
+    this.#file = file;
+  }
+
+  /** addressed: what an outsider's stack may take: to its own MAC, broadcasts, and groups that are nobody's dedicated MAC. */
+  static async start(
+    cluster: LabCluster,
+    host: string,
+    which: "addressed" | "everything",
+  ): Promise<Capture> {
+    const own = await interfaceMac(cluster, host);
+    const addressed = `ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f)`;
+    const file = path.join(cluster.folder, `capture-${which}-${Date.now()}.pcap`);
+    const argv = ["tcpdump", "-i", STANDARD.interface, "-n", "-U", "-s", "128", "-w", file];
+    const child = spawn(
+      "nsenter",
+      [`--net=${cluster.lab.netns(host)}`, ...argv, ...(which === "addressed" ? [addressed] : [])],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    let said = "";
+    child.stderr?.on("data", (text) => (said += String(text)));
+    await until("tcpdump listens", () => said.includes("listening on"));
+    return new Capture(child, file);
+  }
+
+  /** Those of the MACs that were in any frame. */
+  async end(macs: readonly string[] = []): Promise<readonly string[]> {
+    if (this.#ended !== undefined) return this.#ended;
+    this.#child.kill("SIGINT");
+    await once(this.#child, "close");
+    const bytes = readFileSync(this.#file);
+    assert.ok(bytes.byteLength >= 24, "a capture has a header at least");
+    this.#ended = macs.filter((each) => bytes.includes(Buffer.from(macBytes(mac(each)))));
+    return this.#ended;
+  }
+}

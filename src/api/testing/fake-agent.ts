@@ -2,6 +2,7 @@
 import { PanError } from "#base/error-codes.ts";
 import type { AgentPort } from "../agent-port.ts";
 import type { ApplicationsStatus } from "../applications.ts";
+import { DIAGNOSIS, PEERS } from "./fake-peers.ts";
 import { listEvents } from "../event-route.ts";
 import { fakeEvents, type FakeEvents } from "./fake-events.ts";
 import type { Changed, Operation, Status } from "../contract.ts";
@@ -195,6 +196,8 @@ export function fakeAgent(): FakeAgent {
   const port: AgentPort = {
     status: answer("status", STATUS),
     applications: answer("applications", APPLICATIONS),
+    peers: answer("peers", PEERS),
+    doctor: answer("doctor", DIAGNOSIS),
     services: answer("services", {
       groups: [
         {

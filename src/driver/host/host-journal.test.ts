@@ -79,7 +79,7 @@ test("whatever is not a whole journal is none", () => {
   const text = encodeJournal(HERE, JOURNAL);
   assert.deepEqual(decodeJournal(text), { identity: HERE, journal: JOURNAL });
   const earlier = text.replace(/,\s*"macs": \[[^]*\]/, "");
-  assert.deepEqual(decodeJournal(earlier)?.journal, { ...JOURNAL, macs: [] });
+  assert.deepEqual(decodeJournal(earlier)?.journal, { ...JOURNAL, macs: [], links: [] });
   for (const wrong of [
     "",
     "null",
@@ -88,6 +88,8 @@ test("whatever is not a whole journal is none", () => {
     text.replace("192.0.2.100", "192.0.2.300"),
     text.replace("arp_ignore", "ip_forward"),
     text.replace("03:bf:", "03-bf-"),
+    text.replace("02:bf:", "02-bf-"),
+    text.replace(/"links": \[[^]*\]/, '"links": 1'),
     text.replace(/"macs": \[[^]*\]/, '"macs": {}'),
     text.replace('"before": 0', '"before": "0"'),
     text.replace('"device": "lo"', '"device": 1'),

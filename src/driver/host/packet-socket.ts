@@ -62,6 +62,11 @@ export class PacketSocket {
     return socket;
   }
 
+  /** For FdWatch. */
+  get fd(): number {
+    return this.#fd;
+  }
+
   /** Undefined: sent. Otherwise the errno's name, such as "ENETDOWN". */
   send(frame: Uint8Array): string | undefined {
     const sent = libc.send(this.#fd, frame, frame.byteLength, 0);

@@ -1,0 +1,105 @@
+// What the doctor says of which facts.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ip, mac } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
+import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
+
+const CM = mac("02:bf:0a:4d:00:64");
+const MASKED = mac("02:10:01:4d:00:64");
+const GROUP = mac("03:bf:0a:4d:00:0b");
+const eth0: InterfaceFacts = {
+  name: "eth0",
+  mac: CM,
+  wanted: CM,
+  up: true,
+  programs: [
+    { name: "steer_tc", attached: true },
+    { name: "peer_egress", attached: true },
+  ],
+  duplicates: [],
+};
+const row = (neighbour: string) => ({
+  address: ip("10.77.0.12"),
+  node: nodeId(2),
+  mac: mac("02:10:02:4d:00:64"),
+  source: "keepalive" as const,
+  live: true,
+  name: "m2",
+  neighbour: { link: 2, address: ip("10.77.0.12"), mac: mac(neighbour), state: 2 },
+});
+const peering: PeeringFacts = {
+  clusterMac: CM,
+  dedicated: [MASKED],
+  rows: [row("02:10:02:4d:00:64")],
+  refused: [],
+  querier: undefined,
+  unreachable: [],
+};
+const healthy: DoctorFacts = {
+  interfaces: [eth0],
+  flooding: { mac: CM, missed: [], others: 2 },
+  peering,
+};
+const found = (facts: Partial<DoctorFacts>): string =>
+  diagnose({ ...healthy, ...facts })
+    .map(
+      ({ verdict, check, found: what, remedy = "" }) => `${verdict} ${check}: ${what} | ${remedy}`,
+    )
+    .join("\n");
+
+test("C8: a host and a network as they should be have no findings but good ones", () => {
+  assert.deepEqual(
+    diagnose(healthy).filter(({ verdict }) => verdict !== "ok"),
+    [],
+  );
+});
+
+test("C1, C8: what is wrong is said with what to do", () => {
+  const cases: readonly [Partial<DoctorFacts>, RegExp][] = [
+    [
+      { interfaces: [{ ...eth0, up: false }] },
+      /wrong interface eth0: it is down \| ip link set eth0 up/,
+    ],
+    [
+      { interfaces: [{ ...eth0, mac: MASKED }] },
+      /its MAC is 02:10:01.* and not 02:bf.*start the agent/,
+    ],
+    [
+      { interfaces: [{ ...eth0, programs: [{ name: "peer_egress", attached: false }] }] },
+      /without peer_egress/,
+    ],
+    [
+      { interfaces: [{ ...eth0, duplicates: [ip("fe80::1")] }] },
+      /another host has fe80::1.*accept_dad/,
+    ],
+    [
+      { flooding: { mac: CM, missed: ["m3"], others: 2 } },
+      /wrong switch and cluster MAC: .*does not reach m3 \| .*static entry of 02:bf/,
+    ],
+    [
+      { peering: { ...peering, rows: [row(CM)] } },
+      /10\.77\.0\.12 of m2 is at the cluster MAC.*flush/,
+    ],
+    [
+      { peering: { ...peering, dedicated: [GROUP], querier: ip("0.0.0.0") } },
+      /warning IGMP querier: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/,
+    ],
+    [
+      { peering: { ...peering, unreachable: [{ name: "m2", resolved: false }] } },
+      /m2 does not answer ARP/,
+    ],
+    [
+      {
+        peering: { ...peering, dedicated: [GROUP], unreachable: [{ name: "m2", resolved: true }] },
+      },
+      /m2 answers ARP, and no IPv4 comes back \| .*set peering\.mac to masked/,
+    ],
+  ];
+  for (const [facts, words] of cases) assert.match(found(facts), words);
+});
+
+test("C8: a querier does not matter where dedicated MACs are unicast", () => {
+  const facts = { peering: { ...peering, querier: ip("0.0.0.0") } };
+  assert.match(found(facts), /ok IGMP querier: does not matter/);
+});

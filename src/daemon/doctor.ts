@@ -1,0 +1,148 @@
+// `pan doctor`: what of this host and its network is not as the cluster needs it, and what to do. Gathering is apart from judging: each
+// judgement is a function of facts.
+import type { Diagnosis } from "#api/peers.ts";
+import { compareIp, type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
+import type { HostRow } from "#core/peering/host-list.ts";
+import type { PeerRow } from "./peers.ts";
+
+type Finding = Diagnosis["findings"][number];
+
+export interface InterfaceFacts {
+  readonly name: string;
+  readonly mac: MacAddress | undefined;
+  /** What it has to be. */
+  readonly wanted: MacAddress;
+  readonly up: boolean;
+  readonly programs: readonly { readonly name: string; readonly attached: boolean }[];
+  /** IPv6 addresses that duplicate address detection has taken out of use. */
+  readonly duplicates: readonly IpAddress[];
+}
+
+export interface PeeringFacts {
+  readonly clusterMac: MacAddress;
+  /** This node's, and what this kind of MAC means to a switch. */
+  readonly dedicated: readonly MacAddress[];
+  readonly rows: readonly PeerRow[];
+  readonly refused: readonly HostRow[];
+  readonly querier: IpAddress | undefined;
+  /** Live peers that do not answer by IPv4, and those that do not even answer ARP. */
+  readonly unreachable: readonly { readonly name: string; readonly resolved: boolean }[];
+}
+
+export interface DoctorFacts {
+  readonly interfaces: readonly InterfaceFacts[];
+  /** Live members that a frame to the cluster MAC did not reach; undefined: not asked, since members do not share one. */
+  readonly flooding:
+    | { readonly mac: MacAddress; readonly missed: readonly string[]; readonly others: number }
+    | undefined;
+  readonly peering: PeeringFacts | undefined;
+}
+
+export function diagnose({ interfaces, flooding, peering }: DoctorFacts): Finding[] {
+  return [
+    ...interfaces.flatMap(judgeInterface),
+    ...(flooding === undefined ? [] : [judgeFlooding(flooding)]),
+    ...(peering === undefined ? [] : judgePeering(peering)),
+  ];
+}
+
+const ok = (check: string, found: string): Finding => ({ check, verdict: "ok", found });
+const bad = (
+  verdict: "warning" | "wrong",
+  check: string,
+  found: string,
+  remedy: string,
+): Finding => ({ check, verdict, found, remedy });
+
+function judgeInterface(facts: InterfaceFacts): Finding[] {
+  const check = `interface ${facts.name}`;
+  const findings: Finding[] = [];
+  const missing = facts.programs.filter(({ attached }) => !attached).map(({ name }) => name);
+  if (!facts.up) findings.push(bad("wrong", check, "it is down", `ip link set ${facts.name} up`));
+  if (facts.mac !== facts.wanted) {
+    const found = `its MAC is ${facts.mac ?? "unknown"} and not ${facts.wanted}`;
+    findings.push(bad("wrong", check, found, "somebody changed it; start the agent again"));
+  }
+  if (missing.length > 0) {
+    const found = `without ${missing.join(", ")}`;
+    findings.push(bad("wrong", check, found, "somebody removed them; start the agent again"));
+  }
+  if (facts.duplicates.length > 0) {
+    const found = `another host has ${facts.duplicates.join(", ")} (duplicate address detection)`;
+    const remedy = `set net.ipv6.conf.${facts.name}.accept_dad to 0 where members share one MAC, then add the address again`;
+    findings.push(bad("warning", check, found, remedy));
+  }
+  if (findings.length > 0) return findings;
+  return [ok(check, `up, MAC ${facts.wanted}, with ${facts.programs.length} programs`)];
+}
+
+function judgeFlooding({ mac, missed, others }: NonNullable<DoctorFacts["flooding"]>): Finding {
+  const check = "switch and cluster MAC";
+  if (others === 0) return ok(check, "no other member to ask");
+  if (missed.length === 0)
+    return ok(check, `a frame to ${mac} reaches all ${others} other members`);
+  const remedy =
+    `the switch has learned ${mac} behind one port, or does not flood unknown addresses: clear its address table, or give it a static entry of ${mac} ` +
+    "for all ports of members (docs/howto/peers.md)";
+  return bad("wrong", check, `a frame to ${mac} does not reach ${missed.join(", ")}`, remedy);
+}
+
+function judgePeering(facts: PeeringFacts): Finding[] {
+  return [
+    ...judgeNeighbours(facts),
+    ...facts.refused.map(({ address, mac }) =>
+      bad(
+        "wrong",
+        `address ${address}`,
+        `its dedicated MAC ${mac} is another node's (C14)`,
+        "change one of the addresses, or set peering.mac to masked",
+      ),
+    ),
+    judgeQuerier(facts),
+    ...judgeReach(facts),
+  ];
+}
+
+const isGroup = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 1;
+
+/** A peer that the stack has at the cluster MAC, or at anything else than its dedicated one, gets what everybody gets. */
+function judgeNeighbours({ rows, clusterMac }: PeeringFacts): Finding[] {
+  const check = "neighbour cache";
+  const wrong = rows
+    .filter(
+      ({ live, mac, neighbour }) => live && neighbour?.mac !== undefined && neighbour.mac !== mac,
+    )
+    .toSorted((a, b) => compareIp(a.address, b.address));
+  if (wrong.length === 0)
+    return [ok(check, "peers are at their dedicated MACs, where they are known")];
+  return wrong.map(({ address, name, mac, neighbour }) => {
+    const is = neighbour?.mac === clusterMac ? "the cluster MAC" : String(neighbour?.mac);
+    const found = `${address} of ${name} is at ${is} and not at ${mac}`;
+    return bad("warning", check, found, `ip neigh flush to ${address}`);
+  });
+}
+
+function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
+  const check = "IGMP querier";
+  if (!dedicated.some(isGroup)) return ok(check, "does not matter: dedicated MACs are unicast");
+  if (querier === undefined) return ok(check, "none was heard since the agent started");
+  const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroup)}, while ARP and IPv6 pass`;
+  const remedy =
+    "set peering.mac to masked, turn IGMP snooping off on the switch, or make the members' ports router ports";
+  return bad("warning", check, found, remedy);
+}
+
+function judgeReach({ unreachable, dedicated }: PeeringFacts): Finding[] {
+  const check = "reaching peers";
+  if (unreachable.length === 0) return [ok(check, "every live member answers by IPv4")];
+  return unreachable.map(({ name, resolved }) => {
+    if (!resolved) {
+      const remedy = "see pan peers on both; the section peering must be the same on all members";
+      return bad("wrong", check, `${name} does not answer ARP`, remedy);
+    }
+    const remedy = dedicated.some(isGroup)
+      ? "a switch drops frames to group MACs: set peering.mac to masked"
+      : "see whether a filter on the way drops TCP to the cluster's port";
+    return bad("wrong", check, `${name} answers ARP, and no IPv4 comes back`, remedy);
+  });
+}

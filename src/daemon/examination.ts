@@ -1,0 +1,125 @@
+// Gathers what the doctor judges: looks at this host, and asks the network. Changes nothing.
+import { connect } from "node:net";
+import type { Diagnosis } from "#api/peers.ts";
+import type { MacAddress } from "#base/address.ts";
+import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
+import type { View } from "#core/membership/types.ts";
+import { attachedMask, attachedPeer, attachedProgram } from "#driver/bpf/attachment.ts";
+import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
+import type { Hook } from "#driver/bpf/types.ts";
+import type { SwitchProbe } from "#driver/host/switch-probe.ts";
+import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
+import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
+import type { HostFacts, PortFacts } from "./host-facts.ts";
+import type { Peers, PeersReport } from "./peers.ts";
+
+export interface Patient {
+  readonly self: NodeConfig;
+  readonly facts: HostFacts;
+  readonly config: () => ClusterConfig;
+  readonly view: () => View | undefined;
+  readonly hook: Hook;
+  /** The MAC that clients are told, where it is one that all members have. */
+  readonly clusterMac: () => MacAddress | undefined;
+  readonly peers: Peers | undefined;
+  readonly probe: SwitchProbe;
+}
+
+const PROBE_MS = 300;
+const CONNECT_MS = 1000;
+const IFA_F_DADFAILED = 0x08;
+
+export async function examine(patient: Patient): Promise<Diagnosis> {
+  const [flooding, peering] = await Promise.all([
+    askSwitch(patient),
+    patient.peers === undefined ? undefined : askPeers(patient, patient.peers),
+  ]);
+  const facts: DoctorFacts = { interfaces: lookAtInterfaces(patient), flooding, peering };
+  return { findings: diagnose(facts) };
+}
+
+function lookAtInterfaces({ facts, hook, peers }: Patient): InterfaceFacts[] {
+  const netlink = Rtnetlink.open();
+  try {
+    const addresses = netlink.addresses();
+    return [facts, ...facts.arms].map((port: PortFacts) => {
+      const device = findNetdev(port.interface);
+      const link = device?.ifindex ?? 0;
+      const programs = [
+        { name: `steer_${hook}`, attached: attachedProgram(link, hook) !== undefined },
+        { name: "mask_egress", attached: attachedMask(link) !== undefined },
+        ...(peers === undefined
+          ? []
+          : [
+              { name: "peer_ingress", attached: attachedPeer(link, "in") !== undefined },
+              { name: "peer_egress", attached: attachedPeer(link, "out") !== undefined },
+            ]),
+      ];
+      return {
+        name: port.interface,
+        mac: device?.mac,
+        wanted: port.linkMac ?? port.mac,
+        up: hasCarrier(port.interface),
+        programs,
+        duplicates: addresses
+          .filter((each) => each.link === link && (each.flags & IFA_F_DADFAILED) !== 0)
+          .map(({ address }) => address),
+      };
+    });
+  } finally {
+    netlink.close();
+  }
+}
+
+async function askSwitch(patient: Patient): Promise<DoctorFacts["flooding"]> {
+  const mac = patient.clusterMac();
+  if (mac === undefined) return undefined;
+  const others = othersOf(patient);
+  const reached = await patient.probe.ask(mac, PROBE_MS);
+  const missed = others.filter(({ id }) => !reached.has(id)).map(({ name }) => name);
+  return { mac, missed, others: others.length };
+}
+
+function othersOf({ self, view, config }: Patient) {
+  const names = new Map(config().nodes.map(({ id, name }) => [id, name]));
+  return (view()?.members ?? [])
+    .filter(({ id }) => id !== self.id)
+    .map(({ id, address }) => ({ id, address, name: names.get(id) ?? String(id) }));
+}
+
+async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
+  const { port } = patient.config().cluster;
+  const others = othersOf(patient);
+  const answers = await Promise.all(others.map(({ address }) => answersTcp(address, port)));
+  // asking has filled the neighbour cache
+  const report = peers.report();
+  const silent = others.filter((_, index) => answers[index] !== true);
+  return {
+    clusterMac: report.clusterMac,
+    dedicated: peers.ownMacs.dedicated,
+    rows: report.rows,
+    refused: report.refused,
+    querier: peers.querier,
+    unreachable: silent.map(({ name, address }) => ({
+      name,
+      resolved: isResolved(report, address),
+    })),
+  };
+}
+
+const isResolved = ({ rows }: PeersReport, address: string): boolean =>
+  rows.find((row) => row.address === address)?.neighbour?.mac !== undefined;
+
+/** Whether anything comes back, also a refusal. */
+function answersTcp(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: CONNECT_MS });
+    const end = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once("connect", () => end(true));
+    socket.once("timeout", () => end(false));
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED"));
+  });
+}

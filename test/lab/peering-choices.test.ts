@@ -1,0 +1,169 @@
+// Part C in a lab: every kind of dedicated MAC and every choice, changed in one cluster while its members run; addresses that
+// change at run time; what an IGMP querier does to MACs of groups; a second interface.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { PeerMacKind } from "#base/peering.ts";
+import type { LabCluster } from "#lab/cluster.ts";
+import { insideAddress, STANDARD } from "#lab/standard.ts";
+import { skip, until } from "./agent-bench.ts";
+import {
+  Capture,
+  client,
+  CM,
+  dedicated,
+  interfaceMac,
+  members,
+  meshWorks,
+  neighbour,
+  outsiderSees,
+  peeringCluster,
+  pings,
+  ring,
+  snoop,
+  transfers,
+} from "./peering-bench.ts";
+
+const BYTES = 1 << 20;
+
+/** Puts another configuration in force, everywhere, and makes every stack ask anew. */
+async function reconfigure(cluster: LabCluster, change: (yaml: string) => string): Promise<void> {
+  const agent = cluster.client(await cluster.master());
+  const { yaml } = await agent.config({});
+  const { config } = await agent.putConfig({ body: { yaml: change(yaml) } });
+  for (const name of cluster.members) {
+    const holds = ({ cluster: { config: has } }: Awaited<ReturnType<LabCluster["status"]>>) =>
+      has.counter === config.counter;
+    await cluster.until("the change is in force", holds, name);
+  }
+  await cluster.settled();
+  for (const name of cluster.members) {
+    await cluster.lab.exec(name, ["ip", "neigh", "flush", "dev", STANDARD.interface]);
+  }
+}
+
+const peering = (section: string) => (yaml: string) =>
+  yaml.replace(/^peering: .*$/m, `peering: { primary: ${STANDARD.vip4}, ${section} }`);
+
+describe("kinds of dedicated MACs, and choices", { skip }, () => {
+  let cluster: LabCluster;
+  before(async () => {
+    cluster = await peeringCluster({ part: "peers-kinds", kind: "multicast", table: true });
+    snoop(cluster, false);
+  });
+  after(() => cluster?.down());
+
+  const cases: readonly (readonly [string, PeerMacKind, string])[] = [
+    ["C3: derived from the address", "multicast", "mac: multicast"],
+    ["C7: rewritten by the initiator", "multicast", "mac: multicast, rewrite: initiator"],
+    ["C9: known by the source address", "multicast", "mac: multicast, recognise: source"],
+    ["C11: shared by all", "shared", "mac: shared"],
+    ["C12: from a table", "table", "mac: table"],
+    ["C13: answered on the spot", "table", "mac: table, localResponder: true"],
+    ["C10: not learned from requests", "masked", "mac: masked, learnFromRequests: false"],
+    [
+      "C15: only from peers that have asked",
+      "masked",
+      "mac: masked, learnFromRequests: false, sourceCheck: true",
+    ],
+  ];
+  for (const [what, kind, section] of cases) {
+    test(`${what} (${section}): peers talk, and outsiders see the cluster MAC only`, async () => {
+      await reconfigure(cluster, peering(section));
+      const capture = await Capture.start(cluster, client, "addressed");
+      await meshWorks(cluster, kind, BYTES, ring(members(cluster)));
+      await outsiderSees(cluster);
+      const macs = members(cluster).flatMap((member) =>
+        [member.address4, member.address6].map((each) => dedicated(kind, member, each)),
+      );
+      assert.deepEqual(await capture.end(macs), []);
+    });
+  }
+
+  test("C13: with a local responder no question for a live member is on the wire", async () => {
+    await reconfigure(cluster, peering("mac: masked, localResponder: true"));
+    const { peering: before } = await cluster.client("m1").peers({});
+    await meshWorks(cluster, "masked", BYTES, ring(members(cluster)));
+    const { peering: afterwards } = await cluster.client("m1").peers({});
+    const answered = (counts = before?.counts): number =>
+      counts?.find(({ reason }) => reason === "answer-local")?.count ?? 0;
+    assert.ok(answered(afterwards?.counts) > answered());
+  });
+
+  test("C16: an address that changes at run time is known to all, with its own dedicated MAC", async () => {
+    await reconfigure(cluster, peering("mac: multicast"));
+    const [one, two] = members(cluster);
+    assert.ok(one !== undefined && two !== undefined);
+    const next = "fd77::99";
+    const capture = await Capture.start(cluster, client, "addressed");
+    const address = async (verb: "add" | "del", text: string): Promise<void> => {
+      const more = verb === "add" ? ["nodad"] : [];
+      const argv = ["ip", "addr", verb, `${text}/64`, "dev", STANDARD.interface, ...more];
+      const { status, stderr } = await cluster.lab.exec(two.name, argv);
+      assert.equal(status, 0, stderr);
+    };
+    await address("add", next);
+    await address("del", two.address6);
+    await reconfigure(cluster, (yaml) => yaml.replace(`"${two.address6}"`, `"${next}"`));
+    const moved = { ...two, address6: next };
+    await meshWorks(cluster, "multicast", BYTES, [
+      [one, moved],
+      [moved, one],
+    ]);
+    const { peers } = await cluster.client(one.name).peers({});
+    const rows = peers.find(({ name }) => name === two.name)?.addresses.map((row) => row.address);
+    assert.deepEqual(rows, [two.address4, next]);
+    assert.deepEqual(await capture.end([dedicated("multicast", moved, next)]), []);
+    await address("add", two.address6);
+    await address("del", next);
+    await reconfigure(cluster, (yaml) => yaml.replace(`"${next}"`, `"${two.address6}"`));
+  });
+
+  test("C1: with a querier, the doctor says that MACs of groups lose IPv4, and what to set; then all is well", async () => {
+    await reconfigure(cluster, peering("mac: masked"));
+    snoop(cluster, true);
+    const verdict = async (): Promise<string> => {
+      const { findings } = await cluster.client("m1").doctor({});
+      const found = findings.find(({ check }) => check === "IGMP querier");
+      return `${found?.verdict}: ${found?.found} ${found?.remedy ?? ""}`;
+    };
+    assert.match(await verdict(), /ok: does not matter/);
+    await meshWorks(cluster, "masked", BYTES, ring(members(cluster)));
+    const agent = cluster.client(await cluster.master());
+    const { yaml } = await agent.config({});
+    await agent.putConfig({ body: { yaml: peering("mac: multicast")(yaml) } });
+    await until("the querier is noticed", async () =>
+      /^warning: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/.test(await verdict()),
+    );
+  });
+});
+
+describe("C18: a second interface", { skip }, () => {
+  let cluster: LabCluster;
+  before(async () => {
+    cluster = await peeringCluster({
+      part: "peers-arms",
+      kind: "masked",
+      members: 2,
+      twoArmed: true,
+    });
+  });
+  after(() => cluster?.down());
+
+  test("members talk by both interfaces, each of which has the cluster MAC", async () => {
+    for (const [from, to] of ring(members(cluster))) {
+      for (const address of [to.address4, to.address6].flatMap((each) => [
+        each,
+        insideAddress(each),
+      ])) {
+        await pings(cluster, from.name, address);
+        await transfers(cluster, from.name, address, BYTES);
+        assert.equal(await neighbour(cluster, from.name, address), dedicated("masked", to));
+      }
+    }
+    for (const name of cluster.members) {
+      for (const each of [STANDARD.interface, STANDARD.inside.interface]) {
+        assert.equal(await interfaceMac(cluster, name, each), CM);
+      }
+    }
+  });
+});
