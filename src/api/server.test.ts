@@ -12,6 +12,7 @@ import { createClient } from "./client.ts";
 import { CONTRACT } from "./contract.ts";
 import { buildApi, startApiServer } from "./server.ts";
 import { APPLICATIONS, fakeAgent, notFound, STATUS } from "./testing/fake-agent.ts";
+import { DIAGNOSIS, PEERS } from "./testing/fake-peers.ts";
 
 const service = { protocol: "tcp", vip: "10.77.0.100", port: 443 } as const;
 
@@ -44,6 +45,8 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
 
   assert.deepEqual(await client.status({}), STATUS);
   assert.deepEqual(await client.applications({}), APPLICATIONS);
+  assert.deepEqual(await client.peers({}), PEERS);
+  assert.deepEqual(await client.doctor({}), DIAGNOSIS);
   assert.equal((await client.services({})).groups[0]?.services[1]?.port, "any");
   const changed = await client.addService({ body: { group: "web", service } });
   assert.deepEqual(changed, { config: { counter: 8, digest: "ffeeddccbbaa9988" } });

@@ -1,9 +1,9 @@
 // Gathers what the doctor judges: looks at this host, and asks the network. Changes nothing.
 import { connect } from "node:net";
 import type { Diagnosis } from "#api/peers.ts";
-import type { MacAddress } from "#base/address.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
+import type { Delivery } from "#core/steering/tables.ts";
 import { attachedMask, attachedPeer, attachedProgram } from "#driver/bpf/attachment.ts";
 import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
 import type { Hook } from "#driver/bpf/types.ts";
@@ -12,16 +12,17 @@ import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
 import type { HostFacts, PortFacts } from "./host-facts.ts";
 import type { Peers, PeersReport } from "./peers.ts";
+import { toldMac } from "./perform.ts";
 
 export interface Patient {
   readonly self: NodeConfig;
   readonly facts: HostFacts;
-  readonly config: () => ClusterConfig;
+  readonly store: { readonly current: { readonly config: ClusterConfig } };
   readonly view: () => View | undefined;
-  readonly hook: Hook;
-  /** The MAC that clients are told, where it is one that all members have. */
-  readonly clusterMac: () => MacAddress | undefined;
-  readonly peers: Peers | undefined;
+  readonly datapath: { readonly hook: Hook };
+  /** As clients are told. */
+  readonly delivery: () => Delivery;
+  readonly peers?: Peers | undefined;
   readonly probe: SwitchProbe;
 }
 
@@ -38,7 +39,7 @@ export async function examine(patient: Patient): Promise<Diagnosis> {
   return { findings: diagnose(facts) };
 }
 
-function lookAtInterfaces({ facts, hook, peers }: Patient): InterfaceFacts[] {
+function lookAtInterfaces({ facts, datapath: { hook }, peers }: Patient): InterfaceFacts[] {
   const netlink = Rtnetlink.open();
   try {
     const addresses = netlink.addresses();
@@ -72,7 +73,7 @@ function lookAtInterfaces({ facts, hook, peers }: Patient): InterfaceFacts[] {
 }
 
 async function askSwitch(patient: Patient): Promise<DoctorFacts["flooding"]> {
-  const mac = patient.clusterMac();
+  const mac = toldMac(patient.delivery());
   if (mac === undefined) return undefined;
   const others = othersOf(patient);
   const reached = await patient.probe.ask(mac, PROBE_MS);
@@ -80,15 +81,15 @@ async function askSwitch(patient: Patient): Promise<DoctorFacts["flooding"]> {
   return { mac, missed, others: others.length };
 }
 
-function othersOf({ self, view, config }: Patient) {
-  const names = new Map(config().nodes.map(({ id, name }) => [id, name]));
+function othersOf({ self, view, store }: Patient) {
+  const names = new Map(store.current.config.nodes.map(({ id, name }) => [id, name]));
   return (view()?.members ?? [])
     .filter(({ id }) => id !== self.id)
     .map(({ id, address }) => ({ id, address, name: names.get(id) ?? String(id) }));
 }
 
 async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
-  const { port } = patient.config().cluster;
+  const { port } = patient.store.current.config.cluster;
   const others = othersOf(patient);
   const answers = await Promise.all(others.map(({ address }) => answersTcp(address, port)));
   // asking has filled the neighbour cache

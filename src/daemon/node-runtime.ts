@@ -33,11 +33,11 @@ import { heartSettings } from "./heart-settings.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { InstanceWork } from "./instance-work.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
-import { openWorld } from "./open-world.ts";
+import { closeHost, openWorld, undoHost } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { panoplyVersion } from "./package-version.ts";
 import { peersStatus } from "./peers-status.ts";
-import { Performer, toldMac, type World } from "./perform.ts";
+import { Performer, type World } from "./perform.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { Rollout } from "./rollout.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -113,12 +113,7 @@ export class NodeRuntime {
 
   /** A start that fails leaves a host on which no agent was before as it was. */
   #undo(): void {
-    if (!this.#isFirst) return;
-    this.#trouble.guard("undo", () => this.#world.host.revert());
-    const { facts } = this.#options;
-    for (const { interface: name } of [facts, ...facts.arms]) {
-      this.#trouble.guard("undo", () => Datapath.teardown(name));
-    }
+    if (this.#isFirst) undoHost(this.#world, this.#options.facts, this.#trouble);
   }
 
   private constructor(options: RuntimeOptions) {
@@ -156,7 +151,7 @@ export class NodeRuntime {
       this.#slots = this.#openSlots();
     } catch (error) {
       this.#undo(); // nobody has this runtime yet and could stop it
-      this.#closeHost();
+      closeHost(this.#world, this.#eventLog);
       throw error;
     }
   }
@@ -297,7 +292,13 @@ export class NodeRuntime {
       events: this.#eventLog,
       applications: () => this.#applications.status(),
       peers: () => peersStatus(this.#world.peers?.report()),
-      doctor: () => this.#examine(),
+      doctor: () =>
+        examine({
+          ...this.#options,
+          ...this.#world,
+          view: () => this.#view,
+          delivery: () => this.#controller.delivery,
+        }),
       askMaster: (method, body) => this.#world.following.request(method, body),
       report: (error) => this.#trouble.report("change for a member", error),
     });
@@ -433,25 +434,9 @@ export class NodeRuntime {
     for (const port of [facts, ...facts.arms]) {
       this.#orFail(() => requireInterface(port, this.#world.datapath.ports.get(port.interface)));
     }
-    this.#world.peers?.refresh();
-    this.#world.peers?.remind();
+    this.#world.peers?.repair();
     this.#performer.repair();
     this.#applications.refreshVoters();
-  }
-
-  #examine(): ReturnType<typeof examine> {
-    const { self, facts } = this.#options;
-    const { datapath, peers, probe } = this.#world;
-    return examine({
-      self,
-      facts,
-      config: () => this.#config.config,
-      view: () => this.#view,
-      hook: datapath.hook,
-      clusterMac: () => toldMac(this.#controller.delivery),
-      peers,
-      probe,
-    });
   }
 
   #status(): ReturnType<typeof buildStatus> {
@@ -509,15 +494,6 @@ export class NodeRuntime {
     this.#slots.close();
     this.#lease.close();
     await turn(); // what has just happened is still to be recorded
-    this.#closeHost();
-  }
-
-  #closeHost(): void {
-    this.#world.segments.close();
-    this.#world.peers?.close();
-    this.#world.probe.close();
-    this.#world.host.close();
-    this.#world.datapath.close();
-    this.#eventLog.close();
+    closeHost(this.#world, this.#eventLog);
   }
 }

@@ -80,6 +80,27 @@ export function openWorld(node: WorldNode): World {
   };
 }
 
+/** Removes what a start that failed has put on a host on which no agent was before. */
+export function undoHost(world: World, facts: HostFacts, trouble: Trouble): void {
+  trouble.guard("undo", () => world.host.revert());
+  for (const { interface: name } of [facts, ...facts.arms]) {
+    trouble.guard("undo", () => Datapath.teardown(name));
+  }
+}
+
+/** Lets go of the host; what is on it stays. */
+export function closeHost(
+  { segments, peers, probe, host, datapath }: World,
+  eventLog: { close(): void },
+): void {
+  segments.close();
+  peers?.close();
+  probe.close();
+  host.close();
+  datapath.close();
+  eventLog.close();
+}
+
 /** Programs before the cluster MAC, and with it only where peering is: nothing may leave from it (docs/adr/0013). */
 function openDatapath(node: WorldNode, host: HostState) {
   const { facts, self, log } = node;

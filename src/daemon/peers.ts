@@ -101,7 +101,7 @@ export class Peers {
     this.refresh();
   }
 
-  /** After a change of the configuration, and every few seconds: addresses of the machine come and go. */
+  /** Also after a change of the configuration. */
   refresh(): void {
     this.#observe();
     const isOther = this.#programs.change(this.#settings());
@@ -114,8 +114,9 @@ export class Peers {
     return this.#igmp.querier;
   }
 
-  /** Every few seconds: switches forget, and a peer that was started anew does not know who asked it before (C15). */
-  remind(): void {
+  /** Every few seconds: addresses come and go, switches forget, and a peer that was started anew does not know who asked it before (C15). */
+  repair(): void {
+    this.refresh();
     const { dedicated, clusterMac } = this.#settings();
     this.#frames.teach(dedicated.filter(isUnicast));
     void this.#igmp.querier; // takes what has come
