@@ -143,8 +143,7 @@ export class NodeRuntime {
     for (const name of former) Datapath.teardown(name);
     state.saveInterfaces(names);
     this.#world = this.#openWorld();
-    const traces = Object.values(this.#world.host.journal).flat();
-    this.#isFirst = traces.length === 0 && !this.#world.datapath.reused;
+    this.#isFirst = this.#world.isFirst;
     this.#performer = new Performer(this.#world, options.log, this.#trouble);
     try {
       this.#lease = new AnswerLease(this.#world.datapath.stateFd);

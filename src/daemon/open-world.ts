@@ -58,11 +58,13 @@ export function openWorld(node: WorldNode): World {
     arms: facts.arms.map((arm) => arm.interface),
     stateFolder: state.path,
   });
+  const traces = Object.values(host.journal).flat(); // peering adds its own
   const { opened, peers } = openDatapath(node, host);
   return {
     address: self.address,
     state,
     host,
+    isFirst: traces.length === 0 && !opened.reused,
     segments: Segments.open([facts, ...facts.arms], (vip) => host.portOf(vip)),
     datapath: opened,
     peers,

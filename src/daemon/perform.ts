@@ -24,6 +24,8 @@ export interface World {
   readonly address: IpAddress;
   readonly datapath: Datapath;
   readonly host: HostState;
+  /** No agent was on this host before. */
+  readonly isFirst: boolean;
   readonly segments: Segments;
   readonly followers: Followers;
   readonly following: Following;
