@@ -34,6 +34,7 @@ const peering: PeeringFacts = {
   rows: [row("02:10:02:4d:00:64")],
   refused: [],
   querier: undefined,
+  rewrite: "responder",
   unreachable: [],
 };
 const healthy: DoctorFacts = {
@@ -84,6 +85,10 @@ test("C1, C8: what is wrong is said with what to do", () => {
     [
       { peering: { ...peering, dedicated: [GROUP], querier: ip("0.0.0.0") } },
       /warning IGMP querier: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/,
+    ],
+    [
+      { peering: { ...peering, dedicated: [GROUP] } },
+      /warning dedicated MACs and outsiders: .*set peering\.rewrite to initiator/,
     ],
     [
       { peering: { ...peering, unreachable: [{ name: "m2", resolved: false }] } },

@@ -2,6 +2,7 @@
 // judgement is a function of facts.
 import type { Diagnosis } from "#api/peers.ts";
 import { compareIp, type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
+import type { PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
 import type { PeerRow } from "./peers.ts";
 
@@ -20,11 +21,12 @@ export interface InterfaceFacts {
 
 export interface PeeringFacts {
   readonly clusterMac: MacAddress;
-  /** This node's, and what this kind of MAC means to a switch. */
+  /** This node's, of the kind that is in force. */
   readonly dedicated: readonly MacAddress[];
   readonly rows: readonly PeerRow[];
   readonly refused: readonly HostRow[];
   readonly querier: IpAddress | undefined;
+  readonly rewrite: PeerRewrite;
   /** Live peers that do not answer by IPv4, and those that do not even answer ARP. */
   readonly unreachable: readonly { readonly name: string; readonly resolved: boolean }[];
 }
@@ -99,6 +101,7 @@ function judgePeering(facts: PeeringFacts): Finding[] {
       ),
     ),
     judgeQuerier(facts),
+    ...judgeRewrite(facts),
     ...judgeReach(facts),
   ];
 }
@@ -130,6 +133,15 @@ function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
   const remedy =
     "set peering.mac to masked, turn IGMP snooping off on the switch, or make the members' ports router ports";
   return bad("warning", check, found, remedy);
+}
+
+/** A reply to a group MAC is flooded: a host that takes all group frames (a virtual interface, a capture) learns what it tells. */
+function judgeRewrite({ rewrite, dedicated }: PeeringFacts): Finding[] {
+  const group = dedicated.find(isGroup);
+  if (group === undefined || rewrite === "initiator") return [];
+  const found = `replies tell ${group} and are flooded: hosts that take all group frames learn it`;
+  const remedy = "set peering.rewrite to initiator, or peering.mac to masked";
+  return [bad("warning", "dedicated MACs and outsiders", found, remedy)];
 }
 
 function judgeReach({ unreachable, dedicated }: PeeringFacts): Finding[] {

@@ -97,7 +97,8 @@ async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
   const silent = others.filter((_, index) => answers[index] !== true);
   return {
     clusterMac: report.clusterMac,
-    dedicated: peers.ownMacs.dedicated,
+    dedicated: [...new Set(report.own.map(({ mac }) => mac))],
+    rewrite: report.peering.rewrite,
     rows: report.rows,
     refused: report.refused,
     querier: peers.querier,

@@ -73,7 +73,7 @@ export function openWorld(node: WorldNode): World {
       interface: facts.interface,
       self: self.id,
       mac: facts.mac,
-      isMember: (mac) => node.tables()?.nodes.some((member) => member.mac === mac) === true,
+      macOf: (id) => node.tables()?.nodes.find((member) => member.id === id)?.mac,
     }),
     followers: openFollowers(node),
     following: openFollowing(node),

@@ -182,6 +182,18 @@ export async function filters(cluster: LabCluster, host: string): Promise<string
   return found;
 }
 
+/** The frames of a capture file: a header of 24 bytes, then for each one a header of 16 with its captured length at 8. */
+function framesIn(file: Buffer): Buffer[] {
+  assert.ok(file.byteLength >= 24, "a capture has a header at least");
+  const frames: Buffer[] = [];
+  for (let at = 24; at + 16 <= file.byteLength;) {
+    const length = file.readUInt32LE(at + 8);
+    frames.push(file.subarray(at + 16, at + 16 + length));
+    at += 16 + length;
+  }
+  return frames;
+}
+
 /** Frames that a host's interface gets, kept in a file and searched for MACs at the end, in headers and in what they carry. */
 export class Capture {
   readonly #child: ChildProcess;
@@ -200,7 +212,8 @@ export class Capture {
     which: "addressed" | "everything",
   ): Promise<Capture> {
     const own = await interfaceMac(cluster, host);
-    const addressed = `ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f)`;
+    // the cluster's own broadcasts name a node that joins by its MAC, as data that nobody learns from (docs/adr/0013)
+    const addressed = `not udp port 7450 and (ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f))`;
     const file = path.join(cluster.folder, `capture-${which}-${Date.now()}.pcap`);
     const argv = ["tcpdump", "-i", STANDARD.interface, "-n", "-U", "-s", "128", "-w", file];
     const child = spawn(
@@ -214,14 +227,17 @@ export class Capture {
     return new Capture(child, file);
   }
 
-  /** Those of the MACs that were in any frame. */
+  /** The frames that have one of the MACs in them, in hex after the MAC. */
   async end(macs: readonly string[] = []): Promise<readonly string[]> {
     if (this.#ended !== undefined) return this.#ended;
     this.#child.kill("SIGINT");
     await once(this.#child, "close");
-    const bytes = readFileSync(this.#file);
-    assert.ok(bytes.byteLength >= 24, "a capture has a header at least");
-    this.#ended = macs.filter((each) => bytes.includes(Buffer.from(macBytes(mac(each)))));
+    const frames = framesIn(readFileSync(this.#file));
+    this.#ended = macs.flatMap((each) =>
+      frames
+        .filter((frame) => frame.includes(Buffer.from(macBytes(mac(each)))))
+        .map((frame) => `${each} in ${frame.toString("hex")}`),
+    );
     return this.#ended;
   }
 }

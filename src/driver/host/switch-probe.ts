@@ -1,11 +1,11 @@
 // Asks the other members, on the cluster interface, whether a frame to a MAC reaches them: what a switch does with the cluster MAC shows
-// only at the other end of it. EtherType 88b5 is for experiments within one network (IEEE 802). Every agent answers, to members only and
-// not often, so that nobody can make it send.
+// only at the other end of it. EtherType 88b5 is for experiments within one network (IEEE 802). Every agent answers, to members only, where
+// the tables say that they are, and not often, so that nobody can make it send.
 //
-//   "PANPROBE"(8)  question 1, answer 2 (1)  nonce(4)  node id(2)  MAC to answer to(6)
+//   "PANPROBE"(8)  question 1, answer 2 (1)  nonce(4)  node id of who sends it(2)
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { type MacAddress, macBytes, macFromBytes } from "#base/address.ts";
+import { type MacAddress, macBytes } from "#base/address.ts";
 import { encodeEthernet, ETHERNET_LENGTH } from "#wire/ethernet.ts";
 import { FdWatch } from "../fd-watch.ts";
 import { libc } from "../libc.ts";
@@ -13,7 +13,7 @@ import { PacketSocket } from "./packet-socket.ts";
 
 const ETHERTYPE_EXPERIMENT = 0x88b5;
 const MAGIC = Buffer.from("PANPROBE", "latin1");
-const LENGTH = 21;
+const LENGTH = 15;
 const SHORTEST_PAYLOAD = 46;
 const QUESTION = 1;
 const ANSWER = 2;
@@ -26,23 +26,22 @@ export interface ProbeOptions {
   readonly self: number;
   /** By which members know this node. */
   readonly mac: MacAddress;
-  readonly isMember: (mac: MacAddress) => boolean;
+  /** Of a member. */
+  readonly macOf: (node: number) => MacAddress | undefined;
 }
 
 interface Probe {
   readonly kind: number;
   readonly nonce: number;
   readonly node: number;
-  readonly replyTo: MacAddress;
 }
 
-function encode({ kind, nonce, node, replyTo }: Probe): Uint8Array {
+function encode({ kind, nonce, node }: Probe): Uint8Array {
   const bytes = Buffer.alloc(SHORTEST_PAYLOAD);
   bytes.set(MAGIC);
   bytes.writeUInt8(kind, 8);
   bytes.writeUInt32BE(nonce, 9);
   bytes.writeUInt16BE(node, 13);
-  bytes.set(macBytes(replyTo), 15);
   return bytes;
 }
 
@@ -54,7 +53,6 @@ export function decodeProbe(frame: Uint8Array): Probe | undefined {
     kind: bytes.readUInt8(8),
     nonce: bytes.readUInt32BE(9),
     node: bytes.readUInt16BE(13),
-    replyTo: macFromBytes(bytes.subarray(15, 21)),
   };
 }
 
@@ -98,7 +96,7 @@ export class SwitchProbe {
 
   #send(to: MacAddress, kind: number, nonce: number): void {
     const { self, mac } = this.#options;
-    const payload = encode({ kind, nonce, node: self, replyTo: mac });
+    const payload = encode({ kind, nonce, node: self });
     const [destination, source] = [macBytes(to), macBytes(mac)];
     this.#socket.send(
       encodeEthernet({ destination, source, etherType: ETHERTYPE_EXPERIMENT }, payload),
@@ -114,13 +112,14 @@ export class SwitchProbe {
     }
   }
 
-  #take({ kind, nonce, node, replyTo }: Probe): void {
+  #take({ kind, nonce, node }: Probe): void {
     if (kind === ANSWER) this.#waiting.get(nonce)?.add(node);
     if (kind !== QUESTION || node === this.#options.self) return;
-    if (!this.#options.isMember(replyTo)) return;
+    const member = this.#options.macOf(node);
+    if (member === undefined) return;
     const second = Math.floor(performance.now() / 1000);
     if (second !== this.#second) this.#answered = 0;
     this.#second = second;
-    if (this.#answered++ < ANSWERS_A_SECOND) this.#send(replyTo, ANSWER, nonce);
+    if (this.#answered++ < ANSWERS_A_SECOND) this.#send(member, ANSWER, nonce);
   }
 }
