@@ -16,6 +16,7 @@ const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   failover: async () => (await import("./failover.ts")).failover,
   "failover-filtered": async () => (await import("./failover.ts")).failoverFiltered,
   "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
+  peers: async () => (await import("./peers.ts")).peers,
   traffic: async () => (await import("./traffic.ts")).traffic,
   "traffic-offloads": async () => (await import("./traffic.ts")).trafficOffloads,
 };

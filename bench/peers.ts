@@ -1,0 +1,181 @@
+// Members that share one MAC (part C): what the peering programs cost per frame, and TCP between two members beside the same machines
+// with MACs of their own, in one run and by turns.
+import type { Client } from "#api/client.ts";
+import { ip, mac, macBytes } from "#base/address.ts";
+import { clusterMac, maskedMac } from "#base/delivery.ts";
+import { nodeId } from "#base/ids.ts";
+import { peerMac, type PeerMacs } from "#base/peering.ts";
+import { peerConstants, peerPrefix } from "#driver/bpf/peer-constants.ts";
+import { LoadedObject } from "#driver/bpf/program-loader.ts";
+import { LabCluster } from "#lab/cluster.ts";
+import { STANDARD, standardMembers } from "#lab/standard.ts";
+import type { SuiteOptions } from "./lib/options.ts";
+import { PacketCost, pinToCpu } from "./packet-cost.ts";
+import type { Row, Suite } from "./suite.ts";
+
+const PRIMARY = ip(STANDARD.vip4);
+const MACS: PeerMacs = { kind: "masked", primary: PRIMARY };
+const SELF = nodeId(1);
+const CALM = "detection: { intervalMs: 1000 }\ndelivery: { method: unicast }\n";
+const LEAST_OF_SEPARATE = 0.95;
+const MOST_OF_EMPTY = 3;
+const ROUNDS = { quick: 3, whole: 7 } as const;
+const SECONDS = { quick: 1, whole: 2 } as const;
+
+/** Sections, by name; the first has separate MACs. */
+const VARIANTS: readonly (readonly [name: string, section: string | undefined])[] = [
+  ["separate MACs", undefined],
+  ["masked", "mac: masked"],
+  ["masked, initiator rewrites", "mac: masked, rewrite: initiator"],
+  ["masked, by source", "mac: masked, recognise: source"],
+  ["masked, local responder", "mac: masked, localResponder: true"],
+  ["masked, not learned, source check", "mac: masked, learnFromRequests: false, sourceCheck: true"],
+  ["multicast", "mac: multicast, rewrite: initiator"],
+  ["shared", "mac: shared, rewrite: initiator"],
+];
+
+const frame = (to: Uint8Array, from: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(64);
+  bytes.set(to);
+  bytes.set(from, 6);
+  bytes.set([0x08, 0x00, 0x45, 0, 0, 50, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 7], 12);
+  bytes.set([10, 77, 0, 100], 30);
+  return bytes;
+};
+
+function packetRows(): Row[] {
+  const cost = new PacketCost();
+  const empty = LoadedObject.load("empty.o");
+  const own = peerMac(SELF, PRIMARY);
+  const outsiderSource = maskedMac(SELF, PRIMARY);
+  const shared = clusterMac("unicast", PRIMARY);
+  const programs = LoadedObject.load("peer.o", {
+    constants: peerConstants({
+      clusterMac: shared,
+      outsiderSource,
+      peerSource: own,
+      dedicated: [own],
+      prefix: peerPrefix(MACS, own),
+      choices: {
+        rewrite: "responder",
+        recognise: "mac",
+        learnFromRequests: true,
+        localResponder: false,
+        sourceCheck: false,
+      },
+    }),
+  });
+  const release = pinToCpu(0);
+  try {
+    const client = macBytes(mac("02:00:00:00:00:aa"));
+    const cm = macBytes(shared);
+    const floor = cost.direct(empty.programFd("empty"), frame(cm, client));
+    const row = (name: string, program: string, bytes: Uint8Array, promised: boolean): Row => {
+      const value = cost.direct(programs.programFd(program), bytes);
+      const ratio = value / floor;
+      const text = `≤ ${MOST_OF_EMPTY} × empty`;
+      const target = { text, met: ratio <= MOST_OF_EMPTY };
+      return { name, value, unit: "ns/frame", ratio, ...(promised ? { target } : {}) };
+    };
+    return [
+      { name: "empty tc program", value: floor, unit: "ns/frame", ratio: 1 },
+      row("in: a client's frame, no rule", "peer_ingress", frame(cm, client), true),
+      row(
+        "out: a forwarded frame, no rule",
+        "peer_egress",
+        frame(client, macBytes(mac("06:50:4e:01:00:01"))),
+        true,
+      ),
+      row("out: to a client, masked", "peer_egress", frame(client, cm), false),
+      row("in: a peer's frame", "peer_ingress", frame(macBytes(own), client), false),
+    ];
+  } finally {
+    release();
+    programs.close();
+    empty.close();
+    cost.close();
+  }
+}
+
+const upCluster = (name: string, section: string | undefined): Promise<LabCluster> =>
+  LabCluster.up({
+    name: `b${process.pid}-${name}`,
+    members: 2,
+    memberConfig: ({ address6 }) => `addresses: ["${address6}"]`,
+    extraConfig: `${CALM}${section === undefined ? "" : sectionText(section)}`,
+    programs: () => [{ name: "iperf", argv: ["iperf3", "-s", "-p", "5201"], ready: { tcp: 5201 } }],
+    downOnExit: true,
+  });
+
+const sectionText = (section: string): string =>
+  `peering: { primary: ${STANDARD.vip4}, ${section} }\n`;
+
+async function choose(cluster: LabCluster, section: string): Promise<void> {
+  const agent: Client = cluster.client(await cluster.master());
+  const { yaml } = await agent.config({});
+  const text = yaml.replace(/^peering: .*\n/m, sectionText(section));
+  const { config } = await agent.putConfig({ body: { yaml: text } });
+  for (const name of cluster.members) {
+    await cluster.until(
+      "the choice is in force",
+      (status) => status.cluster.config.counter === config.counter,
+      name,
+    );
+  }
+  await cluster.settled();
+}
+
+/** Gbit/s of one TCP connection from the first member to the second. */
+async function throughput(cluster: LabCluster, seconds: number): Promise<number> {
+  const [from, to] = standardMembers(2);
+  const argv = ["iperf3", "-c", to?.address4 ?? "", "-p", "5201", "-t", String(seconds), "-J"];
+  const { stdout } = await cluster.lab.exec(from?.name ?? "", argv, { timeoutMs: 60_000 });
+  const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+  return end.sum_received.bits_per_second / 1e9;
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+async function throughputRows({ quick, say }: SuiteOptions): Promise<Row[]> {
+  const pace = quick ? "quick" : "whole";
+  const separate = await upCluster("sep", undefined);
+  const peering = await upCluster("peer", VARIANTS[1]?.[1]);
+  try {
+    await separate.settled();
+    await peering.settled();
+    const rows: Row[] = [];
+    for (const [name, section] of VARIANTS.slice(1)) {
+      say(name);
+      if (section !== undefined) await choose(peering, section);
+      const [own, theirs]: [number[], number[]] = [[], []];
+      for (let round = 0; round < ROUNDS[pace]; round++) {
+        theirs.push(await throughput(separate, SECONDS[pace]));
+        own.push(await throughput(peering, SECONDS[pace]));
+      }
+      const ratio = median(own.map((value, index) => value / (theirs[index] ?? Number.NaN)));
+      const text = `≥ ${LEAST_OF_SEPARATE} × separate MACs`;
+      const target = { text, met: ratio >= LEAST_OF_SEPARATE };
+      rows.push({ name: `TCP: ${name}`, value: median(own), unit: "Gbit/s", ratio, target });
+    }
+    return rows;
+  } finally {
+    await peering.down();
+    await separate.down();
+  }
+}
+
+export async function peers(options: SuiteOptions): Promise<Suite> {
+  const packets = packetRows();
+  const pace = options.quick ? "quick" : "whole";
+  return {
+    name: "peers",
+    title: "Members that share one MAC",
+    method: [
+      "Frames: thread CPU time of BPF_PROG_TEST_RUN, the smallest of 9 runs of a million; ratio to an empty tc program.",
+      `TCP: iperf3 between two members of a lab cluster, ${ROUNDS[pace]} rounds of ${SECONDS[pace]} s, by turns with a cluster whose interfaces keep their MACs;`,
+      "median of the ratios of neighbouring rounds. Both clusters share the machine.",
+    ],
+    rows: [...packets, ...(await throughputRows(options))],
+  };
+}
