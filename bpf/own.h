@@ -130,6 +130,13 @@ static __noinline int stands_in(__u32 slot, __u16 entry)
 	return keeper ? keeper == config.self : is_leased();
 }
 
+/* A former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has. Found
+ * out again where it is needed, because the stack is short. */
+static __always_inline int is_blind(const struct packet *packet)
+{
+	return packet->hop > 1 && !is_accepting();
+}
+
 static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow, __u8 flags,
 					   __u32 slot, __u16 entry)
 {
@@ -138,8 +145,7 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
 	int holds = !owner && flags & ABI_SERVICE_HOLDS;
-	/* a former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has */
-	int blind = packet->hop > 1 && !is_accepting(), astray;
+	int astray;
 
 	if (packet->flooded && owner != config.self && (owner || !stands_in(slot, entry)))
 		return decide(REASON_DROP_PEER);
@@ -157,10 +163,10 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 		next = 0;
 	/* no hop is left, and by the tables here it was not this node's turn: one has not been asked */
 	astray = k >= ABI_FORMER_OWNERS && owner != config.self && !is_last(slot, entry);
-	if ((!next && !holds && !blind && !astray) || knows_connection(frame, packet, flow))
+	if ((!next && !holds && !astray && !is_blind(packet)) || knows_connection(frame, packet, flow))
 		return decide(here);
 	if (!next)
-		return decide(holds ? REASON_HOLD_UNASSIGNED : blind ? REASON_DROP_UNLEASED : REASON_DROP_PEER);
+		return decide(holds ? REASON_HOLD_UNASSIGNED : is_blind(packet) ? REASON_DROP_UNLEASED : REASON_DROP_PEER);
 	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .hop = k + 2 };
 }
 
