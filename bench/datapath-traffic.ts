@@ -1,8 +1,16 @@
 // The packets and tables of the datapath benchmark. Every frame is made by hand from the RFCs' layouts, through the
 // builders that the tests use.
-import { ip, mac, macBytes } from "#base/address.ts";
-import { nodeId } from "#base/ids.ts";
-import type { GroupTable, Policy, ServiceKey, Tables } from "#core/steering/tables.ts";
+import { ip, ipBytes, mac, macBytes } from "#base/address.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
+import { withExceptions } from "#core/steering/exceptions.ts";
+import { flowKey, type FlowKey } from "#wire/flow-key.ts";
+import {
+  NO_EXCEPTIONS,
+  type GroupTable,
+  type Policy,
+  type ServiceKey,
+  type Tables,
+} from "#core/steering/tables.ts";
 import {
   ACK,
   ethernet,
@@ -22,6 +30,9 @@ const VIP4 = "10.200.0.0";
 const VIP6 = "fd20::";
 /** Table 2 is asked about this port, because no service of table 1 has it. */
 const OTHER_PORT = 21;
+/** As the generator counts them. */
+const FIRST_CLIENT_PORT = 1024;
+export const PINNED = 10_000;
 const STICKY_PORT = 7000;
 const LINK = { to: SELF.mac, from: "02:aa:00:00:00:fe" };
 const SHORTEST = 64;
@@ -87,9 +98,17 @@ export const TABLE_1 = kind4(
   ipv4(to4(VIP4), 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
 );
 
+const TABLE_1_IPV6 = kind6(
+  "TCP over IPv6, table 1",
+  ipv6(to6, 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
+);
+
+/** Whose flows can be pinned. */
+export const CONNECTIONS: readonly PacketKind[] = [TABLE_1, TABLE_1_IPV6];
+
 export const KINDS: readonly PacketKind[] = [
   TABLE_1,
-  kind6("TCP over IPv6, table 1", ipv6(to6, 6, tcp(ports(FIRST_SERVICE_PORT), ACK))),
+  TABLE_1_IPV6,
   kind4("UDP, table 1", ipv4(to4(VIP4), 17, udp(ports(FIRST_SERVICE_PORT)))),
   kind4("TCP, table 2", ipv4(to4(VIP4), 6, tcp(ports(OTHER_PORT), ACK))),
   kind4("TCP, sticky", ipv4(to4(VIP4), 6, tcp(ports(STICKY_PORT), ACK))),
@@ -155,7 +174,29 @@ function group(
     owners,
     former: new Uint16Array(slots * 3),
     home: owners,
+    udpIdleMs: 0,
+    exceptions: NO_EXCEPTIONS,
   };
+}
+
+/** The first 10 000 flows of the generator to the first service, by both families, pinned to the last node; or as many of another client. */
+export function pinned(base: Tables, isOther: boolean): Tables {
+  const node = base.nodes.at(-1)?.id ?? SELF.id;
+  const changes = new Map<FlowKey, NodeId>();
+  const flow = (source: string, sourcePort: number, vip: string): FlowKey =>
+    flowKey({
+      protocol: 6,
+      source: ipBytes(ip(source)),
+      sourcePort,
+      destination: ipBytes(ip(vip)),
+      destinationPort: FIRST_SERVICE_PORT,
+    });
+  for (let index = 0; index < PINNED; index++) {
+    const port = FIRST_CLIENT_PORT + index;
+    changes.set(flow(isOther ? "10.65.0.0" : CLIENT4, port, VIP4), node);
+    changes.set(flow(isOther ? "fd65::" : CLIENT6, port, VIP6), node);
+  }
+  return withExceptions(undefined, base, changes).tables;
 }
 
 /** Services of table 1 as the generator spreads packets over them, and one each for table 2 and stickiness. */

@@ -12,12 +12,16 @@ import {
   type Sizes,
 } from "#driver/bpf/program-options.ts";
 import { TableWriter } from "#driver/bpf/table-writer.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import { testRun } from "#driver/bpf/test-run.ts";
 import {
+  CONNECTIONS,
   FIRST_FRAGMENT,
   KINDS,
   LATER_FRAGMENT,
   PEERS,
+  pinned,
+  PINNED,
   SELF,
   TABLE_1,
   tables,
@@ -40,6 +44,8 @@ const MEMBERS: readonly TableSize[] = [
   { services: 1, slots: 65_536, nodes: 512 },
 ];
 const MOST_GROWTH = 1.15;
+/** Of a packet of a pinned connection, beside a table-1 hit. */
+const MOST_TIMES_HIT = 1.3;
 const USUAL_RUNS = 9;
 /** Where two rows are compared that differ by a cache miss, which a busy neighbour on the core makes dearer. */
 const MANY_RUNS = 36;
@@ -68,9 +74,9 @@ class SubjectProgram {
   }
 
   /** Answers the CPU time it took, in ms. */
-  publish(size: TableSize): number {
+  publish(size: TableSize, change = (each: Tables): Tables => each): number {
     this.#version++;
-    const next = tables(size, this.#version);
+    const next = change(tables(size, this.#version));
     const before = threadCpuNs();
     this.#writer.publish(next, () => {});
     return (threadCpuNs() - before) / 1e6;
@@ -134,6 +140,31 @@ function costOfPaths(table: CostTable): void {
     }
   }
   table.add(LATER_FRAGMENT.name, table.measure(LATER_FRAGMENT, { flows: 1, services: 1 }));
+}
+
+/** Packets of pinned connections, beside the same packets where nothing is pinned (B4). */
+function costOfExceptions(table: CostTable, subject: SubjectProgram): void {
+  for (const kind of CONNECTIONS) {
+    for (const flows of [1, PINNED]) {
+      const spread = { flows, services: 1 };
+      subject.publish(SMALL);
+      const hit = table.measure(kind, spread, MANY_RUNS);
+      subject.publish(SMALL, (tables) => pinned(tables, false));
+      const exception = table.measure(kind, spread, MANY_RUNS);
+      subject.publish(SMALL, (tables) => pinned(tables, true));
+      const miss = table.measure(kind, spread, MANY_RUNS);
+      const plural = flows === 1 ? "1 flow" : `${count(flows)} flows`;
+      const add = (what: string, ns: number, promised: boolean): void => {
+        const row = { name: `${kind.name}, ${plural}, ${what}`, value: ns, unit: "ns/packet" };
+        const target = { text: `≤ ${MOST_TIMES_HIT} × a hit`, met: ns <= MOST_TIMES_HIT * hit };
+        table.rows.push({ ...row, ratio: ns / hit, ...(promised ? { target } : {}) });
+      };
+      add("nothing pinned (what exceptions are compared with)", hit, false);
+      add("pinned", exception, true);
+      add("not pinned, in a slot with exceptions", miss, false);
+    }
+  }
+  subject.publish(SMALL);
 }
 
 /** What every member does with most packets of the flooded methods: somebody else's, beside a program that drops all. */
@@ -220,6 +251,8 @@ export async function datapath({ say }: SuiteOptions): Promise<Suite> {
     table.reference("parse, one hash and one array lookup", "two_lookups");
     say("ways through the packet program");
     costOfPaths(table);
+    say("pinned connections");
+    costOfExceptions(table, subject);
     say("packets of other members");
     costOfDrops(table, cost, subject);
     say("sizes of the tables");

@@ -23,7 +23,7 @@ export interface Findings {
 }
 
 /** For opening all connections, and for the last echoes. */
-const LINE_LIMIT_MS = 30_000;
+const LINE_LIMIT_MS = 120_000;
 
 export const ECHO_PORT = 9000;
 
@@ -59,9 +59,11 @@ export class EchoConnections {
     lab: Lab,
     count: number,
     address: string = STANDARD.vip4,
+    sayEveryMs = 200,
   ): Promise<EchoConnections> {
     const program = path.join(import.meta.dirname, "failover-echo-client.ts");
-    const argv = [process.execPath, program, address, String(ECHO_PORT), String(count)];
+    const numbers = [ECHO_PORT, count, sayEveryMs].map(String);
+    const argv = [process.execPath, program, address, ...numbers];
     const child = lab.spawn(STANDARD.client, argv, { stdio: ["pipe", "pipe", "inherit"] });
     const connections = new EchoConnections(child);
     await connections.#line("all connections are open");

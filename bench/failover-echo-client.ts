@@ -1,18 +1,21 @@
 // Keeps many TCP connections to the echo servers busy and says which of them broke. Runs in the client's namespace:
-// `node failover-echo-client.ts ADDRESS PORT COUNT`. Prints "open" when COUNT connections have been greeted. After the line
+// `node failover-echo-client.ts ADDRESS PORT COUNT EVERY`. Each connection says something every EVERY milliseconds. Prints "open" when COUNT connections have been greeted. After the line
 // "more" on its standard input it opens another one every 20 ms (those are set up while the cluster is being changed).
 // After the line "finish" it waits for the last echoes, prints the Findings as JSON, and ends.
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Broken, Findings } from "./failover-connections.ts";
 
-const SAY_EVERY_MS = 200;
+const TICK_MS = 200;
 const OPEN_EVERY_MS = 20;
 const MOST = 2000;
+/** Handshakes under way: more would only fill the servers' queues. */
+const MOST_OPENING = 250;
 /** Silence for this long is a broken connection: TCP would have repeated a lost segment several times. */
 const SILENCE_MS = 5000;
 
-const [address = "", port = "9000", count = "200"] = process.argv.slice(2);
+const [address = "", port = "9000", count = "200", everyMs = String(TICK_MS)] =
+  process.argv.slice(2);
 const broken: Broken[] = [];
 const connections: Connection[] = [];
 let ending = false;
@@ -88,8 +91,13 @@ class Connection {
   }
 }
 
-function sayToAll(): void {
-  for (const connection of connections) connection.say();
+/** Every connection has its turn once in so many ticks. */
+const TURNS = Math.max(1, Math.round(Number(everyMs) / TICK_MS));
+let turn = 0;
+
+function sayToSome(): void {
+  for (let index = turn; index < connections.length; index += TURNS) connections[index]?.say();
+  turn = (turn + 1) % TURNS;
 }
 
 function report(): void {
@@ -113,18 +121,21 @@ function finish(): void {
   setInterval(() => {
     const over = connections.every(({ waits }) => !waits);
     if (over || performance.now() > giveUp) report();
-  }, SAY_EVERY_MS / 4);
+  }, TICK_MS / 4);
 }
 
-for (let index = 0; index < Number(count); index++) connections.push(new Connection());
 const opening = setInterval(() => {
-  if (!connections.every(({ settled }) => settled)) return;
+  let under = connections.reduce((sum, { settled }) => sum + (settled ? 0 : 1), 0);
+  for (; under < MOST_OPENING && connections.length < Number(count); under++) {
+    connections.push(new Connection());
+  }
+  if (under > 0) return;
   clearInterval(opening);
   process.stdout.write("open\n");
 }, OPEN_EVERY_MS);
 setInterval(() => {
-  if (!ending) sayToAll();
-}, SAY_EVERY_MS);
+  if (!ending) sayToSome();
+}, TICK_MS);
 
 createInterface(process.stdin).on("line", (line) => {
   if (line === "finish") return finish();

@@ -12,6 +12,7 @@ type Printed = Suite & { readonly text?: string };
 type Run = (options: SuiteOptions) => Promise<Printed>;
 
 const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
+  changes: async () => (await import("./changes.ts")).changes,
   datapath: async () => (await import("./datapath.ts")).datapath,
   failover: async () => (await import("./failover.ts")).failover,
   "failover-filtered": async () => (await import("./failover.ts")).failoverFiltered,

@@ -9,13 +9,15 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 8,
+	ABI_REVISION = 9,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
 	ABI_SERVICES_PER_BUCKET = 4,
 	ABI_SLOT_OWNER = 0x0fff,
 	ABI_SLOT_HAS_FORMER = 0x8000,
+	ABI_SLOT_HAS_EXCEPTIONS = 0x4000,
+	ABI_EXCEPTIONS_PER_BUCKET = 8,
 	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
 	ABI_TABLE_ANY = 2, /* table 2: (protocol, VIP) */
 	ABI_TABLE_VIP = 3, /* table 3: (VIP) */
@@ -24,6 +26,7 @@ enum abi {
 	ABI_SERVICE_HOLDS = 2, /* packets of slots without an owner are held */
 	ABI_SERVICE_ROUTED = 4, /* slots by source and destination address */
 	ABI_SERVICE_SYMMETRIC = 8, /* equal in both directions */
+	ABI_SERVICE_SESSIONS = 16, /* UDP sessions stay at their node (B12) */
 	ABI_LINKS = 8, /* interfaces of one node that carry client traffic */
 	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
@@ -50,6 +53,8 @@ enum reason {
 	REASON_PASS_NO_SERVICE,
 	REASON_DROP_PEER,
 	REASON_DROP_UNLEASED,
+	REASON_PASS_EXCEPTION,
+	REASON_FORWARD_EXCEPTION,
 	REASON_HOLD_UNASSIGNED,
 	REASON_PASS_NO_OWNER,
 	REASON_PASS_LOCAL,
@@ -106,12 +111,19 @@ struct bucket_vips {
 };
 
 /* Map slots: one 64-bit value per four slots, lowest slot in the lowest 16 bits; each is an owner's id,
- * with ABI_SLOT_HAS_FORMER when map former_owners has owners for it (read only then). */
+ * with ABI_SLOT_HAS_FORMER when map former_owners has owners for it (read only then), and with ABI_SLOT_HAS_EXCEPTIONS
+ * when map exceptions may have flows of it (likewise). */
 
 /* Map former_owners: the owners before the present one, newest first; 0 = none. */
 struct former {
 	__u16 owner[ABI_FORMER_OWNERS];
 	__u16 reserved;
+};
+
+/* Map exceptions: each entry is a flow's print (52 bits) and below it the id of the node that it is pinned to (12 bits); 0: free. A flow is in
+ * one of two buckets. Written and read as a whole. */
+struct exception_bucket {
+	__u64 entry[ABI_EXCEPTIONS_PER_BUCKET];
 };
 
 /* Map vips: every virtual address, as struct address; IPv4 as ::ffff:a.b.c.d. */
@@ -130,6 +142,21 @@ struct fragment_key {
 	__u32 identification;
 	__u32 protocol; /* and 256 for what came to a cluster MAC */
 };
+
+/* Map udp_sessions: UDP sessions that this node serves, of groups with ABI_SERVICE_SESSIONS. IPv4 as ::ffff:a.b.c.d. */
+struct udp_session_key {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 reserved; /* 0 */
+};
+
+struct udp_session {
+	__u64 until_ns; /* CLOCK_MONOTONIC; it has been idle for too long then */
+};
+
+/* Map udp_idle: by index of the group's counter, for how many ns a session stays after its last packet. */
 
 struct decision {
 	__u32 group; /* index of the group's counter + 1; 0 = no group */
@@ -193,6 +220,7 @@ struct config {
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
 	struct held_header reserved_held; /* likewise */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
+	__u32 exception_mask; /* there is one bucket more */
 	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
 	__u32 peering; /* the interface has the cluster MAC, and the peering programs come next (peer.bpf.c) */
 };

@@ -6,17 +6,32 @@
 #ifndef PANOPLY_FAST_H
 #define PANOPLY_FAST_H
 
-enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff };
+enum { IPV4_TRANSPORT = 34, IPV6_TRANSPORT = 54, IPV4_FRAGMENT_BITS = 0x3fff, TCP_FLAGS = 13 };
+
+/* No node: the frame has to be read in another way. */
+#define NOT_IN_PLACE 0xffffffffU
+
+/* Read anew rather than kept: the stack is short. */
+static __always_inline __u8 protocol_in_place(void *data, int family)
+{
+	return *(volatile __u8 *)(data + ETHERNET_LENGTH + (family == 4 ? 9 : 6));
+}
+
+/* It is noted by the long way. */
+static __always_inline int is_noted(void *data, int family, const struct service *service)
+{
+	return service->flags & ABI_SERVICE_SESSIONS && is_of_session(protocol_in_place(data, family), service->flags);
+}
 
 /* Stages own and emit of a frame that every member has: the owner takes it, if it has heard the cluster. */
 static __always_inline int settle_flooded(frame_t *frame, void *data, const struct service *service, __u32 slot,
-					  __u16 entry, __u32 bytes)
+					  __u16 entry, int family, __u32 bytes)
 {
 	__u32 owner = entry & ABI_SLOT_OWNER;
 
 	if (likely(owner && owner != config.self))
 		return emit_drop(REASON_DROP_PEER, bytes);
-	if (unlikely(entry != config.self))
+	if (unlikely(entry != config.self || is_noted(data, family, service)))
 		return steer_any(frame);
 	if (unlikely(!is_accepting()))
 		return emit_drop(REASON_DROP_UNLEASED, bytes);
@@ -26,24 +41,66 @@ static __always_inline int settle_flooded(frame_t *frame, void *data, const stru
 	return emit_taken(frame, data, REASON_PASS_LOCAL, bytes);
 }
 
-/* Stages own and emit. */
-static __always_inline int settle(frame_t *frame, void *data, const struct service *service, __u32 hash,
-				  int flooded, __u32 bytes)
+static __always_inline int is_segment_in_place(const __u8 *transport)
+{
+	return (transport[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+}
+
+/* What a segment without SYN is pinned to, read in place; 0: nothing. Functions of their own, for the stack is short. */
+static __noinline __u32 pinned4_in_place(void *data, void *end)
+{
+	struct ipv4_header *ip = data + ETHERNET_LENGTH;
+
+	if (data + IPV4_TRANSPORT + TCP_FLAGS + 1 > end)
+		return NOT_IN_PLACE;
+	if (!is_segment_in_place(data + IPV4_TRANSPORT))
+		return 0;
+	return find_exception(
+		print4(ip->source, ip->destination, *(__u32 *)(data + IPV4_TRANSPORT), PROTOCOL_TCP));
+}
+
+static __noinline __u32 pinned6_in_place(void *data, void *end)
+{
+	struct ipv6_header *ip = data + ETHERNET_LENGTH;
+
+	if (data + IPV6_TRANSPORT + TCP_FLAGS + 1 > end)
+		return NOT_IN_PLACE;
+	if (!is_segment_in_place(data + IPV6_TRANSPORT))
+		return 0;
+	return find_exception(
+		print6(&ip->source, &ip->destination, *(__u32 *)(data + IPV6_TRANSPORT), PROTOCOL_TCP));
+}
+
+/* Stages exception, own and emit. */
+static __always_inline int settle(frame_t *frame, void *data, void *end, const struct service *service, __u32 hash,
+				  int family, int flooded, __u32 bytes)
 {
 	__u32 hop = hop_of(*(__u32 *)(data + 6));
-	__u32 slot, owner;
+	__u8 reason = REASON_FORWARD_OWNER;
+	__u32 slot, owner, node = 0;
 	__u16 entry;
 
 	if (unlikely(!read_slot(service, hash, &slot, &entry)))
 		return steer_any(frame);
 	if (flooded)
-		return settle_flooded(frame, data, service, slot, entry, bytes);
-	owner = entry & ABI_SLOT_OWNER;
+		return settle_flooded(frame, data, service, slot, entry, family, bytes);
+	if (unlikely(entry & ABI_SLOT_HAS_EXCEPTIONS) && !hop) {
+		if (is_noted(data, family, service))
+			return steer_any(frame);
+		if (protocol_in_place(data, family) == PROTOCOL_TCP)
+			node = family == 4 ? pinned4_in_place(data, end) : pinned6_in_place(data, end);
+		if (node && ((entry & ABI_SLOT_OWNER) == config.self || node == config.self || node == NOT_IN_PLACE))
+			return steer_any(frame);
+		if (node)
+			reason = REASON_FORWARD_EXCEPTION;
+	}
+	entry &= ~ABI_SLOT_HAS_EXCEPTIONS;
+	owner = unlikely(node) ? node : entry & ABI_SLOT_OWNER;
 	if (likely(!hop && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
-		return emit_forward(frame, data, REASON_FORWARD_OWNER, owner, 1, bytes);
+		return emit_forward(frame, data, reason, owner, node ? 2 : 1, bytes);
 	}
-	if (unlikely(entry != config.self || hop > 1))
+	if (unlikely(entry != config.self || hop > 1 || is_noted(data, family, service)))
 		return steer_any(frame);
 	count(&group_counters, service->group, bytes);
 	if (unlikely(state.slots_measured))
@@ -92,7 +149,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		hash = collapse(ip->source ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash4(ip->source, 0);
-	return settle(frame, data, &service, hash, flooded, bytes);
+	return settle(frame, data, end, &service, hash, 4, flooded, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
@@ -121,7 +178,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		hash = collapse(xor_words(6, &ip->source) ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash6(&ip->source, 0);
-	return settle(frame, data, &service, hash, flooded, bytes);
+	return settle(frame, data, end, &service, hash, 6, flooded, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

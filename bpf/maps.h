@@ -1,6 +1,6 @@
 /*
  * The maps of the packet program. Sizes that depend on the cluster are set by the agent before loading; what is
- * written here is the smallest that loads. All but the fragments are written by the agent only.
+ * written here is the smallest that loads. All but fragments and sessions are written by the agent only.
  */
 #ifndef PANOPLY_MAPS_H
 #define PANOPLY_MAPS_H
@@ -63,6 +63,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct exception_bucket);
+} exceptions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, ABI_NODES);
 	__type(key, __u32);
 	__type(value, struct node);
@@ -89,6 +97,21 @@ struct {
 	__type(key, struct fragment_key);
 	__type(value, struct decision);
 } fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct udp_session_key);
+	__type(value, struct udp_session);
+} udp_sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} udp_idle SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

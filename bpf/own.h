@@ -9,21 +9,35 @@
 #include "admit.h"
 #include "lookup.h"
 #include "parse.h"
+#include "udp-session.h"
 
 enum { SOCKET_LISTENING = 10, TCP_HEADER_LENGTH = 20 };
 
-/* A listener knows a connection whose state it has put into a SYN cookie. */
-static __noinline int accepts_cookie(frame_t *frame, struct packet *packet, void *listener)
+/* A listener knows a connection whose state it has put into a SYN cookie. One function a family: the stack is short. */
+static __noinline int accepts_cookie4(frame_t *frame, struct packet *packet, void *listener)
 {
-	__u8 segment[TCP_HEADER_LENGTH];
-	__u8 ip[sizeof(struct ipv6_header)];
-	__u32 length = packet->family == 4 ? sizeof(struct ipv4_header) : sizeof(struct ipv6_header);
+	__u8 segment[TCP_HEADER_LENGTH], ip[sizeof(struct ipv4_header)];
 
-	if (read_bytes(frame, packet->transport, segment, sizeof(segment)))
+	if (read_bytes(frame, packet->transport, segment, sizeof(segment)) ||
+	    read_bytes(frame, packet->header, ip, sizeof(ip)))
 		return 0;
-	if (read_bytes(frame, packet->header, ip, length))
+	return bpf_tcp_check_syncookie(listener, ip, sizeof(ip), (void *)segment, sizeof(segment)) == 0;
+}
+
+static __noinline int accepts_cookie6(frame_t *frame, struct packet *packet, void *listener)
+{
+	__u8 segment[TCP_HEADER_LENGTH], ip[sizeof(struct ipv6_header)];
+
+	if (read_bytes(frame, packet->transport, segment, sizeof(segment)) ||
+	    read_bytes(frame, packet->header, ip, sizeof(ip)))
 		return 0;
-	return bpf_tcp_check_syncookie(listener, ip, length, (void *)segment, sizeof(segment)) == 0;
+	return bpf_tcp_check_syncookie(listener, ip, sizeof(ip), (void *)segment, sizeof(segment)) == 0;
+}
+
+static __always_inline int accepts_cookie(frame_t *frame, struct packet *packet, void *listener)
+{
+	return packet->family == 4 ? accepts_cookie4(frame, packet, listener) :
+				     accepts_cookie6(frame, packet, listener);
 }
 
 static __noinline int knows_connection(frame_t *frame, struct packet *packet, struct flow *flow)
@@ -50,6 +64,11 @@ static __noinline int knows_connection(frame_t *frame, struct packet *packet, st
 	known = socket->state != SOCKET_LISTENING || (!flow->quoted && accepts_cookie(frame, packet, socket));
 	bpf_sk_release(socket);
 	return known;
+}
+
+static __always_inline int knows(frame_t *frame, struct packet *packet, struct flow *flow)
+{
+	return flow->protocol == PROTOCOL_UDP ? knows_session(flow) : knows_connection(frame, packet, flow);
 }
 
 /* Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
@@ -90,11 +109,12 @@ static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16
 
 /* Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
  * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009). */
-static __always_inline __u16 last_word(__u16 owner, int holds, __u16 sender)
+static __always_inline __u16 last_word(__u8 protocol, __u16 owner, int holds, __u16 sender)
 {
 	if (!owner)
 		return holds ? state.master : 0;
-	return owner == sender ? 0 : owner;
+	/* nothing in a UDP packet says that it begins a session: what nobody knows does, and that is the owner's */
+	return owner == sender && protocol == PROTOCOL_TCP ? 0 : owner;
 }
 
 /* This node ends the longest chain there is. */
@@ -108,11 +128,19 @@ static __always_inline int is_last(__u32 slot, __u16 entry)
 	return former && former->owner[ABI_FORMER_OWNERS - 1] == config.self;
 }
 
-/* A TCP segment that belongs to a connection which some node has already. Traffic that is routed through the cluster has
+/* A UDP packet of a group that pins sessions (B12). */
+static __always_inline int is_of_session(__u8 protocol, __u8 flags)
+{
+	return protocol == PROTOCOL_UDP && flags & ABI_SERVICE_SESSIONS && !(flags & ABI_SERVICE_ROUTED);
+}
+
+/* A packet that may belong to a connection or session which some node has already. Traffic that is routed through the cluster has
  * no sockets to ask: its slot's owner takes all of it at once. */
 static __always_inline int is_segment(const struct flow *flow, __u8 flags)
 {
-	return flow->protocol == PROTOCOL_TCP && !flow->opening && !(flags & ABI_SERVICE_ROUTED);
+	if (flow->protocol == PROTOCOL_TCP)
+		return !flow->opening && !(flags & ABI_SERVICE_ROUTED);
+	return is_of_session(flow->protocol, flags);
 }
 
 /* Of a flooded frame for a slot without an owner: the newest of its former owners keeps what comes, since it alone can stop
@@ -137,6 +165,14 @@ static __always_inline int is_blind(const struct packet *packet)
 	return packet->hop > 1 && !is_accepting();
 }
 
+/* Of all members that have a flooded frame, the one that does not drop it. */
+static __always_inline int takes_flooded(__u32 slot, __u16 entry)
+{
+	__u16 owner = entry & ABI_SLOT_OWNER;
+
+	return owner ? owner == config.self : stands_in(slot, entry);
+}
+
 static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow, __u8 flags,
 					   __u32 slot, __u16 entry)
 {
@@ -147,7 +183,7 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	int holds = !owner && flags & ABI_SERVICE_HOLDS;
 	int astray;
 
-	if (packet->flooded && owner != config.self && (owner || !stands_in(slot, entry)))
+	if (packet->flooded && !takes_flooded(slot, entry))
 		return decide(REASON_DROP_PEER);
 	if (!packet->hop && !mine)
 		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
@@ -158,12 +194,12 @@ static __always_inline struct decision own(frame_t *frame, struct packet *packet
 	else if (k < ABI_FORMER_OWNERS)
 		next = ask_next(slot, entry, k, packet->sender);
 	if (!next && packet->hop && k < ABI_FORMER_OWNERS)
-		next = last_word(owner, holds, packet->sender);
+		next = last_word(flow->protocol, owner, holds, packet->sender);
 	if (next == config.self)
 		next = 0;
 	/* no hop is left, and by the tables here it was not this node's turn: one has not been asked */
 	astray = k >= ABI_FORMER_OWNERS && owner != config.self && !is_last(slot, entry);
-	if ((!next && !holds && !astray && !is_blind(packet)) || knows_connection(frame, packet, flow))
+	if ((!next && !holds && !astray && !is_blind(packet)) || knows(frame, packet, flow))
 		return decide(here);
 	if (!next)
 		return decide(holds ? REASON_HOLD_UNASSIGNED : is_blind(packet) ? REASON_DROP_UNLEASED : REASON_DROP_PEER);

@@ -41,6 +41,14 @@ struct ipv6_header {
 	struct address destination;
 };
 
+/* What stands before the addresses. */
+struct ipv6_start {
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next;
+	__u8 hop_limit;
+};
+
 struct ipv6_fragment_header {
 	__u8 next;
 	__u8 reserved;
@@ -123,15 +131,15 @@ static __always_inline int read_extensions(frame_t *frame, struct packet *packet
 
 static __always_inline int read_ipv6(frame_t *frame, struct packet *packet, int quoted)
 {
-	struct ipv6_header ip;
+	struct ipv6_start ip;
 
-	if (quoted && packet->header + sizeof(ip) > packet->end)
+	if (quoted && packet->header + sizeof(struct ipv6_header) > packet->end)
 		return 0;
 	if (read_bytes(frame, packet->header, &ip, sizeof(ip)))
 		return 0;
 	if ((ip.version_class_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return 0;
-	packet->transport = packet->header + sizeof(ip);
+	packet->transport = packet->header + sizeof(struct ipv6_header);
 	if (!quoted) {
 		__u32 end = packet->transport + bpf_ntohs(ip.payload_length);
 
@@ -140,8 +148,9 @@ static __always_inline int read_ipv6(frame_t *frame, struct packet *packet, int 
 		packet->end = end;
 	}
 	packet->protocol = ip.next;
-	packet->source = ip.source;
-	packet->destination = ip.destination;
+	/* the destination stands behind the source, in both */
+	if (read_bytes(frame, packet->header + sizeof(ip), &packet->source, 2 * sizeof(struct address)))
+		return 0;
 	return read_extensions(frame, packet);
 }
 

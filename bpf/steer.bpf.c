@@ -1,5 +1,5 @@
 /*
- * The packet program: parse, announce, admit, classify, lookup, hash, own, emit, as told in
+ * The packet program: parse, announce, admit, classify, lookup, hash, exception, own, emit, as told in
  * docs/walks/a-packet-arrives.md and modelled in src/core/steering/pipeline.ts. Compiled once for each hook.
  *
  * Plain TCP and UDP packets whose slot has no former owners take a short way: headers at fixed offsets, read in place.
@@ -10,6 +10,7 @@
 #include "announce.h"
 #include "classify.h"
 #include "emit.h"
+#include "exception.h"
 #include "fragment.h"
 #include "hash.h"
 #include "hook.h"
@@ -67,7 +68,11 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 	if (!lookup(&flow, through, &service) ||
 	    !read_slot(&service, hash_flow(&service, &flow), &slot, &entry))
 		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
-	decision = own(frame, packet, &flow, service.flags, slot, entry);
+	if (!except(frame, packet, &flow, service.flags, slot, entry, &decision))
+		decision = own(frame, packet, &flow, service.flags, slot, entry);
+	if (is_of_session(flow.protocol, service.flags) &&
+	    (decision.reason == REASON_PASS_LOCAL || decision.reason == REASON_PASS_EXCEPTION))
+		note_session(&flow, service.group);
 	decision.group = service.group + 1;
 	decision.slot = slot;
 	decision.base = service.base;

@@ -10,7 +10,7 @@ import {
   encodeTables,
   peekTables,
 } from "#core/steering/tables-codec.ts";
-import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
+import { FORMER_OWNERS, NO_EXCEPTIONS, type Tables } from "#core/steering/tables.ts";
 import { controlDecoder, encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import { crc32 } from "#wire/crc32.ts";
@@ -20,6 +20,11 @@ import type { Target } from "./target.ts";
 
 const VERSION = { epoch: 3, counter: 9, master: nodeId(2) };
 const CONFIG = { counter: 4, digest: "0011223344556677" };
+const EXCEPTIONS = {
+  flows: ["\u0006\u00c0\u0000\u0002\u0007\u009c\u0040\u00c0\u0000\u0002\u0001\u0001\u00bb"],
+  nodes: Uint16Array.of(2),
+  slots: Uint16Array.of(3),
+};
 const KEY = { keyId: 1, key: new Uint8Array(32).fill(0xaa) };
 
 const MESSAGES: readonly ControlMessage[] = [
@@ -45,6 +50,14 @@ const MESSAGES: readonly ControlMessage[] = [
     report: { groups: [{ name: "web", state: "down", part: 30, reason: "http: status 503 é" }] },
   },
   { type: "slots-wanted", slots: [{ group: "wéb", slot: 65_535 }] },
+  {
+    type: "flow-report",
+    report: {
+      tables: VERSION,
+      established: [...EXCEPTIONS.flows],
+      ended: [EXCEPTIONS.flows[0] ?? ""],
+    },
+  },
   { type: "ping", nonce: 5 },
   { type: "pong", nonce: 6 },
 ];
@@ -79,6 +92,8 @@ function tablesOf(slots: number, history: boolean): Tables {
         owners,
         former,
         home: history ? owners.map((owner) => owner + 1) : owners.slice(),
+        udpIdleMs: 0,
+        exceptions: history ? EXCEPTIONS : NO_EXCEPTIONS,
       },
       {
         name: "",
@@ -88,6 +103,8 @@ function tablesOf(slots: number, history: boolean): Tables {
         owners,
         former,
         home: owners.slice(),
+        udpIdleMs: 0,
+        exceptions: NO_EXCEPTIONS,
       },
     ],
   };

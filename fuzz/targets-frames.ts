@@ -29,6 +29,7 @@ const freshContext = (): PipelineContext => ({
   leased: true,
   accepting: true,
   knows: (flow) => flow.sourcePort % 2 === 0,
+  noteSession: () => {},
   fragments: new FragmentMemory(),
   canHold: (_, length) => length <= 2048,
 });

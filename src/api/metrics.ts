@@ -151,7 +151,7 @@ function healthFamilies({ groups, checks, drain }: Status): Family[] {
 
 /** Slots on their way, and frames that wait for them (A8, A15). */
 function assignmentFamilies({ groups, assignment }: Status): Family[] {
-  const { movesWaiting, heldNow, held } = assignment;
+  const { movesWaiting, exceptions, exceptionsRefused, heldNow, held } = assignment;
   return [
     gauge(
       "panoply_group_slots_unassigned",
@@ -159,6 +159,16 @@ function assignmentFamilies({ groups, assignment }: Status): Family[] {
       groups.map(({ name, unassigned }) => ({ labels: { group: name }, value: unassigned })),
     ),
     gauge("panoply_moves_waiting", "Slots that are to move and cannot yet", one(movesWaiting)),
+    gauge(
+      "panoply_exceptions",
+      "Connections pinned to a node other than their slot's owner",
+      one(exceptions),
+    ),
+    counter(
+      "panoply_exceptions_refused_total",
+      "How often a connection was not pinned because there was no room; at the master",
+      one(exceptionsRefused),
+    ),
     gauge("panoply_held_frames", "Frames that wait for an owner or a first fragment", one(heldNow)),
     counter(
       "panoply_held_frames_total",

@@ -184,6 +184,13 @@ export const Status = Type.Object(
           description:
             "Slots that are to move and cannot yet: acknowledgements are missing, or former owners still have connections. Only the master knows",
         }),
+        exceptions: Type.Integer({
+          description: "Connections that are pinned to a node other than their slot's owner (B4)",
+        }),
+        exceptionsRefused: Type.Integer({
+          description:
+            "How often one was not pinned because there was no room, since the start. Only the master knows",
+        }),
         heldNow: Type.Integer({ description: "Frames that wait in this node's agent (A15)" }),
         heldBytes: Type.Integer(),
         held: Type.Array(Count, { description: "Frames that waited, by what became of them" }),

@@ -18,7 +18,7 @@ const PAGE = `Cluster demo  master alpha, secondary beta
   delivery unicast, cluster MAC 02:bf:0a:4d:00:64
 Node beta  10.77.0.2, member, up 1h 02m
   tc on eth0, tables 3.12 in force, may answer for VIPs
-  connections are closed in 34.0 s, 3 slots wait to move, 2 frames are held
+  connections are closed in 34.0 s, 3 slots wait to move, 40 connections are pinned, 2 frames are held
 
 Members
   NAME   ADDRESS    STATE           HEARD    LOSS  PACKETS/S    BYTES/S  CONNECTIONS

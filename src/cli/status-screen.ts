@@ -49,6 +49,7 @@ function summary(status: Status, paint: Paint): string[] {
       ? []
       : [`connections are closed in ${formatDuration(drain.endsInMs)}`]),
     ...(assignment.movesWaiting === 0 ? [] : [`${assignment.movesWaiting} slots wait to move`]),
+    ...(assignment.exceptions === 0 ? [] : [`${assignment.exceptions} connections are pinned`]),
     ...(assignment.heldNow === 0 ? [] : [`${assignment.heldNow} frames are held`]),
   ];
   const { config, tables } = cluster;

@@ -63,6 +63,7 @@ test("B8: groups come and go at run time", () => {
     slots: 64,
     assignment: "lazy",
     balance: "bytes",
+    udpIdleTimeoutMs: 30_000,
     nodes: [{ name: "m2", weight: 3 }],
     services: [web8080],
   };
@@ -103,6 +104,7 @@ test("A13: the delivery method is changed, unless a routed group needs the one t
     slots: 1024,
     assignment: "eager",
     balance: "weights",
+    udpIdleTimeoutMs: 0,
     nodes: "all",
     services: [],
   };
@@ -216,24 +218,39 @@ const configs: fc.Arbitrary<ClusterConfig> = fc
     slots: fc.integer({ min: 2, max: 16 }).map((k) => 2 ** k),
     assignment: fc.constantFrom(...ASSIGNMENTS),
     balance: fc.constantFrom(...BALANCES),
+    udpIdleTimeoutMs: fc.constantFrom(0, 30_000),
     revoked: fc.uniqueArray(fc.integer({ min: 1 }).map((value) => value.toString(16))),
   })
-  .map(({ drained, weights, ports, policy, all, slots, assignment, balance, revoked }) => ({
-    ...example,
-    nodes: example.nodes.map((node, index) => ({ ...node, drained: drained[index] ?? false })),
-    groups: [
-      {
-        name: "web",
-        policy,
-        slots,
-        assignment,
-        balance,
-        nodes: all ? "all" : weights.map((weight, index) => ({ name: `m${index + 1}`, weight })),
-        services: ports.map((port): Service => ({ protocol: "udp", vip: ip("fd77::5"), port })),
-      },
-    ],
-    revoked,
-  }));
+  .map(
+    ({
+      drained,
+      weights,
+      ports,
+      policy,
+      all,
+      slots,
+      assignment,
+      balance,
+      udpIdleTimeoutMs,
+      revoked,
+    }) => ({
+      ...example,
+      nodes: example.nodes.map((node, index) => ({ ...node, drained: drained[index] ?? false })),
+      groups: [
+        {
+          name: "web",
+          policy,
+          slots,
+          assignment,
+          balance,
+          udpIdleTimeoutMs,
+          nodes: all ? "all" : weights.map((weight, index) => ({ name: `m${index + 1}`, weight })),
+          services: ports.map((port): Service => ({ protocol: "udp", vip: ip("fd77::5"), port })),
+        },
+      ],
+      revoked,
+    }),
+  );
 
 test("A4: rendered and canonical text both read back as the same configuration", () => {
   fc.assert(

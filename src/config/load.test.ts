@@ -60,6 +60,7 @@ test("B8: defaults are filled in, also for keys whose items are all commented ou
         slots: 1024,
         assignment: "eager",
         balance: "weights",
+        udpIdleTimeoutMs: 0,
         nodes: "all",
         services: [],
       },

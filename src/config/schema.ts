@@ -306,6 +306,14 @@ const Group = Type.Object(
         "What nodes share in the ratio of their weights (A8). `weights`: slots, exactly. `packets`, `bytes`: measured " +
         "load; every 2 s one slot moves from the most to the least loaded node where that helps.",
     }),
+    udpIdleTimeoutMs: Type.Integer({
+      minimum: 0,
+      maximum: 86_400_000,
+      default: 0,
+      description:
+        "A UDP session stays at its node for so long after its last packet, whatever becomes of its slot (B12). " +
+        "0: UDP follows the table. A session costs the node that serves it a lookup for each packet.",
+    }),
     nodes: Type.Union(
       [Type.Literal("all"), Type.Array(WeightedNode, { minItems: 1, maxItems: LIMITS.nodes })],
       {
@@ -442,6 +450,8 @@ export interface GroupConfig {
   readonly slots: number;
   readonly assignment: Assignment;
   readonly balance: Balance;
+  /** 0: UDP sessions are not pinned. */
+  readonly udpIdleTimeoutMs: number;
   readonly nodes: "all" | readonly NodeWeight[];
   readonly services: readonly Service[];
   readonly health?: HealthConfig;

@@ -36,6 +36,7 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
       .map(({ id }) => id),
     groups: config.groups.map((group) => ({
       ...rulesOf(group, idOf),
+      udpIdleMs: group.udpIdleTimeoutMs,
       nodes:
         group.nodes === "all"
           ? everyNode

@@ -91,6 +91,7 @@ async function scene(t: TestContext, change: Partial<FollowersOptions> = {}): Pr
     onSlotReport: () => {},
     onHealthReport: () => {},
     onSlotsWanted: () => {},
+    onFlowReport: () => {},
     onRequest: async () => ({ status: 200, body: null }),
     onRefused: (reason, from) => refused.push(`${reason} ${from}`),
     trouble: new Trouble({ error: say }),

@@ -11,6 +11,7 @@ import { encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
+import type { FlowReport } from "#wire/control/flow-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { Agreement } from "./agreement.ts";
 import type { ConfigInForce } from "./config-store.ts";
@@ -39,6 +40,7 @@ export interface FollowersOptions {
   readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
   readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
   readonly onSlotsWanted: (slots: readonly WantedSlot[]) => void;
+  readonly onFlowReport: (id: NodeId, report: FlowReport) => void;
   /** Never fails: what went wrong is part of the answer. */
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   /** Can come as often as strangers try. */
@@ -141,6 +143,9 @@ export class Followers {
         return;
       case "slots-wanted":
         this.#options.onSlotsWanted(message.slots);
+        return;
+      case "flow-report":
+        this.#options.onFlowReport(peer.node.id, message.report);
         return;
       case "request":
         void this.#answer(peer, message.id, message.method, message.body);

@@ -39,6 +39,7 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
     case "slot-report":
     case "health-report":
     case "slots-wanted":
+    case "flow-report":
     case "request":
     case "response":
       return node.log.warn({ type: message.type }, "not for a member");

@@ -201,10 +201,7 @@ export class NodeRuntime {
       isMaster: () => this.#isMaster,
       hello: () => this.#hello(),
       heart: (command) => this.#heart?.command(command),
-      onAcknowledged: (id, version) => this.#step({ type: "tables-acknowledged", id, version }),
-      onHealthReport: (id, report) => this.#step({ type: "health-reported", id, report }),
-      onSlotReport: (id, report) => this.#step({ type: "slots-reported", id, report }),
-      onSlotsWanted: (slots) => this.#step({ type: "slots-wanted", slots }),
+      step: (input) => this.#step(input),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
       onRefused: (refusal) => this.#events.refused(refusal),
       onMaster: (message) =>
@@ -457,7 +454,7 @@ export class NodeRuntime {
       failovers: this.#failovers,
       events: this.#eventLog.status,
       ...this.#instances.status,
-      assignment: { movesWaiting: this.#controller.waitingMoves, held: this.#slots.held },
+      assignment: { ...this.#controller.assignment, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,
         interface: facts.interface,

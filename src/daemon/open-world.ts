@@ -1,19 +1,18 @@
 // Opens what a node acts upon and speaks through: host, packet program, announcer, and both ends of the control channel. What can be
 // refused without a trace comes first.
 import type { Logger } from "pino";
-import type { NodeId, TableVersion } from "#base/ids.ts";
+import type { NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import type { Input } from "#core/node/protocol.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import { Segments } from "#driver/host/segments.ts";
 import { SwitchProbe } from "#driver/host/switch-probe.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { JsonValue } from "#wire/control/json.ts";
-import type { HealthReport } from "#wire/control/health-report.ts";
-import type { SlotReport } from "#wire/control/slot-report.ts";
-import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
+import type { ControlMessage, Hello } from "#wire/control/message.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import { type ChangeAnswer, Followers } from "./followers.ts";
 import { Following } from "./following.ts";
@@ -42,12 +41,10 @@ export interface WorldNode {
   readonly isMaster: () => boolean;
   readonly hello: () => Hello;
   readonly heart: (command: HeartCommand) => void;
-  readonly onAcknowledged: (id: NodeId, version: TableVersion) => void;
-  readonly onSlotReport: (id: NodeId, report: SlotReport) => void;
-  readonly onSlotsWanted: (slots: readonly WantedSlot[]) => void;
+  /** What members say goes to the controller. */
+  readonly step: (input: Input) => void;
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
   readonly onRefused: (refusal: Refusal) => void;
-  readonly onHealthReport: (id: NodeId, report: HealthReport) => void;
   readonly onMaster: (message: ControlMessage) => void;
 }
 
@@ -143,7 +140,7 @@ function openDatapath(node: WorldNode, host: HostState) {
 }
 
 function openFollowers(node: WorldNode): Followers {
-  const { identity, self, keys, isMaster, hello, config, tables, revoked, trouble } = node;
+  const { identity, self, keys, isMaster, hello, config, tables, revoked, trouble, step } = node;
   const refusals = new RefusalLog(node.log, node.onRefused);
   return new Followers({
     identity,
@@ -155,10 +152,11 @@ function openFollowers(node: WorldNode): Followers {
     config,
     tables,
     revoked,
-    onAcknowledged: node.onAcknowledged,
-    onSlotReport: node.onSlotReport,
-    onHealthReport: node.onHealthReport,
-    onSlotsWanted: node.onSlotsWanted,
+    onAcknowledged: (id, version) => step({ type: "tables-acknowledged", id, version }),
+    onSlotReport: (id, report) => step({ type: "slots-reported", id, report }),
+    onHealthReport: (id, report) => step({ type: "health-reported", id, report }),
+    onSlotsWanted: (slots) => step({ type: "slots-wanted", slots }),
+    onFlowReport: (id, report) => step({ type: "flows-reported", id, report }),
     onRequest: node.onRequest,
     onRefused: (reason, from) => refusals.refused(instant(performance.now()), reason, from),
     trouble,

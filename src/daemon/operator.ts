@@ -216,6 +216,7 @@ function withService(config: ClusterConfig, { group, service, create }: AddServi
     slots: create.slots ?? 1024,
     assignment: "eager",
     balance: "weights",
+    udpIdleTimeoutMs: 0,
     nodes: create.nodes ?? "all",
     services: [serviceOf(service)],
   });

@@ -40,7 +40,7 @@ function world(): {
     datapath: {
       publish: () => {
         act("publish");
-        return { nodes: 0, slots: 0, services: 0, vips: 0 };
+        return { nodes: 0, slots: 0, services: 0, vips: 0, exceptions: 0 };
       },
     },
     host: {

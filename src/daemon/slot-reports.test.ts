@@ -37,8 +37,8 @@ test("A8: rates are counts over the time between two readings, of what the group
     bytes: Float64Array.of(1, 2, 3, 4),
   };
   const packets = reports({ measured: [["web", "packets"]], counts });
-  assert.deepEqual(packets.next(1000), { tables: steady.version, groups: [] });
-  assert.deepEqual(packets.next(4000)?.groups, [
+  assert.deepEqual(packets.next(1000, true).slots, { tables: steady.version, groups: [] });
+  assert.deepEqual(packets.next(4000, true).slots?.groups, [
     {
       name: "web",
       rates: [
@@ -49,24 +49,24 @@ test("A8: rates are counts over the time between two readings, of what the group
     },
   ]);
   const bytes = reports({ measured: [["web", "bytes"]], counts });
-  bytes.next(0);
+  bytes.next(0, true);
   assert.deepEqual(
-    bytes.next(1000)?.groups[0]?.rates.map(({ rate }) => rate),
+    bytes.next(1000, true).slots?.groups[0]?.rates.map(({ rate }) => rate),
     [1, 2, 3, 4],
   );
 });
 
 test("A8: an idle node of a measured group says so; without a measured group there is nothing to say", () => {
   const idle = reports({ measured: [["web", "packets"]] });
-  idle.next(0);
-  assert.deepEqual(idle.next(2000), { tables: steady.version, groups: [] });
-  assert.equal(reports({}).next(0), undefined);
+  idle.next(0, true);
+  assert.deepEqual(idle.next(2000, true).slots, { tables: steady.version, groups: [] });
+  assert.equal(reports({}).next(0, true).slots, undefined);
 });
 
 test("B4: slots that are unused are named, also where nothing is measured", () => {
   const former = reports({ tables: moved });
-  assert.equal(former.next(0), undefined);
-  assert.deepEqual(former.next(2000), {
+  assert.equal(former.next(0, true).slots, undefined);
+  assert.deepEqual(former.next(2000, true).slots, {
     tables: moved.version,
     groups: [{ name: "web", rates: [], unused: [0, 1, 2, 3] }],
   });
@@ -74,6 +74,6 @@ test("B4: slots that are unused are named, also where nothing is measured", () =
 
 test("B4: a node whose packet program goes by other tables says nothing", () => {
   const behind = reports({ tables: moved, installed: version(1), measured: [["web", "packets"]] });
-  behind.next(0);
-  assert.equal(behind.next(2000), undefined);
+  behind.next(0, true);
+  assert.equal(behind.next(2000, true).slots, undefined);
 });

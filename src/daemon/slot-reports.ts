@@ -1,9 +1,12 @@
-// What this node tells the master about slots every two seconds (A8, B4): the measured load of those that it serves, where a group is
-// balanced by load, and the ones that it owned before and in which its kernel has no connection left.
+// What this node tells the master about slots and connections every two seconds, and soon after tables have moved its slots (A8, B4): the
+// measured load of those that it serves, where a group is balanced by load; its connections in slots of others, and those of its
+// exceptions that have ended; and the slots about which it needs not be asked any more.
 import type { Measure } from "#base/assignment.ts";
 import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
-import { FormerSlots, type Connection } from "#core/steering/former-slots.ts";
+import { instant } from "#base/time.ts";
+import { FormerSlots, type Connection, type UnusedSlots } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { boundedFlowReport, type FlowReport } from "#wire/control/flow-report.ts";
 import {
   boundedReport,
   type GroupReport,
@@ -29,6 +32,14 @@ export interface SlotReportsOptions {
   readonly connections: () => readonly Connection[];
 }
 
+/** What is absent there is nothing to say about. */
+export interface Reports {
+  readonly slots?: SlotReport;
+  readonly flows?: FlowReport;
+}
+
+const NOTHING: ReadonlyMap<string, Measure> = new Map();
+
 export class SlotReports {
   readonly #options: SlotReportsOptions;
   readonly #former: FormerSlots;
@@ -39,16 +50,38 @@ export class SlotReports {
     this.#former = new FormerSlots(options.self);
   }
 
-  /** Undefined: there is nothing to say. */
-  next(nowMs: number): SlotReport | undefined {
+  /** Whether these tables ask this node about connections of slots that it owned once. */
+  isAsked(tables: Tables): boolean {
+    return this.#former.isAsked(tables);
+  }
+
+  /** @param isRound two seconds after the last one: loads are read as well */
+  next(nowMs: number, isRound: boolean): Reports {
     const { tables, version } = this.#options;
     const known = tables();
     // what the kernel refused is not what this node goes by
-    if (known === undefined || compareVersions(known.version, version()) !== 0) return undefined;
-    const measured = this.#options.measured();
+    if (known === undefined || compareVersions(known.version, version()) !== 0) return {};
+    const measured = isRound ? this.#options.measured() : NOTHING;
     const rates = this.#rates(nowMs, measured);
-    const unused = this.#former.look(known, this.#options.connections);
-    if (measured.size === 0 && unused.length === 0) return undefined;
+    const { unused, established, ended } = this.#former.look(
+      instant(nowMs),
+      known,
+      this.#options.connections,
+    );
+    // a report without loads would say that there are none
+    const isSilent = !isRound || (measured.size === 0 && unused.length === 0);
+    const flows = { tables: known.version, established, ended };
+    return {
+      ...(isSilent ? {} : { slots: this.#slotReport(known, rates, unused) }),
+      ...(established.length + ended.length === 0 ? {} : { flows: boundedFlowReport(flows) }),
+    };
+  }
+
+  #slotReport(
+    known: Tables,
+    rates: ReadonlyMap<string, SlotRate[]>,
+    unused: readonly UnusedSlots[],
+  ): SlotReport {
     const groups = known.groups.map(({ name }): GroupReport => ({
       name,
       rates: rates.get(name) ?? [],

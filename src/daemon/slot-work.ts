@@ -6,6 +6,7 @@ import type { NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { Input } from "#core/node/protocol.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
+import { LOOK_SOON_MS, type Connection } from "#core/steering/former-slots.ts";
 import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/steering/holding.ts";
 import { completeChecksum } from "#core/steering/partial-checksum.ts";
 import { type RefusalCounts, Refusals } from "#core/steering/refusal.ts";
@@ -58,6 +59,7 @@ export class SlotWork {
   readonly #raw: RawSocket;
   #installed: Tables | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #isMeasuring: boolean | undefined;
   #counted: { readonly atMs: number; readonly connections: number } | undefined;
 
@@ -75,7 +77,7 @@ export class SlotWork {
       ...options,
       version: () => datapath.version(),
       readLoads: () => datapath.slotCounters(),
-      connections: () => this.#connections.list(),
+      connections: () => this.#listed(),
     });
     this.#requests = new SlotRequests({
       isMaster: options.isMaster,
@@ -108,16 +110,42 @@ export class SlotWork {
     return { ...this.#holding.counts, ...this.#refusals.counts };
   }
 
+  /** TCP connections by the kernel, UDP sessions by the packet program where some group pins them (B12). */
+  #listed(): Connection[] {
+    const { tables, datapath } = this.#options;
+    const hasSessions = tables()?.groups.some(({ udpIdleMs }) => udpIdleMs > 0) ?? false;
+    const connections = this.#connections.list();
+    return hasSessions ? [...connections, ...datapath.sessions()] : connections;
+  }
+
   /** To be called every REPORT_EVERY_MS. */
   report(): void {
-    const { self, isMaster, step, following, measured, datapath } = this.#options;
+    const { measured, datapath } = this.#options;
     const isMeasured = measured().size > 0;
     if (isMeasured !== this.#isMeasuring) datapath.measureSlots(isMeasured);
     this.#isMeasuring = isMeasured;
-    const report = this.#reports.next(performance.now());
-    if (report === undefined) return;
-    if (isMaster()) step({ type: "slots-reported", id: self, report });
-    else following.send({ type: "slot-report", report });
+    this.#look(true);
+  }
+
+  #look(isRound: boolean): void {
+    const { self, isMaster, step, following } = this.#options;
+    const { slots, flows } = this.#reports.next(performance.now(), isRound);
+    if (slots !== undefined) {
+      if (isMaster()) step({ type: "slots-reported", id: self, report: slots });
+      else following.send({ type: "slot-report", report: slots });
+    }
+    if (flows === undefined) return;
+    if (isMaster()) step({ type: "flows-reported", id: self, report: flows });
+    else following.send({ type: "flow-report", report: flows });
+  }
+
+  /** Connections in slots that have moved are pinned before these move again (B4). */
+  #lookSoon(tables: Tables): void {
+    if (this.#soon !== undefined || !this.#reports.isAsked(tables)) return;
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined;
+      this.#options.trouble.guard("look at connections", () => this.#look(false));
+    }, LOOK_SOON_MS);
   }
 
   /**
@@ -130,6 +158,7 @@ export class SlotWork {
     const slots = this.#take(this.#frames.take());
     this.#send(this.#holding.installed(clock(), tables));
     this.#arm();
+    this.#lookSoon(tables);
     const wanted = isNewMaster ? this.#holding.wanted : slots;
     if (wanted.length === 0) return;
     // effects are being performed
@@ -226,6 +255,7 @@ export class SlotWork {
   close(): void {
     clearTimeout(this.#timer);
     this.#requests.close();
+    clearTimeout(this.#soon);
     this.#frames.close();
     this.#socket.close();
     this.#raw.close();

@@ -49,6 +49,7 @@ const sources: StatusSources = {
   drain: { endsInMs: undefined, closed: 0 },
   assignment: {
     movesWaiting: 4,
+    exceptions: { count: 7, refused: 2 },
     held: { ...new Holding(self.id).counts, ...new Refusals().counts },
   },
   datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
@@ -121,11 +122,14 @@ test("A15: slots without an owner and frames that wait are shown", () => {
   const refusals = new Refusals();
   refusals.answer(instant(0), "drop", new Uint8Array(60));
   const held = { ...holding.counts, ...refusals.counts };
-  const assignment = { movesWaiting: 4, held };
+  const exceptions = { count: 7, refused: 2 };
+  const assignment = { movesWaiting: 4, exceptions, held };
   const status = buildStatus({ ...sources, tables, assignment });
   assert.equal(status.groups[0]?.unassigned, 16);
   assert.deepEqual(status.assignment, {
     movesWaiting: 4,
+    exceptions: 7,
+    exceptionsRefused: 2,
     heldNow: 1,
     heldBytes: 60,
     held: [

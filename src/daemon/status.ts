@@ -39,7 +39,11 @@ export interface StatusSources {
   readonly instanceOf: (id: NodeId, group: string) => InstanceReport | undefined;
   readonly checks: readonly CheckStatus[];
   readonly drain: { readonly endsInMs: number | undefined; readonly closed: number };
-  readonly assignment: { readonly movesWaiting: number; readonly held: HeldCounts & RefusalCounts };
+  readonly assignment: {
+    readonly movesWaiting: number;
+    readonly exceptions: { readonly count: number; readonly refused: number };
+    readonly held: HeldCounts & RefusalCounts;
+  };
   readonly datapath: {
     readonly hook: Hook;
     readonly interface: string;
@@ -94,10 +98,13 @@ export function buildStatus(sources: StatusSources): Status {
 
 function assignmentStatus({
   movesWaiting,
+  exceptions,
   held: { waiting, waitingBytes, ...counts },
 }: StatusSources["assignment"]): Status["assignment"] {
   return {
     movesWaiting,
+    exceptions: exceptions.count,
+    exceptionsRefused: exceptions.refused,
     heldNow: waiting,
     heldBytes: waitingBytes,
     held: Object.entries(counts).map(([reason, count]) => ({ reason, count })),

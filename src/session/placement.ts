@@ -4,7 +4,7 @@ import { NO_TABLES } from "#base/ids.ts";
 import { portWord } from "#core/steering/discriminator.ts";
 import { slotOf } from "#core/steering/hash.ts";
 import { indexTables, type IndexedTables } from "#core/steering/indexed-tables.ts";
-import { type GroupTable, POLICIES, type Protocol } from "#core/steering/tables.ts";
+import { type GroupTable, NO_EXCEPTIONS, POLICIES, type Protocol } from "#core/steering/tables.ts";
 import type { Rules } from "#wire/applications/message.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
@@ -56,5 +56,9 @@ function groupTable(rule: Rules["groups"][number]): GroupTable | undefined {
   });
   const owners = new Uint16Array(rule.total);
   const empty = new Uint16Array();
-  return { name: rule.group, policy, services, owners, former: empty, holds: false, home: empty };
+  return {
+    ...{ name: rule.group, policy, services, owners, former: empty, holds: false, home: empty },
+    exceptions: NO_EXCEPTIONS,
+    udpIdleMs: 0,
+  };
 }

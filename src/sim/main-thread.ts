@@ -5,7 +5,7 @@ import type { View } from "#core/membership/types.ts";
 import { Controller } from "#core/node/controller.ts";
 import type { Effect, Input } from "#core/node/protocol.ts";
 import { bytesOf, tablesIn } from "./tables-bytes.ts";
-import { FormerSlots } from "#core/steering/former-slots.ts";
+import { FormerSlots, LOOK_SOON_MS, type UnusedSlots } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { type ClusterConfig, edited, names, type ConfigContent } from "./cluster-config.ts";
 import {
@@ -117,21 +117,28 @@ export class MainThread {
     this.#reportLater();
   }
 
-  /** daemon/slot-reports.ts: where this node has no connection left, and what its slots carry. */
+  /** daemon/slot-reports.ts: what this node finds among its connections, and what its slots carry. */
   #reportLater(): void {
     this.tasks.later(REPORT_EVERY_MS, () => {
       this.#reportLater();
-      const report = this.#slotReport();
-      if (report === undefined) return;
-      if (this.isMaster) this.step({ type: "slots-reported", id: this.#node.id, report });
-      else this.#client?.send(this.#clientEnd, { type: "slot-report", report });
+      this.#look(true);
     });
   }
 
-  #slotReport(): SlotReport | undefined {
+  #look(isRound: boolean): void {
+    const { installed, version: tables } = this.#node.program;
+    const connections = () => this.#node.program.tcpConnections();
+    const look = this.#formerSlots.look(this.#node.now, installed, connections);
+    const { established, ended } = look;
+    const report = isRound ? this.#slotReport(look.unused) : undefined;
+    if (report !== undefined) this.#tell({ type: "slot-report", report });
+    if (established.length + ended.length === 0) return;
+    this.#tell({ type: "flow-report", report: { tables, established, ended } });
+  }
+
+  #slotReport(found: readonly UnusedSlots[]): SlotReport | undefined {
     const { installed, version } = this.#node.program;
     const { load } = this.#world;
-    const found = this.#formerSlots.look(installed, () => this.#node.program.tcpConnections());
     if (found.length === 0 && load === undefined) return undefined;
     const groups = installed.groups.map((group) => ({
       name: group.name,
@@ -140,6 +147,22 @@ export class MainThread {
     }));
     const telling = groups.filter(({ unused, rates }) => unused.length + rates.length > 0);
     return { tables: version, groups: telling };
+  }
+
+  /** The master, or this node as master. */
+  #tell(message: Extract<ControlMessage, { type: "slot-report" | "flow-report" }>): void {
+    if (!this.isMaster) return this.#client?.send(this.#clientEnd, message);
+    return this.#reported(this.#node.id, message);
+  }
+
+  #reported(
+    id: NodeId,
+    message: Extract<ControlMessage, { type: "slot-report" | "flow-report" }>,
+  ): void {
+    if (message.type === "slot-report") {
+      return this.step({ type: "slots-reported", id, report: message.report });
+    }
+    return this.step({ type: "flows-reported", id, report: message.report });
   }
 
   #order(order: Parameters<Heart["order"]>[0]): void {
@@ -249,6 +272,7 @@ export class MainThread {
     }
     this.#unpublished = undefined;
     this.#world.probes.installed(this.#node, tables);
+    if (this.#formerSlots.isAsked(tables)) this.tasks.later(LOOK_SOON_MS, () => this.#look(false));
     this.#order({ type: "tables-published", version: tables.version });
     this.#node.disk.tables = bytesOf(tables);
   }
@@ -317,6 +341,7 @@ export class MainThread {
       }
       case "hello":
       case "slot-report":
+      case "flow-report":
       case "tables-ack":
         return;
     }
@@ -357,7 +382,8 @@ export class MainThread {
       case "tables-ack":
         return this.step({ type: "tables-acknowledged", id, version: message.version });
       case "slot-report":
-        return this.step({ type: "slots-reported", id, report: message.report });
+      case "flow-report":
+        return this.#reported(id, message);
       case "group-key":
       case "config":
       case "tables":

@@ -90,6 +90,9 @@ export class PacketProgram implements Program {
     return this.connections.has(keyOfFlow(flow));
   }
 
+  /** The simulator has no UDP groups. */
+  noteSession(): void {}
+
   /** As the kernel lists them to whoever asks for its sockets. */
   tcpConnections(): Connection[] {
     return Array.from(this.connections, (key) => ({
@@ -97,6 +100,8 @@ export class PacketProgram implements Program {
       sourcePort: key % 65_536,
       destination: ipBytes(VIP),
       destinationPort: WEB_PORT,
+      halfOpen: false,
+      protocol: 6,
     }));
   }
 

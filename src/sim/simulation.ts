@@ -4,6 +4,7 @@ import { Prng } from "#base/prng.ts";
 import { Adaptive } from "./checkers/adaptive.ts";
 import { Answering } from "./checkers/answering.ts";
 import { Convergence, HEAL_MS } from "./checkers/convergence.ts";
+import { Exceptions } from "./checkers/exceptions.ts";
 import { Failover } from "./checkers/failover.ts";
 import { Flooded } from "./checkers/flooded.ts";
 import { NoGhosts } from "./checkers/no-ghosts.ts";
@@ -84,6 +85,7 @@ export class Simulation {
   readonly #segments: NoLostConnection;
   readonly #oneTaker: OneTaker;
   readonly #nothingLost: NothingLost;
+  readonly #exceptions: Exceptions;
   #rounds = 0;
 
   constructor(settings: RunSettings) {
@@ -109,6 +111,7 @@ export class Simulation {
     this.#segments = new NoLostConnection(world, plane, clients);
     this.#oneTaker = new OneTaker(world, plane, parts);
     this.#nothingLost = new NothingLost(world, plane, parts);
+    this.#exceptions = new Exceptions(world, conditions);
     const common = { world, conditions, parts };
     this.#storm = new Storm({ ...common, prng: new Prng(seed ^ 0x5707) });
     this.#operations = new Operations({
@@ -138,6 +141,7 @@ export class Simulation {
       this.#oneTaker,
       this.#nothingLost,
       new Flooded(world, plane, parts),
+      this.#exceptions,
     ]);
   }
 
@@ -170,6 +174,7 @@ export class Simulation {
       failovers: this.#failover.checked,
       floodedLooks: this.#oneTaker.looks,
       movesWatched: this.#nothingLost.looks,
+      mostExceptions: this.#exceptions.most,
       ownershipChecks: this.#ownership.evaluations,
       hostileDatagrams: hostile,
       falseAlarms: this.#watchdog.falseAlarms,

@@ -77,6 +77,11 @@ class Questions implements PipelineContext {
     return this.knewFlow;
   }
 
+  noteSession(flow: Flow): void {
+    this.isUnrepeatable = true;
+    this.#program.noteSession(flow);
+  }
+
   get fragments(): FragmentMemory {
     this.isUnrepeatable = true;
     return this.#program.fragments;

@@ -71,6 +71,7 @@ for (const hook of ["xdp", "tc"] as const) {
           accepting: false,
           isOwn: (address) => own.includes(hex(address)),
           knows: () => false,
+          noteSession: () => {},
           fragments: new FragmentMemory(16),
           canHold: () => true,
         });

@@ -12,6 +12,8 @@ import {
   SERVICE,
   SERVICE4_KEY,
   SERVICE6_KEY,
+  UDP_SESSION,
+  UDP_SESSION_KEY,
   STATE,
 } from "#driver/bpf/abi.gen.ts";
 import { AnswerLease } from "#driver/bpf/lease.ts";
@@ -126,6 +128,7 @@ export class SteerProgram {
       self,
       slotCapacity: 4096,
       fragmentCapacity: 65_536,
+      sessionCapacity: 65_536,
       // nobody takes frames out of it here
       heldCapacity: RING,
       serviceCapacity,
@@ -142,7 +145,7 @@ export class SteerProgram {
     this.#counts = this.#readCounts();
   }
 
-  /** Puts tables and leases in force and forgets fragments. */
+  /** Puts tables and leases in force and forgets fragments and sessions. */
   prepare(tables: Tables, { leased, accepting }: Leases): void {
     this.#published++;
     const version = { ...tables.version, epoch: this.#published };
@@ -153,10 +156,13 @@ export class SteerProgram {
     new BigUint64Array(this.#state.bytes.buffer, this.#state.bytes.byteOffset)[until] = accepting
       ? anHourOn
       : 0n;
-    const fd = this.#object.mapFd("fragments");
-    const keys = Array.from(readHashMap(fd, FRAGMENT_KEY.size, DECISION.size), ([key]) =>
-      Buffer.from(key),
-    );
+    this.#empty("fragments", FRAGMENT_KEY.size, DECISION.size);
+    this.#empty("udp_sessions", UDP_SESSION_KEY.size, UDP_SESSION.size);
+  }
+
+  #empty(map: string, keySize: number, valueSize: number): void {
+    const fd = this.#object.mapFd(map);
+    const keys = Array.from(readHashMap(fd, keySize, valueSize), ([key]) => Buffer.from(key));
     for (const key of keys) libbpf().deleteElem(fd, key);
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ip, mac } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
-import type { ServiceKey, Tables } from "#core/steering/tables.ts";
+import { NO_EXCEPTIONS, type ServiceKey, type Tables } from "#core/steering/tables.ts";
 import { ACK, ethernet, ipv4, ipv6, tcp } from "#core/steering/testing/frames.ts";
 import { ROUTER_MAC, SELF } from "#core/steering/testing/vector.ts";
 import { SteerProgram } from "./steer-program.ts";
@@ -28,7 +28,17 @@ function tablesOf(vip: string, ports: readonly number[]): Tables {
     nodes: [{ id: nodeId(2), mac: mac("02:50:00:00:00:02") }],
     vips: [ip(vip)],
     groups: [
-      { name: "web", policy: "weighted", holds: false, services, owners, former, home: owners },
+      {
+        name: "web",
+        policy: "weighted",
+        holds: false,
+        services,
+        owners,
+        former,
+        home: owners,
+        udpIdleMs: 0,
+        exceptions: NO_EXCEPTIONS,
+      },
     ],
   };
 }

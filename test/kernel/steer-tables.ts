@@ -1,7 +1,7 @@
 // Tables for the tests of the packet program's life: large enough that a kill meets a publish half-way.
 import { ip, mac } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
-import type { GroupTable, Tables } from "#core/steering/tables.ts";
+import { NO_EXCEPTIONS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 
 const SLOTS = 16_384;
 const NODES = 64;
@@ -29,6 +29,8 @@ export function alternatingTables(counter: number): Tables {
       owners,
       former,
       home: owners,
+      udpIdleMs: 0,
+      exceptions: NO_EXCEPTIONS,
     };
   });
   return {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { ip } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
-import type { Tables } from "#core/steering/tables.ts";
+import { NO_EXCEPTIONS, type Tables } from "#core/steering/tables.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { libc } from "#driver/libc.ts";
 import { accept, carry, connect, listen, SteerSegment, type SteerHost } from "./steer-segment.ts";
@@ -40,6 +40,8 @@ function publish(owner: number, former: readonly number[]): void {
         owners,
         former: Uint16Array.from(Array.from({ length: SLOTS }, () => chain).flat()),
         home: owners,
+        udpIdleMs: 0,
+        exceptions: NO_EXCEPTIONS,
       },
     ],
   };

@@ -15,6 +15,7 @@ import { VECTORS } from "#core/steering/testing/vectors.ts";
 import { REASON_NAMES } from "#driver/bpf/abi.gen.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import { inNetns, libc } from "#driver/libc.ts";
+import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
 import { TestNetns } from "./netns.ts";
 import { establish, listenAt, type Connection } from "./steer-connections.ts";
@@ -156,9 +157,23 @@ function connectionsAsked(
     }
     return false;
   };
-  const trial = { ...context, knows, fragments: new FragmentMemory(65_536) };
+  const trial = {
+    ...withSessions({ ...context, knows }),
+    fragments: new FragmentMemory(65_536),
+  };
   for (const frame of frames) steer(frame.slice(), trial);
   return asked;
+}
+
+/** UDP sessions are remembered (B12); what `knows` says is about TCP. */
+function withSessions(context: PipelineContext): PipelineContext {
+  const sessions = new Set<string>();
+  return {
+    ...context,
+    knows: (flow) =>
+      flow.protocol === PROTOCOL_UDP ? sessions.has(textOf(flow)) : context.knows(flow),
+    noteSession: (flow) => void sessions.add(textOf(flow)),
+  };
 }
 
 function compare(program: SteerProgram, seed: number, seen: Seen): void {
@@ -174,6 +189,7 @@ function compare(program: SteerProgram, seed: number, seen: Seen): void {
     leased,
     accepting,
     knows: () => false,
+    noteSession: () => {},
     fragments: new FragmentMemory(65_536),
     canHold: (_, length) => length <= 2048,
   };
@@ -188,7 +204,7 @@ function compare(program: SteerProgram, seed: number, seen: Seen): void {
     if (known) seen.known++;
     return known;
   };
-  const context = { ...nobody, knows };
+  const context = withSessions({ ...nobody, knows });
   for (const [index, frame] of frames.entries()) {
     const where = `seed ${seed}, frame ${index}: ${hex(frame)}`;
     compareFrame(program, frame, context, { seen, where });

@@ -46,6 +46,7 @@ for (const [title, host, address] of [
           sourcePort: client.localPort,
           destination: ipBytes(ip(address)),
           destinationPort: port,
+          halfOpen: false,
         },
       ],
     );

@@ -145,6 +145,8 @@ export const STATUS: Status = {
   },
   assignment: {
     movesWaiting: 3,
+    exceptions: 40,
+    exceptionsRefused: 0,
     heldNow: 2,
     heldBytes: 148,
     held: [

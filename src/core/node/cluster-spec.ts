@@ -23,6 +23,8 @@ export interface GroupSpec {
   readonly maintenance?: readonly NodeId[];
   /** What clients meet while nobody serves; absent: the interface node's own stack. */
   readonly whenNone?: WhenNone;
+  /** How long a UDP session stays at its node after its last packet (B12); absent or 0: it follows the table. */
+  readonly udpIdleMs?: number;
 }
 
 /** B7. all: every node that lives serves, whatever its checks say. sorry: this node serves. */

@@ -51,6 +51,14 @@ export class Controller {
     return this.#isMaster ? this.#publication.instanceOf(id, group) : undefined;
   }
 
+  /** Slots on their way, and connections pinned by the newest tables; refused: by this node as master, since its start (B4). */
+  get assignment(): {
+    readonly movesWaiting: number;
+    readonly exceptions: { readonly count: number; readonly refused: number };
+  } {
+    return { movesWaiting: this.waitingMoves, exceptions: this.#publication.exceptions };
+  }
+
   /** Of the tables that are in force here. */
   get delivery(): Delivery {
     return this.#announcements.delivery;
@@ -96,6 +104,9 @@ export class Controller {
         if (!this.#isMaster) return [];
         this.#publication.healthReported(input.id, input.report);
         return this.#publish(now, "planned");
+      case "flows-reported":
+        if (this.#isMaster) this.#publication.flowsReported(now, input.id, input.report);
+        return [];
       case "deadline-reached":
         return [
           ...this.#publicationDue(now),

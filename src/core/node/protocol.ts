@@ -5,6 +5,7 @@ import type { NodeId, TableVersion } from "#base/ids.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
+import type { FlowReport } from "#wire/control/flow-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { Delivery, Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -23,6 +24,8 @@ export type Input =
   | { readonly type: "slots-reported"; readonly id: NodeId; readonly report: SlotReport }
   /** B7: which instances work on a member, or on this node itself. */
   | { readonly type: "health-reported"; readonly id: NodeId; readonly report: HealthReport }
+  /** B4: connections of a member, or of this node, in slots of others. */
+  | { readonly type: "flows-reported"; readonly id: NodeId; readonly report: FlowReport }
   | { readonly type: "deadline-reached" };
 
 export type Effect =

@@ -30,9 +30,12 @@ import {
   type SlotSets,
   type StepRules,
 } from "#core/steering/transition.ts";
+import { countExceptions, withExceptions } from "#core/steering/exceptions.ts";
+import type { FlowReport } from "#wire/control/flow-report.ts";
 import { Balancing, ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
 import { Instances } from "./instances.ts";
+import { Pinning } from "./pinning.ts";
 import type { Effect } from "./protocol.ts";
 
 /** Longest wait for acknowledgements of a planned change; a member that is slower than this is behind for a moment. */
@@ -81,6 +84,7 @@ export class Publication {
   /** A change of master is over, and who serves what has been settled: from then on slots move for the sake of order. */
   #isQuiet = true;
   readonly #balancing = new Balancing();
+  readonly #pinning = new Pinning();
   /** Former owners without connections, as reported since the last round. */
   readonly #unused = new Map<NodeId, Map<string, Set<number>>>();
   readonly #instances = new Instances();
@@ -98,7 +102,7 @@ export class Publication {
   }
 
   get deadline(): Instant | undefined {
-    return earliest(this.#acknowledgeBy, this.#roundAt);
+    return earliest(this.#acknowledgeBy, this.#roundAt, this.#pinning.deadline);
   }
 
   /** Slots that are to move and cannot yet: somebody has not acknowledged, or too many former owners have connections. */
@@ -106,6 +110,12 @@ export class Publication {
     return this.#wanted === undefined || this.#roundAt === undefined
       ? 0
       : differences(this.#target, this.#wanted);
+  }
+
+  /** B4: of the newest tables; and how often, since the start, a connection was not pinned for want of room. */
+  get exceptions(): { readonly count: number; readonly refused: number } {
+    const count = this.#target === undefined ? 0 : countExceptions(this.#target);
+    return { count, refused: this.#pinning.refused };
   }
 
   /** Tables of this node's master. False: they are older than what is held, and nothing has changed. */
@@ -135,6 +145,7 @@ export class Publication {
     this.#balancing.forget();
     this.#instances.forget();
     this.#unused.clear();
+    this.#pinning.forget();
     this.#roundAt = after(now, ROUND_MS);
     return this.publish(now, cluster, "urgent");
   }
@@ -145,6 +156,7 @@ export class Publication {
     this.#withheld = new Set();
     this.#acknowledgeBy = undefined;
     this.#roundAt = undefined;
+    this.#pinning.forget();
   }
 
   /** It is a member: what is known of it from before is not needed any more. */
@@ -188,7 +200,11 @@ export class Publication {
   }
 
   deadlineReached(now: Instant, cluster: Cluster): Effect[] {
-    return [...this.#waited(now, cluster), ...this.#round(now, cluster)];
+    return [
+      ...this.#waited(now, cluster),
+      ...this.#round(now, cluster),
+      ...(this.#pinning.due(now) ? this.publish(now, cluster, "planned") : []),
+    ];
   }
 
   #waited(now: Instant, cluster: Cluster): Effect[] {
@@ -215,9 +231,8 @@ export class Publication {
     const target = this.#target;
     if (target === undefined) return;
     this.#balancing.reported(now, id, report, target);
-    // what it saw under other tables says nothing about these; nor while packets still go by the ones before
-    if (compareVersions(report.tables, target.version) !== 0) return;
-    if (this.#installAfter !== undefined) return;
+    if (!this.#isInForce(report.tables)) return;
+    if (report.groups.some(({ unused }) => unused.length > 0)) this.#pinning.soon(now);
     this.#unused.set(
       id,
       new Map(report.groups.map(({ name, unused }) => [name, new Set(unused)] as const)),
@@ -231,6 +246,20 @@ export class Publication {
 
   instanceOf(id: NodeId, group: string): InstanceReport | undefined {
     return this.#instances.of(id, group);
+  }
+
+  /** B4: connections that a member has in slots of others, and those of its exceptions that have ended. */
+  flowsReported(now: Instant, id: NodeId, report: FlowReport): void {
+    const tables = this.#target;
+    if (tables === undefined) return;
+    this.#pinning.reported(now, id, { report, tables, isCurrent: this.#isInForce(report.tables) });
+  }
+
+  /** What was seen under other tables says nothing about these; nor while packets still go by the ones before. */
+  #isInForce(version: TableVersion): boolean {
+    const target = this.#target?.version;
+    const isCurrent = target !== undefined && compareVersions(version, target) === 0;
+    return isCurrent && this.#installAfter === undefined;
   }
 
   /** Every two seconds: chains get shorter, and one slot of each measured group moves where that helps. */
@@ -258,7 +287,9 @@ export class Publication {
     this.#wanted = nextTables(this.#wanted ?? before, this.#desired(cluster), version);
     const from =
       urgency === "planned" && before !== undefined ? swept(before, this.#unused) : before;
-    const tables = this.#step(from, this.#wanted, { ...cluster, urgency });
+    const stepped = this.#step(from, this.#wanted, { ...cluster, urgency });
+    const { tables, refused } = withExceptions(before, stepped, this.#pinning.changes);
+    this.#pinning.published(refused);
     if (this.#waitingFor.size === 0 && !this.#isNew) this.#uncertain = new Map();
     if (
       before !== undefined &&

@@ -40,6 +40,7 @@ function delivered(
       leased: true,
       accepting: true,
       knows: () => at === knower,
+      noteSession: () => {},
       fragments: new FragmentMemory(),
       canHold: (_, length) => length <= 2048,
     });

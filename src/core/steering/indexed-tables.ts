@@ -2,10 +2,17 @@
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
 import { BytesMap } from "#base/bytes-map.ts";
 import { clusterMac, FLOODED_METHODS, type HashKind } from "#base/delivery.ts";
-import type { NodeId } from "#base/ids.ts";
+import { NO_NODE, type NodeId } from "#base/ids.ts";
+import { flowKey, type FlowEnds, type FlowKey } from "#wire/flow-key.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { HashKey } from "./hash.ts";
-import { isRouted, type GroupTable, type Protocol, type Tables } from "./tables.ts";
+import {
+  isRouted,
+  type Exceptions,
+  type GroupTable,
+  type Protocol,
+  type Tables,
+} from "./tables.ts";
 
 export interface IndexedTables {
   readonly hash: HashKind;
@@ -19,6 +26,8 @@ export interface IndexedTables {
   groupOf(protocol: number, vip: Uint8Array, port: number): GroupTable | undefined;
   /** The group of traffic through the cluster; where there are more, the first. */
   readonly routed: GroupTable | undefined;
+  /** The node that a flow of this group is pinned to; NO_NODE: none. */
+  pinnedTo(group: GroupTable, flow: FlowEnds): NodeId;
   /** Six bytes; undefined when the node is not in the tables. */
   macOf(node: NodeId): Uint8Array | undefined;
 }
@@ -61,6 +70,9 @@ function servicesOf({ vips, groups }: Tables): BytesMap<Map<number, GroupTable>>
   return services;
 }
 
+export const indexExceptions = ({ flows, nodes }: Exceptions): Map<FlowKey, NodeId> =>
+  new Map(flows.map((flow, index) => [flow, (nodes[index] ?? NO_NODE) as NodeId]));
+
 /** Indexes tables once per version. Where two groups claim one service, the first in the list has it. */
 export function indexTables(tables: Tables): IndexedTables {
   const vips = new BytesMap<true>();
@@ -68,6 +80,7 @@ export function indexTables(tables: Tables): IndexedTables {
   const shared = clusterMacs(tables);
   const macs = new Map(tables.nodes.map((row) => [row.id, macBytes(row.mac)]));
   const services = servicesOf(tables);
+  const pins = new Map<GroupTable, ReadonlyMap<FlowKey, NodeId>>();
   return {
     hash: tables.hash,
     hashKey: tables.hashKey,
@@ -82,6 +95,12 @@ export function indexTables(tables: Tables): IndexedTables {
         known?.get(serviceKey(protocol, ANY_PORT)) ??
         known?.get(serviceKey(ANY_PROTOCOL, ANY_PORT))
       );
+    },
+    pinnedTo: (group, flow) => {
+      if (group.exceptions.flows.length === 0) return NO_NODE;
+      let pinned = pins.get(group);
+      if (pinned === undefined) pins.set(group, (pinned = indexExceptions(group.exceptions)));
+      return pinned.get(flowKey(flow)) ?? NO_NODE;
     },
     macOf: (node) => macs.get(node),
   };

@@ -124,6 +124,7 @@ class Segment {
       leased: at === this.#move.master,
       accepting: true,
       knows: () => at === this.#server,
+      noteSession: () => {},
       fragments: new FragmentMemory(),
       canHold: () => true,
     });

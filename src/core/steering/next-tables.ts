@@ -11,6 +11,7 @@ import { flags, type Shares } from "./ownership.ts";
 import {
   type Answering,
   FORMER_OWNERS,
+  NO_EXCEPTIONS,
   type GroupTable,
   type NodeRow,
   type Policy,
@@ -43,6 +44,8 @@ export interface DesiredGroup {
   readonly nodes: readonly DesiredNode[];
   readonly assignment: Assignment;
   readonly balance: Balance;
+  /** As in GroupTable; absent: 0. */
+  readonly udpIdleMs?: number;
   /** Measured load of each slot; empty where nothing has been measured. */
   readonly loads: Float64Array;
   /** The first node of the list that serves owns all slots (B3). */
@@ -122,7 +125,10 @@ function nextGroup(
   const answer = isUnserved ? desired.answer : undefined;
   const holds = (desired.assignment === "lazy" && serves) || answer !== undefined;
   const answering = answer === undefined ? {} : { answer };
-  return { name, policy, holds, ...answering, services, owners, home, former };
+  const exceptions = previous?.exceptions ?? NO_EXCEPTIONS;
+  const { udpIdleMs = 0 } = desired;
+  const rest = { exceptions, udpIdleMs };
+  return { name, policy, holds, ...answering, services, owners, home, former, ...rest };
 }
 
 /**

@@ -1,7 +1,7 @@
 // Stage own of the packet pipeline: who has the connection? The slot's owner, except for connections that are older than
 // its ownership; those are looked for along the chain of former owners (docs/adr/0004). Follows bpf/own.h.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { PROTOCOL_TCP } from "#wire/ipv4.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { Decision } from "./fragments.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
 import type { Flow } from "./packet.ts";
@@ -42,8 +42,7 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   const owner = chainEntry(slot, 0);
   const mine = owner === NO_NODE || owner === context.self;
   if (arrival.flooded) {
-    const takes = owner === NO_NODE ? standsIn(slot, context) : owner === context.self;
-    if (!takes) return here("drop-peer");
+    if (!takesFlooded(slot, context)) return here("drop-peer");
   } else if (arrival.hop === 0 && !mine) {
     return { reason: "forward-owner", node: owner, hop: 1 };
   }
@@ -54,7 +53,7 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   const sender = k > 0 ? arrival.sender : NO_NODE;
   const former = k === 0 && !mine ? owner : askedNext(slot, { k, sender }, context.self);
   const isLast = former === NO_NODE && arrival.hop > 0;
-  const next = isLast ? lastWord(slot, arrival.sender, context) : former;
+  const next = isLast ? lastWord(flow, slot, arrival.sender, context) : former;
   const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
   // a former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has
   const isBlind = arrival.hop > 1 && !context.accepting;
@@ -70,6 +69,12 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   return here(isBlind ? "drop-unleased" : "drop-peer");
 }
 
+/** Of all members that have a flooded frame, the one that does not drop it. */
+export function takesFlooded(slot: Slot, context: Owning): boolean {
+  const owner = chainEntry(slot, 0);
+  return owner === NO_NODE ? standsIn(slot, context) : owner === context.self;
+}
+
 /**
  * Of a flooded frame for a slot without an owner: the newest of its former owners keeps what comes, since it alone can stop serving
  * and begin to keep in the same moment (docs/adr/0012). A slot that has none is the lease holder's.
@@ -83,15 +88,22 @@ function standsIn(slot: Slot, { self, leased }: Owning): boolean {
  * Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
  * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009).
  */
-function lastWord(slot: Slot, sender: NodeId, { tables }: Owning): NodeId {
+function lastWord(flow: Flow, slot: Slot, sender: NodeId, { tables }: Owning): NodeId {
   const owner = chainEntry(slot, 0);
   if (owner === NO_NODE) return slot.group.holds ? tables.master : NO_NODE;
-  return owner === sender ? NO_NODE : owner;
+  // nothing in a UDP packet says that it begins a session: what nobody knows does, and that is the owner's
+  return owner === sender && flow.protocol === PROTOCOL_TCP ? NO_NODE : owner;
 }
 
-/** A TCP segment that belongs to a connection which some node has already. */
-const isSegment = ({ protocol, opening }: Flow, { group }: Slot): boolean =>
-  protocol === PROTOCOL_TCP && !opening && !isRouted(group.policy);
+/** A UDP packet of a group that pins sessions (B12). */
+export const isOfSession = ({ protocol }: Flow, { group }: Slot): boolean =>
+  protocol === PROTOCOL_UDP && group.udpIdleMs > 0 && !isRouted(group.policy);
+
+/** A packet that may belong to a connection or session which some node has already. */
+export const isSegment = (flow: Flow, slot: Slot): boolean =>
+  flow.protocol === PROTOCOL_TCP
+    ? !flow.opening && !isRouted(slot.group.policy)
+    : isOfSession(flow, slot);
 
 /**
  * Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
@@ -113,6 +125,8 @@ function askedNext(
   const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);
   return others[Math.max(k - 1, 0)] ?? others.at(-1) ?? NO_NODE;
 }
+
+export const ownerOf = (slot: Slot): NodeId => chainEntry(slot, 0);
 
 /** Entry 0 is the present owner, 1 … 3 are the earlier ones, newest first; beyond that nobody. */
 function chainEntry({ group, index }: Slot, k: number): NodeId {

@@ -20,6 +20,7 @@ const contextOf = ({ tables, leased, accepting }: Scenario, knows = false): Pipe
   leased,
   accepting,
   knows: () => knows,
+  noteSession: () => {},
   fragments: new FragmentMemory(),
   canHold: (_, length) => length <= 2048,
 });

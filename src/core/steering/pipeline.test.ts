@@ -8,6 +8,7 @@ import type { Flow } from "./packet.ts";
 import { FragmentMemory } from "./fragments.ts";
 import { steer, type PipelineContext } from "./pipeline.ts";
 import { actionOf, REASONS } from "./reasons.ts";
+import { flowKey } from "#wire/flow-key.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
 import { SELF, type Known, type Vector } from "./testing/vector.ts";
 import { VECTORS } from "./testing/vectors.ts";
@@ -18,16 +19,23 @@ const isKnown = (flow: Flow, { client, server }: Known): boolean =>
   flow.sourcePort === client.port &&
   flow.destinationPort === server.port;
 
-const contextOf = ({ tables, leased, accepting, known }: Vector): PipelineContext => ({
-  tables: indexTables(tables),
-  self: SELF.id,
-  mac: macBytes(mac(SELF.mac)),
-  leased,
-  accepting,
-  knows: (flow) => flow.protocol === 6 && known.some((entry) => isKnown(flow, entry)),
-  fragments: new FragmentMemory(),
-  canHold: (_, length) => length <= 2048,
-});
+function contextOf({ tables, leased, accepting, known }: Vector): PipelineContext {
+  const sessions = new Set<string>();
+  const knows = (flow: Flow): boolean =>
+    flow.protocol === 6 ? known.some((entry) => isKnown(flow, entry)) : sessions.has(flowKey(flow));
+  const noteSession = (flow: Flow): void => void sessions.add(flowKey(flow));
+  return {
+    tables: indexTables(tables),
+    self: SELF.id,
+    mac: macBytes(mac(SELF.mac)),
+    leased,
+    accepting,
+    knows,
+    noteSession,
+    fragments: new FragmentMemory(),
+    canHold: (_, length) => length <= 2048,
+  };
+}
 
 for (const vector of VECTORS) {
   test(`B5 ${vector.name}`, () => {

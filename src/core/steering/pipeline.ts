@@ -1,13 +1,14 @@
-// The path of one frame through a node: parse, announce, admit, classify, lookup, hash, own, emit. The model of
+// The path of one frame through a node: parse, announce, admit, classify, lookup, hash, exception, own, emit. The model of
 // bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
 import { equalBytes } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
 import { hopMac, hopOf, senderOf } from "#wire/ethernet-hop.ts";
+import { exception } from "./exception.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { slotOf } from "./hash.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
-import { here, own, type Arrival } from "./own.ts";
+import { here, isOfSession, own, type Arrival } from "./own.ts";
 import {
   addressesOf,
   askedAddress,
@@ -34,8 +35,10 @@ export interface PipelineContext {
   readonly accepting: boolean;
   /** With peering the interface has the cluster MAC: this node's own addresses, which outsiders reach by it (docs/adr/0013). */
   readonly isOwn?: (address: Uint8Array) => boolean;
-  /** Whether this node's own TCP table knows the connection. */
+  /** Whether this node has the connection, by its own TCP table, or the UDP session, and that has not been idle for too long (B12). */
   knows(flow: Flow): boolean;
+  /** This node serves the UDP session. */
+  noteSession(flow: Flow): void;
   readonly fragments: FragmentMemory;
   /** Whether a frame of that length can wait, in a buffer that has a limit. */
   canHold(reason: Reason, length: number): boolean;
@@ -157,12 +160,19 @@ function decideWhole(packet: IpPacket, arrival: Arrival, context: PipelineContex
   return assigned(flow, group, arrival, context);
 }
 
-const assigned = (
+function assigned(
   flow: Flow,
   group: GroupTable,
   arrival: Arrival,
   context: PipelineContext,
-): Decision => own(flow, { group, index: hash(flow, group, context) }, arrival, context);
+): Decision {
+  const slot = { group, index: hash(flow, group, context) };
+  const decision = exception(flow, slot, arrival, context) ?? own(flow, slot, arrival, context);
+  const { reason } = decision;
+  const isServed = reason === "pass-local" || reason === "pass-exception";
+  if (isServed && isOfSession(flow, slot)) context.noteSession(flow);
+  return decision;
+}
 
 /**
  * For no service: one node's stack answers, as a single machine's would. But a peer sends nothing on for which there is no service:
@@ -187,7 +197,7 @@ function lookup(flow: Flow, { tables }: PipelineContext): GroupTable | undefined
 const hash = (flow: Flow, group: GroupTable, { tables }: PipelineContext): number =>
   slotOf(tables, group.policy, flow, group.owners.length);
 
-/** Stage 8: where to? Rewrites both MAC addresses and nothing else (B5). */
+/** Stage 9: where to? Rewrites both MAC addresses and nothing else (B5). */
 function emit(
   frame: Uint8Array,
   decision: Decision,

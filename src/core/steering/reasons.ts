@@ -15,6 +15,8 @@ export const REASONS = [
   "pass-no-service",
   "drop-peer",
   "drop-unleased",
+  "pass-exception",
+  "forward-exception",
   "hold-unassigned",
   "pass-no-owner",
   "pass-local",

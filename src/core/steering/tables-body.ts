@@ -5,13 +5,16 @@ import { ipBytes, ipFromBytes, macBytes, macFromBytes, type IpAddress } from "#b
 import { assert } from "#base/assert.ts";
 import { MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
+import { type FlowKey, readFlow, writeFlow } from "#wire/flow-key.ts";
 import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
 import { readColumn, wholeColumn, writeColumn, type SlotColumn } from "./slot-column.ts";
 import {
   ANSWERS,
   FORMER_OWNERS,
+  MAX_EXCEPTIONS,
   POLICIES,
   type Delivery,
+  type Exceptions,
   type GroupTable,
   type NodeRow,
   type Protocol,
@@ -163,6 +166,7 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   writer.put(name);
   writer.u8(POLICIES.indexOf(group.policy));
   writer.u8(holdingOf(group));
+  writer.u32(group.udpIdleMs);
   writeCount(writer, group.services.length);
   for (const service of group.services) writeService(writer, service);
   writer.u8(31 - Math.clz32(slots));
@@ -173,6 +177,38 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   for (let age = 0; age < FORMER_OWNERS; age++) {
     writeColumn(writer, formerColumn(group.former, age));
   }
+  writeExceptions(writer, group.exceptions);
+}
+
+export function writeExceptions(writer: ByteWriter, exceptions: Exceptions): void {
+  const { flows, nodes, slots } = exceptions;
+  assert(flows.length <= MAX_EXCEPTIONS, "tables have at most 65 536 exceptions");
+  writer.u32(flows.length);
+  for (let index = 0; index < flows.length; index++) {
+    writeFlow(writer, flows[index] ?? "");
+    writer.u16(nodes[index] ?? 0);
+    writer.u16(slots[index] ?? 0);
+  }
+}
+
+/** @param slotCount of the group */
+export function readExceptions(reader: ByteReader, slotCount: number): Exceptions | undefined {
+  const count = reader.u32();
+  if (reader.short || count > MAX_EXCEPTIONS) return undefined;
+  const flows: FlowKey[] = [];
+  const [nodes, slots] = [new Uint16Array(count), new Uint16Array(count)];
+  let previous = "";
+  for (let index = 0; index < count; index++) {
+    const flow = readFlow(reader);
+    const [node, slot] = [reader.u16(), reader.u16()];
+    if (flow === undefined || reader.short || flow <= previous) return undefined;
+    if (node === 0 || node > MAX_NODE_ID || slot >= slotCount) return undefined;
+    flows.push(flow);
+    nodes[index] = node;
+    slots[index] = slot;
+    previous = flow;
+  }
+  return { flows, nodes, slots };
 }
 
 /** 0: packets without an owner go to the stack, 1: they wait, 2 and more: they wait or are answered. */
@@ -184,6 +220,7 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
   const name = decodeUtf8(reader.take(reader.u8()));
   const policy = POLICIES[reader.u8()];
   const holds = reader.u8();
+  const udpIdleMs = reader.u32();
   const services = readList(reader, () => readService(reader));
   const exponent = reader.u8();
   if (name === undefined || policy === undefined || services === undefined) return undefined;
@@ -191,7 +228,8 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
   if (holds > 1 && answer === undefined) return undefined;
   if (exponent < 1 || exponent > 16 || 2 ** exponent > slotLimit) return undefined;
   const columns = readColumns(reader, 2 ** exponent);
-  return columns === undefined
+  const exceptions = columns === undefined ? undefined : readExceptions(reader, 2 ** exponent);
+  return columns === undefined || exceptions === undefined
     ? undefined
     : {
         name,
@@ -200,6 +238,8 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
         ...(answer === undefined ? {} : { answer }),
         services,
         ...columns,
+        udpIdleMs,
+        exceptions,
       };
 }
 

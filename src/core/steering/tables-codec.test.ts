@@ -13,7 +13,15 @@ import {
   tablesChecksum,
 } from "./tables-codec.ts";
 import { DELIVERY_METHODS, HASH_KINDS } from "#base/delivery.ts";
-import { FORMER_OWNERS, POLICIES, type GroupTable, type Tables } from "./tables.ts";
+import { keyOf, exceptionsOf } from "./testing/pinned.ts";
+import {
+  FORMER_OWNERS,
+  NO_EXCEPTIONS,
+  POLICIES,
+  type Exceptions,
+  type GroupTable,
+  type Tables,
+} from "./tables.ts";
 
 const plain = { noNullPrototype: true } as const;
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -46,6 +54,20 @@ const column = (length: number): fc.Arbitrary<Uint16Array<ArrayBuffer>> =>
       ),
     );
 
+/** Up to six flows, each once. */
+const exceptionsIn = (slots: number): fc.Arbitrary<Exceptions> =>
+  fc
+    .uniqueArray(
+      fc.record({
+        from: fc.tuple(fc.constantFrom("192.0.2.7", "192.0.2.8"), fc.nat({ max: 65_535 })),
+        to: fc.tuple(fc.constantFrom("10.0.0.200", "10.0.0.201"), fc.constantFrom(80, 443)),
+        node: id,
+        slot: fc.nat({ max: slots - 1 }),
+      }),
+      { maxLength: 6, selector: keyOf },
+    )
+    .map((flows) => exceptionsOf(flows.map((flow) => ({ ...flow, flow: keyOf(flow) }))));
+
 const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((exponent) => {
   const slots = 2 ** exponent;
   return fc
@@ -64,6 +86,8 @@ const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((ex
         former: column(slots * FORMER_OWNERS),
         home: column(slots),
         atHome: fc.boolean(),
+        exceptions: exceptionsIn(slots),
+        udpIdleMs: u32,
       },
       plain,
     )
@@ -109,6 +133,8 @@ const successor = (before: Tables): fc.Arbitrary<Tables> =>
 
 const pair = tables.chain((before) => fc.tuple(fc.constant(before), successor(before)));
 
+const TINY_FLOW = keyOf({ from: ["192.0.2.7", 40_000], to: ["192.0.2.9", 443] });
+
 const TINY: Tables = {
   version: { epoch: 3, counter: 260, master: nodeId(2) },
   hashKey: [0x11223344, 0x55667788],
@@ -125,12 +151,14 @@ const TINY: Tables = {
       owners: Uint16Array.of(2, 2, 2, 2),
       former: Uint16Array.of(0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0),
       home: Uint16Array.of(2, 2, 2, 5),
+      exceptions: { flows: [TINY_FLOW], nodes: Uint16Array.of(7), slots: Uint16Array.of(3) },
+      udpIdleMs: 258,
     },
   ],
 };
 
 const TINY_FULL = [
-  "0200", // format 2, full
+  "0400", // format 4, full
   "03000000040100000200", // epoch 3, counter 260, master 2
   "4433221188776655", // hash key
   "01", // by exclusive or
@@ -143,6 +171,7 @@ const TINY_FULL = [
   "03776562",
   "01",
   "01", // "web", sticky, holds
+  "02010000", // UDP sessions stay for 258 ms
   "010000",
   "04c0000209",
   "bb01", // one service: TCP, 192.0.2.9, 443
@@ -158,13 +187,16 @@ const TINY_FULL = [
   "00000300", // the older ones: a run of four zeros
   "010100",
   "00000300",
+  "01000000", // one exception
+  "06c00002079c40c000020901bb", // TCP from 192.0.2.7, 40 000 to 192.0.2.9, 443
+  "07000300", // at node 7, slot 3
 ].join("");
 
 test("B9: golden bytes of a tiny table", () => {
   const bytes = Buffer.from(encodeTables(TINY));
   assert.equal(bytes.subarray(0, -4).toString("hex"), TINY_FULL);
   // CRC-32 of the bytes above, computed apart from our own code.
-  assert.equal(bytes.subarray(-4).toString("hex"), "9f8f9434");
+  assert.equal(bytes.subarray(-4).toString("hex"), "7bcb0669");
 });
 
 test("B9: tables come back from their bytes, and have one encoding", () => {
@@ -275,6 +307,8 @@ test("B9: a few bytes cannot make the receiver allocate tables without end", () 
     owners: new Uint16Array(slots),
     former: new Uint16Array(slots * FORMER_OWNERS),
     home: new Uint16Array(slots),
+    udpIdleMs: 0,
+    exceptions: NO_EXCEPTIONS,
   } as const;
   const most = { ...TINY, groups: Array.from({ length: 16 }, () => large) };
   const bytes = encodeTables(most);
@@ -305,6 +339,8 @@ test("B9: one slot of 65 536 is a short delta", () => {
         owners: Uint16Array.from({ length: slots }, (_, slot) => 1 + (slot % 7)),
         former: new Uint16Array(slots * FORMER_OWNERS),
         home: Uint16Array.from({ length: slots }, (_, slot) => 1 + (slot % 7)),
+        udpIdleMs: 0,
+        exceptions: NO_EXCEPTIONS,
       },
     ],
   };

@@ -25,7 +25,7 @@ import {
 import { readGroupChanges, writeGroupChanges } from "./tables-delta.ts";
 import type { GroupTable, Tables } from "./tables.ts";
 
-export const TABLES_FORMAT = 2;
+export const TABLES_FORMAT = 4;
 const FULL = 0;
 const DELTA = 1;
 const CRC_LENGTH = 4;

@@ -1,7 +1,15 @@
-// How the groups of one table follow from those of another: each group either whole, or as the slots that changed. A group is
+// How the groups of one table follow from those of another: each group either whole, or as the slots that changed, with all of its exceptions if any of these did. A group is
 // patched only where its name, policy, services, size and whether it holds stay; whatever else changes, changes rarely.
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
-import { MAX_TABLE_SLOTS, readGroup, writeCount, writeGroup } from "./tables-body.ts";
+import { sameExceptions } from "./same-content.ts";
+import {
+  MAX_TABLE_SLOTS,
+  readExceptions,
+  readGroup,
+  writeCount,
+  writeExceptions,
+  writeGroup,
+} from "./tables-body.ts";
 import { MAX_NODE_ID } from "#base/ids.ts";
 import { FORMER_OWNERS, type GroupTable, type ServiceKey } from "./tables.ts";
 
@@ -17,6 +25,7 @@ const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.policy === next.policy &&
   base.holds === next.holds &&
   base.answer === next.answer &&
+  base.udpIdleMs === next.udpIdleMs &&
   base.owners.length === next.owners.length &&
   base.services.length === next.services.length &&
   base.services.every((service, index) => sameService(service, next.services[index]));
@@ -63,6 +72,9 @@ export function writeGroupChanges(
 }
 
 function writePatch(writer: ByteWriter, base: GroupTable, next: GroupTable): void {
+  const isPinnedAnew = !sameExceptions(base.exceptions, next.exceptions);
+  writer.u8(isPinnedAnew ? 1 : 0);
+  if (isPinnedAnew) writeExceptions(writer, next.exceptions);
   const changed = changedSlots(base, next);
   writer.u32(changed.length);
   for (const slot of changed) {
@@ -110,8 +122,13 @@ function readGroupChange(
 }
 
 function readPatch(reader: ByteReader, base: GroupTable): GroupTable | undefined {
+  const isPinnedAnew = reader.u8();
+  if (isPinnedAnew > 1) return undefined;
+  const exceptions =
+    isPinnedAnew === 1 ? readExceptions(reader, base.owners.length) : base.exceptions;
   const count = reader.u32();
-  if (count === 0 || reader.short) return base;
+  if (exceptions === undefined) return undefined;
+  if (count === 0 || reader.short) return isPinnedAnew === 1 ? { ...base, exceptions } : base;
   const [owners, home, former] = [base.owners.slice(), base.home.slice(), base.former.slice()];
   let previous = -1;
   for (let change = 0; change < count; change++) {
@@ -124,5 +141,5 @@ function readPatch(reader: ByteReader, base: GroupTable): GroupTable | undefined
     former.set(ids.slice(2), slot * FORMER_OWNERS);
     previous = slot;
   }
-  return { ...base, owners, home, former };
+  return { ...base, owners, home, former, exceptions };
 }

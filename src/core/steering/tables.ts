@@ -3,6 +3,7 @@
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { DeliveryMethod, HashKind } from "#base/delivery.ts";
 import type { NodeId, TableVersion } from "#base/ids.ts";
+import type { FlowKey } from "#wire/flow-key.ts";
 
 /**
  * weighted: by source address and what tells a client's flows apart. sticky: by source address. wildcard-sticky: sticky over all
@@ -37,6 +38,26 @@ export type Answering = (typeof ANSWERS)[number];
 /** A slot remembers the three owners before the present one, newest first (docs/adr/0004). */
 export const FORMER_OWNERS = 3;
 
+/**
+ * Connections of a group that are pinned to a node which is not (or was not) their slot's owner (B4, docs/adr/0016). All three lists
+ * are in the same order, ascending by flow.
+ */
+export interface Exceptions {
+  readonly flows: readonly FlowKey[];
+  readonly nodes: Uint16Array;
+  /** To which each flow belongs by the group's policy. */
+  readonly slots: Uint16Array;
+}
+
+export const NO_EXCEPTIONS: Exceptions = {
+  flows: [],
+  nodes: new Uint16Array(),
+  slots: new Uint16Array(),
+};
+
+/** Of all groups together. What does not fit is not pinned, and its slot keeps its chain. */
+export const MAX_EXCEPTIONS = 65_536;
+
 /** One service group's distribution table (PDT). All arrays are indexed by slot; values are node ids, 0 = none. */
 export interface GroupTable {
   readonly name: string;
@@ -52,6 +73,11 @@ export interface GroupTable {
   readonly answer?: Answering;
   /** Owner of each slot when every configuration node serves; a returning node gets these back. */
   readonly home: Uint16Array;
+  readonly exceptions: Exceptions;
+  /**
+   * A UDP session stays at its node for so long after its last packet, whatever becomes of its slot (B12). 0: UDP follows the table.
+   */
+  readonly udpIdleMs: number;
 }
 
 /** A node that packets may be sent to. */

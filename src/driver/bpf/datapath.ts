@@ -2,6 +2,7 @@
 // its maps, reads its counters. The interface keeps the program and the program keeps its maps, so forwarding
 // goes on when this process dies, and the next one finds everything through the interface: nothing is pinned.
 import type { TableVersion } from "#base/ids.ts";
+import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { REASON_NAMES } from "./abi.gen.ts";
 import {
@@ -19,6 +20,7 @@ import { loadSteer, putArm, putSteer, withHook } from "./placement.ts";
 import { Predecessor } from "./predecessor.ts";
 import type { LoadedObject } from "./program-loader.ts";
 import { counterFds, sizesOf, tableMapFds, type Sizes } from "./program-options.ts";
+import { listSessions } from "./udp-sessions.ts";
 import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
 import { TableWriter } from "./table-writer.ts";
 import { testRun } from "./test-run.ts";
@@ -153,6 +155,11 @@ export class Datapath {
   /** The name of a group by what struct held says of it; undefined when it has gone. */
   heldGroup(group: number): string | undefined {
     return this.#tables.groupNames.get(group - 1);
+  }
+
+  /** UDP sessions that this node serves, of groups that pin them (B12). */
+  sessions(): Connection[] {
+    return listSessions(this.#object.mapFd("udp_sessions"), process.hrtime.bigint());
   }
 
   /** The ring buffer of frames that wait (struct held), and its size in bytes. */

@@ -2,6 +2,7 @@
 import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { CONFIG, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { exceptionBuckets } from "./exception-map.ts";
 import type { CounterFds } from "./counter-maps.ts";
 import type { LoadedObject } from "./program-loader.ts";
 import { bucketCount, bucketShift } from "./service-buckets.ts";
@@ -10,6 +11,8 @@ import type { TableMapFds } from "./table-writer.ts";
 import type { DatapathOptions } from "./types.ts";
 
 export interface Sizes extends Capacities {
+  readonly exceptions: number;
+  readonly sessions: number;
   readonly fragments: number;
   /** Bytes of the ring buffer of frames that wait. */
   readonly held: number;
@@ -19,6 +22,8 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
   slots: Math.ceil((options.slotCapacity ?? 262_144) / SLOTS_PER_WORD) * SLOTS_PER_WORD,
   services: options.serviceCapacity ?? 16_384,
   vips: options.serviceCapacity ?? 16_384,
+  exceptions: options.exceptionCapacity ?? 65_536,
+  sessions: options.sessionCapacity ?? 32_768,
   groups: options.groupCapacity ?? 4096,
   fragments: options.fragmentCapacity ?? 4096,
   held: options.heldCapacity ?? 2 ** 20,
@@ -31,6 +36,9 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   services6: sizes.services,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
+  exceptions: exceptionBuckets(sizes.exceptions),
+  udp_sessions: sizes.sessions,
+  udp_idle: sizes.groups,
   vips: sizes.vips,
   fragments: sizes.fragments,
   held: sizes.held,
@@ -55,6 +63,7 @@ export function constants(place: Place, sizes: Sizes, multiBuffer: boolean): Uin
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
   bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
+  bytes.writeUInt32LE(exceptionBuckets(sizes.exceptions) - 1, CONFIG.exceptionMask);
   bytes.writeUInt32LE(peerLink, CONFIG.peerLink);
   bytes.writeUInt32LE(peering ? 1 : 0, CONFIG.peering);
   return bytes;
@@ -66,6 +75,8 @@ export const tableMapFds = (object: LoadedObject): TableMapFds => ({
   former: object.mapFd("former_owners"),
   nodes: object.mapFd("nodes"),
   vips: object.mapFd("vips"),
+  exceptions: object.mapFd("exceptions"),
+  sessionIdle: object.mapFd("udp_idle"),
   serviceBuckets: object.mapFd("service_buckets"),
   bucketVips: object.mapFd("bucket_vips"),
   services4: object.mapFd("services4"),

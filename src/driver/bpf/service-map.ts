@@ -10,6 +10,7 @@ import {
   SERVICE6_KEY,
   SERVICE_HOLDS,
   SERVICE_ROUTED,
+  SERVICE_SESSIONS,
   SERVICE_STICKY,
   SERVICE_SYMMETRIC,
   TABLE_ANY,
@@ -46,11 +47,12 @@ export interface ServiceEntry {
 export const ROUTED_KEY = "routed";
 
 /** What the packet program must know of a group's way to deal with packets. */
-export function serviceFlags({ policy, holds }: GroupTable): number {
+export function serviceFlags({ policy, holds, udpIdleMs }: GroupTable): number {
   const sticky = policy === "sticky" || policy === "wildcard-sticky" ? SERVICE_STICKY : 0;
   const symmetric = policy === "routed-symmetric" ? SERVICE_SYMMETRIC : 0;
   const routed = policy === "routed" || symmetric !== 0 ? SERVICE_ROUTED : 0;
-  return sticky | routed | symmetric | (holds ? SERVICE_HOLDS : 0);
+  const sessions = udpIdleMs > 0 && routed === 0 ? SERVICE_SESSIONS : 0;
+  return sticky | routed | symmetric | sessions | (holds ? SERVICE_HOLDS : 0);
 }
 
 function tableOf({ protocol, port }: ServiceKey): number {

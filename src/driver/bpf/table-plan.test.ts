@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { ip } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { nodeId } from "#base/ids.ts";
-import type { GroupTable, Tables } from "#core/steering/tables.ts";
+import { NO_EXCEPTIONS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 import type { ServiceEntry } from "./service-map.ts";
 import { planTables, type TablePlan } from "./table-plan.ts";
 
@@ -32,6 +32,8 @@ const tablesOf = (wanted: readonly Wanted[]): Tables => ({
     owners: new Uint16Array(slots),
     former: new Uint16Array(slots * 3),
     home: new Uint16Array(slots),
+    udpIdleMs: 0,
+    exceptions: NO_EXCEPTIONS,
   })),
 });
 

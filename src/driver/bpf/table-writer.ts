@@ -1,6 +1,6 @@
 // Brings the kernel's maps from whatever they hold to new tables, writing only what differs. The order makes every
 // state in between one that a packet may meet, also the one that a killed agent leaves behind: services that vanish
-// go first; then nodes, which groups hold, slots, services, each needing only what was written before it; the version last.
+// go first; then nodes, which groups hold, exceptions, slots, services, each needing only what was written before it; the version last.
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
 import { compareVersions, type TableVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
@@ -10,12 +10,16 @@ import {
   FORMER,
   FORMER_OWNERS,
   SERVICE_HOLDS,
+  SLOT_HAS_EXCEPTIONS,
   SLOT_HAS_FORMER,
   TABLE_ANY,
   TABLE_VIP,
 } from "./abi.gen.ts";
+import { cellsOf, ExceptionMap, exceptionBuckets, mapExceptions } from "./exception-map.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
+import type { Mapping } from "../libc.ts";
 import { readHashMap, ServiceMap, tableOfKey, type ServiceMapFds } from "./service-map.ts";
+import { SessionIdle } from "./udp-sessions.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
 import type { GroupRegion } from "./slot-counters.ts";
 import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
@@ -30,6 +34,8 @@ export interface TableMapFds extends ServiceMapFds {
   readonly former: number;
   readonly nodes: number;
   readonly vips: number;
+  readonly exceptions: number;
+  readonly sessionIdle: number;
 }
 
 const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${counter}@${master}`;
@@ -48,6 +54,9 @@ export class TableWriter {
   readonly #slots: SlotMaps;
   readonly #nodes: NodeMap;
   readonly #services: ServiceMap;
+  readonly #exceptionMemory: Mapping;
+  readonly #exceptions: ExceptionMap;
+  readonly #sessionIdle: SessionIdle;
   readonly #vipsFd: number;
   readonly #vips = new Set<string>();
   readonly #capacities: Capacities;
@@ -55,16 +64,24 @@ export class TableWriter {
   #groupNames: ReadonlyMap<number, string> = new Map();
   #regions: readonly GroupRegion[] = [];
 
-  constructor(fds: TableMapFds, capacities: Capacities) {
+  constructor(fds: TableMapFds, capacities: Capacities & { readonly exceptions: number }) {
     this.state = new StateMap(fds.state);
     this.#slots = new SlotMaps(fds.slots, fds.former, capacities.slots);
     this.#nodes = new NodeMap(fds.nodes);
     this.#services = new ServiceMap(fds, capacities.services, this.state);
+    this.#exceptionMemory = mapExceptions(fds.exceptions, exceptionBuckets(capacities.exceptions));
+    this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory));
+    this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
     for (const [key] of readHashMap(fds.vips, ADDRESS.size, 1)) {
       this.#vips.add(key.toString("latin1"));
     }
+  }
+
+  /** Pinned flows that the map had no room for. */
+  get unplaced(): number {
+    return this.#exceptions.unplaced;
   }
 
   get groupNames(): ReadonlyMap<number, string> {
@@ -90,8 +107,11 @@ export class TableWriter {
     let nodes = 0;
     for (const { id, mac } of tables.nodes) if (this.#nodes.set(id, macBytes(mac))) nodes++;
     const holding = this.#writeHolding(plan);
+    const pinned = plan.groups.map(({ table }) => table.exceptions);
+    const added = this.#exceptions.add(tables.hashKey, pinned);
     const slots = this.#writeGroups(plan, resetGroup);
     this.state.setHash(tables.hash, tables.hashKey);
+    const exceptions = added + this.#exceptions.keepOnly(pinned);
     this.state.delivery = tables.delivery;
     const vips = this.#addVips(tables.vips);
     const services = holding + this.#writeServices(plan) + plan.vanished.length;
@@ -104,7 +124,7 @@ export class TableWriter {
       slots,
     }));
     this.state.version = tables.version;
-    return { nodes, slots, services, vips: vips + removed };
+    return { nodes, slots, services, vips: vips + removed, exceptions };
   }
 
   close(): void {
@@ -112,6 +132,8 @@ export class TableWriter {
     this.#slots.close();
     this.#nodes.close();
     this.#services.close();
+    this.#exceptionMemory.unmap();
+    this.#sessionIdle.close();
   }
 
   /**
@@ -136,21 +158,25 @@ export class TableWriter {
     let changed = 0;
     for (const { table, entry, fresh } of plan.groups) {
       if (fresh) resetGroup(entry.group);
+      this.#sessionIdle.set(entry.group, table.udpIdleMs);
       changed += this.#writeSlots(table, entry.base);
     }
     return changed;
   }
 
   /** A slot's former owners are there before the slot says so, and go after it has stopped saying so. */
-  #writeSlots({ owners, former }: GroupTable, base: number): number {
+  #writeSlots({ owners, former, exceptions }: GroupTable, base: number): number {
     const kernel = this.#slots;
+    const pinned = new Set(exceptions.slots);
     let changed = 0;
     for (let slot = 0; slot < owners.length; slot++) {
       const from = slot * FORMER_OWNERS;
       const to = (base + slot) * FORMER_STRIDE;
       let any = 0;
       for (let k = 0; k < FORMER_OWNERS; k++) any |= former[from + k] ?? 0;
-      const value = (owners[slot] ?? 0) | (any === 0 ? 0 : SLOT_HAS_FORMER);
+      const flags =
+        (any === 0 ? 0 : SLOT_HAS_FORMER) | (pinned.has(slot) ? SLOT_HAS_EXCEPTIONS : 0);
+      const value = (owners[slot] ?? 0) | flags;
       const present = kernel.owners[base + slot];
       let differs = present !== value;
       if (differs && any === 0) kernel.owners[base + slot] = value;

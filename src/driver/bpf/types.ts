@@ -28,6 +28,10 @@ export interface DatapathOptions extends Port {
   readonly serviceCapacity?: number;
   /** Service groups. Default 4096. */
   readonly groupCapacity?: number;
+  /** Connections pinned at once; as many as tables can have, by default (2 MiB of kernel memory). */
+  readonly exceptionCapacity?: number;
+  /** UDP sessions noted at once, of groups that pin them; the least recently used one goes first. Default 32 768 (3.5 MB). */
+  readonly sessionCapacity?: number;
   /** First fragments remembered at once; the least recently used one goes first. Default 4096. */
   readonly fragmentCapacity?: number;
   /** Bytes for frames that wait for the agent; a power of two, of pages. Default 1 MiB: 500 of the longest, 4000 short ones. */
@@ -55,6 +59,7 @@ export interface PublishReport {
   readonly slots: number;
   readonly services: number;
   readonly vips: number;
+  readonly exceptions: number;
 }
 
 /** For tests and tools: what the program did with one frame. */

@@ -12,6 +12,8 @@ const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
 /** ESTABLISHED, SYN-SENT, SYN-RECEIVED (two forms), FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, LAST-ACK, CLOSING. */
 const STATES = [1, 2, 3, 4, 5, 8, 9, 11, 12].reduce((mask, state) => mask | (1 << state), 0);
+/** SYN-SENT, SYN-RECEIVED. */
+const HALF_OPEN = [2, 3, 12];
 /** inet_diag_req_v2: family(8) protocol(8) extensions(8) padding(8) states(32) and an id that a dump does not use. */
 const REQUEST_LENGTH = 56;
 /** inet_diag_msg: family(8) state(8) timer(8) retransmits(8), then the id. */
@@ -45,10 +47,12 @@ export function connectionOf({ payload }: Message): Connection {
   const size = payload[0] === AF_INET ? 4 : 16;
   const address = (at: number): Uint8Array => unmapped(payload.subarray(at, at + size));
   return {
+    protocol: IPPROTO_TCP,
     source: address(REMOTE_ADDRESS),
     sourcePort: view.getUint16(REMOTE_PORT, false),
     destination: address(LOCAL_ADDRESS),
     destinationPort: view.getUint16(LOCAL_PORT, false),
+    halfOpen: HALF_OPEN.includes(payload[1] ?? 0),
   };
 }
 

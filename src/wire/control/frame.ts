@@ -7,6 +7,7 @@ import {
   Framing,
 } from "../framing.ts";
 import { MAX_HEALTH_REPORT } from "./health-report.ts";
+import { MAX_FLOW_REPORT } from "./flow-report.ts";
 import type { ControlMessage } from "./message.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { MAX_SLOT_REPORT } from "./slot-report.ts";
@@ -37,6 +38,7 @@ const CONTROL = new Framing<ControlMessage>({
     { type: "slot-report", code: 12, maxPayload: MAX_SLOT_REPORT },
     { type: "health-report", code: 13, maxPayload: MAX_HEALTH_REPORT },
     { type: "slots-wanted", code: 14, maxPayload: 512 * 1024 },
+    { type: "flow-report", code: 15, maxPayload: MAX_FLOW_REPORT },
   ],
   encode: encodePayload,
   decode: decodePayload,

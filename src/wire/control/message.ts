@@ -2,6 +2,7 @@
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
 import type { HealthReport } from "./health-report.ts";
 import type { JsonValue } from "./json.ts";
+import type { FlowReport } from "./flow-report.ts";
 import type { SlotReport } from "./slot-report.ts";
 
 /** One generation of the key that authenticates keepalives (A2). 32 bytes; the id is 1 … 255. */
@@ -61,6 +62,8 @@ export type ControlMessage =
   | { readonly type: "slot-report"; readonly report: SlotReport }
   /** Member to master, at the start of a connection and whenever something changes (B7). */
   | { readonly type: "health-report"; readonly report: HealthReport }
+  /** Member to master, when it has looked at its connections and there is something to say (B4). */
+  | { readonly type: "flow-report"; readonly report: FlowReport }
   | { readonly type: "ping"; readonly nonce: number }
   | { readonly type: "pong"; readonly nonce: number };
 

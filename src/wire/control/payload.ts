@@ -12,6 +12,7 @@ import {
   type GroupKey,
   type WantedSlot,
 } from "./message.ts";
+import { decodeFlowReport, encodeFlowReport } from "./flow-report.ts";
 import { decodeSlotReport, encodeSlotReport } from "./slot-report.ts";
 
 const MAX_UINT32 = 2 ** 32 - 1;
@@ -40,6 +41,8 @@ export function encodePayload(message: ControlMessage): Uint8Array {
       return encodeSlotReport(message.report);
     case "health-report":
       return encodeJson(healthReportJson(message.report));
+    case "flow-report":
+      return encodeFlowReport(message.report);
     case "ping":
     case "pong":
       return encodeNonce(message.nonce);
@@ -103,6 +106,10 @@ export function decodePayload(
     }
     case "health-report": {
       const report = asHealthReport(decodeJson(payload));
+      return report === undefined ? undefined : { type, report };
+    }
+    case "flow-report": {
+      const report = decodeFlowReport(payload);
       return report === undefined ? undefined : { type, report };
     }
     case "ping":

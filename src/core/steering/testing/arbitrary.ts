@@ -6,6 +6,7 @@ import { nodeId, type NodeId } from "#base/ids.ts";
 import type { Prng } from "#base/prng.ts";
 import {
   FORMER_OWNERS,
+  NO_EXCEPTIONS,
   POLICIES,
   type GroupTable,
   type ServiceKey,
@@ -32,6 +33,7 @@ import {
   udp,
   zeros,
 } from "./frames.ts";
+import { keyOf, pinning, type PinnedFlow } from "./pinned.ts";
 import { ROUTER_MAC, SELF, SHARED } from "./vector.ts";
 
 /** Tables for node SELF, whose TCP table is empty. */
@@ -46,6 +48,7 @@ const VIPS6 = ["2001:db8::100", "2001:db8::101"];
 const OWN4 = "10.0.0.1";
 const OWN6 = "2001:db8::1";
 const PORTS = [21, 53, 80, 443];
+const CLIENT_PORTS = [40_000, 40_001];
 /** Owners are 0 … 6; node 6 never has a MAC, node 1 is SELF. */
 const OWNERS = [0, 1, 1, 1, 2, 3, 4, 5, 6];
 
@@ -57,7 +60,29 @@ function randomGroup(prng: Prng, name: string, services: readonly ServiceKey[]):
     hasHistory ? prng.pick(OWNERS) : 0,
   );
   const policy = prng.pick(POLICIES);
-  return { name, policy, holds: prng.chance(0.5), services, owners, former, home: owners };
+  const holds = prng.chance(0.5);
+  return {
+    ...{ name, policy, holds, services, owners, former },
+    home: owners,
+    udpIdleMs: prng.chance(0.4) ? 3_600_000 : 0,
+    exceptions: NO_EXCEPTIONS,
+  };
+}
+
+/** Connections that frames come of, pinned to nodes that may be there or not. */
+function randomPins(prng: Prng): PinnedFlow[] {
+  const flows = new Map<string, PinnedFlow>();
+  for (let count = prng.below(400); count > 0; count--) {
+    const client = prng.below(8);
+    const [source, vip] = prng.chance(0.5)
+      ? [`192.0.2.${client}`, prng.pick(VIPS4)]
+      : [`2001:db8:1::${client}`, prng.pick(VIPS6)];
+    const to = [vip, prng.pick(PORTS)] as const;
+    const flow = { from: [source, prng.pick(CLIENT_PORTS)], to } as const;
+    const pinned = { ...flow, node: 1 + prng.below(6), protocol: prng.chance(0.3) ? 17 : 6 };
+    flows.set(keyOf(pinned), pinned);
+  }
+  return [...flows.values()];
 }
 
 export function randomScenario(prng: Prng): Scenario {
@@ -84,7 +109,8 @@ export function randomScenario(prng: Prng): Scenario {
     vips: [...VIPS4, ...VIPS6].map(ip),
     groups,
   };
-  return { tables, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
+  const pinned = prng.chance(0.6) ? pinning(tables, randomPins(prng)) : tables;
+  return { tables: pinned, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
 }
 
 const octets = (prng: Prng, count: number): Uint8Array =>
@@ -100,6 +126,9 @@ function endpoints(prng: Prng, family: 4 | 6): { source: string; destination: st
 }
 
 const port = (prng: Prng): number => (prng.chance(0.8) ? prng.pick(PORTS) : prng.below(65_536));
+
+const clientPort = (prng: Prng): number =>
+  prng.chance(0.5) ? prng.pick(CLIENT_PORTS) : prng.below(65_536);
 
 const flags = (prng: Prng): number => {
   if (prng.chance(0.5)) return ACK;
@@ -132,7 +161,7 @@ const bodyLength = (prng: Prng): number => (prng.chance(0.005) ? 2100 : prng.bel
 
 function datagram(prng: Prng): { protocol: number; payload: Uint8Array } {
   if (prng.chance(0.15)) return tunnelled(prng);
-  const ports = { from: prng.below(65_536), to: port(prng) };
+  const ports = { from: clientPort(prng), to: port(prng) };
   const body = octets(prng, bodyLength(prng));
   return prng.chance(0.7)
     ? { protocol: 6, payload: tcp(ports, flags(prng), body) }
@@ -141,7 +170,7 @@ function datagram(prng: Prng): { protocol: number; payload: Uint8Array } {
 
 /** What a server sent to a client, as an error quotes it: turned round, perhaps with options, perhaps cut. */
 function quotation(prng: Prng, family: 4 | 6, sender: string, receiver: string): Uint8Array {
-  const ports = { from: port(prng), to: prng.below(65_536) };
+  const ports = { from: port(prng), to: clientPort(prng) };
   const quoted = prng.chance(0.7)
     ? { protocol: 6, payload: tcp(ports, ACK) }
     : { protocol: 17, payload: udp(ports) };

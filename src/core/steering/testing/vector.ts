@@ -3,7 +3,15 @@
 import { ip, mac, type IpAddress } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import type { Reason } from "../reasons.ts";
-import type { GroupTable, Policy, Protocol, ServiceKey, Tables } from "../tables.ts";
+import {
+  NO_EXCEPTIONS,
+  type Exceptions,
+  type GroupTable,
+  type Policy,
+  type Protocol,
+  type ServiceKey,
+  type Tables,
+} from "../tables.ts";
 import { ethernet, ipv4, ipv6, tcp, udp, type Ports } from "./frames.ts";
 
 /** A TCP connection in the own table of the node under test. */
@@ -53,13 +61,15 @@ export interface Slots {
   /** Of every slot. */
   readonly former?: readonly number[];
   readonly holds?: boolean;
+  readonly exceptions?: Exceptions;
+  readonly udpIdleMs?: number;
 }
 
 function group(
   name: string,
   policy: Policy,
   services: readonly ServiceKey[],
-  { owners, former = [], holds = false }: Slots,
+  { owners, former = [], holds = false, exceptions = NO_EXCEPTIONS, udpIdleMs = 0 }: Slots,
 ): GroupTable {
   const chain = [0, 1, 2].map((index) => former[index] ?? 0);
   return {
@@ -70,6 +80,8 @@ function group(
     owners: Uint16Array.from(owners),
     former: Uint16Array.from(owners.flatMap(() => chain)),
     home: Uint16Array.from(owners),
+    exceptions,
+    udpIdleMs,
   };
 }
 

@@ -1,5 +1,6 @@
 // The one list of steering vectors: the model runs it in pipeline.test.ts, the packet program in test/kernel.
 import type { Vector } from "./vector.ts";
+import { EXCEPTIONS, SESSIONS } from "./vectors-exceptions.ts";
 import { FLOODED } from "./vectors-flooded.ts";
 import { PROTOCOLS } from "./vectors-protocols.ts";
 import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
@@ -13,6 +14,8 @@ export const VECTORS: readonly Vector[] = [
   ...ICMP_ERRORS,
   ...LOOKUP,
   ...HASH,
+  ...EXCEPTIONS,
+  ...SESSIONS,
   ...OWN,
   ...FRAGMENTS,
   ...FLOODED,

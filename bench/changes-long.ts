@@ -1,0 +1,191 @@
+// Thousands of connections that live on while an operator changes the cluster again and again (B4): weights, drained nodes, nodes
+// that are taken out of the configuration and put back. None of them may break.
+import { rmSync } from "node:fs";
+import path from "node:path";
+import { parse, stringify } from "yaml";
+import type { Status } from "#api/status.ts";
+import { LabCluster } from "#lab/cluster.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { pause } from "./failover-client.ts";
+import { ECHO_PORT, EchoConnections, echoServer, type Findings } from "./failover-connections.ts";
+import { MemberAgent } from "./failover-member-agent.ts";
+
+export interface LongOptions {
+  readonly name: string;
+  readonly connections: number;
+  /** Each says something so often. */
+  readonly sayEveryMs: number;
+  readonly changes: number;
+  /** From the beginning of one to that of the next, at least. */
+  readonly everyMs: number;
+  readonly method?: "forward" | "multicast";
+  readonly say: (line: string) => void;
+}
+
+export interface LongFindings {
+  readonly changes: number;
+  readonly seconds: number;
+  readonly findings: Findings;
+  /** Slots that have changed owner, one change with the next. */
+  readonly slotsMoved: number;
+  readonly mostExceptions: number;
+  readonly exceptionsRefused: number;
+}
+
+const MEMBERS = 4;
+const GROUP = "echo";
+const GROUPS = `groups:
+  - name: ${GROUP}
+    services: ["tcp ${STANDARD.vip4}:${ECHO_PORT}"]
+`;
+/** Every so many changes a node leaves the configuration and comes back. */
+const MEMBERSHIP_EVERY = 20;
+
+interface Named {
+  readonly name: string;
+}
+
+/** As much of a configuration as a node is named in. */
+interface Draft {
+  nodes: Named[];
+  readonly groups: { nodes?: Named[] | "all" }[];
+}
+
+type Act = (cluster: LabCluster) => Promise<unknown>;
+
+const weight =
+  (node: string, value: number): Act =>
+  (cluster) =>
+    cluster.client("m1").setWeight({ params: { group: GROUP, node }, body: { weight: value } });
+const drain =
+  (node: string): Act =>
+  (cluster) =>
+    cluster.client("m1").drain({ params: { node } });
+const undrain =
+  (node: string): Act =>
+  (cluster) =>
+    cluster.client("m1").undrain({ params: { node } });
+
+/** Every slot moves several times in a turn of these. */
+const ACTS: readonly Act[] = [
+  weight("m2", 5),
+  drain("m3"),
+  weight("m2", 0),
+  undrain("m3"),
+  weight("m1", 0),
+  weight("m2", 1),
+  drain("m4"),
+  weight("m1", 3),
+  undrain("m4"),
+  weight("m1", 1),
+];
+
+/** Everything is removed when this process ends, also by a signal. */
+export async function changesUnderLongConnections(options: LongOptions): Promise<LongFindings> {
+  const { name, method = "forward" } = options;
+  const cluster = await LabCluster.up({
+    name,
+    members: MEMBERS,
+    groups: GROUPS,
+    extraConfig: `delivery: { method: ${method} }\n`,
+    programs: (member) => [echoServer(member)],
+    downOnExit: true,
+  });
+  try {
+    await cluster.settled();
+    return await new LongRun(cluster, options).run();
+  } finally {
+    await cluster.down();
+  }
+}
+
+class LongRun {
+  readonly #cluster: LabCluster;
+  readonly #options: LongOptions;
+  #slotsMoved = 0;
+  #mostExceptions = 0;
+  #refused = 0;
+  #slots = new Map<string, number>();
+
+  constructor(cluster: LabCluster, options: LongOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  async run(): Promise<LongFindings> {
+    const { connections, sayEveryMs, changes, say } = this.#options;
+    const { lab } = this.#cluster;
+    const clients = await EchoConnections.open(lab, connections, STANDARD.vip4, sayEveryMs);
+    say(`${connections} connections are open`);
+    const startedAt = performance.now();
+    let done = 0;
+    while (done < changes) {
+      const isMembership = done % MEMBERSHIP_EVERY === MEMBERSHIP_EVERY - 1;
+      done += isMembership ? await this.#leaveAndReturn() : await this.#act(done);
+      if (done % 10 < 2) say(`${done} changes, ${this.#mostExceptions} exceptions at most`);
+    }
+    const seconds = (performance.now() - startedAt) / 1000;
+    const findings = await clients.finish();
+    return {
+      changes: done,
+      seconds,
+      findings,
+      slotsMoved: this.#slotsMoved,
+      mostExceptions: this.#mostExceptions,
+      exceptionsRefused: this.#refused,
+    };
+  }
+
+  async #act(index: number): Promise<number> {
+    const act = ACTS[index % ACTS.length];
+    const next = pause(this.#options.everyMs);
+    await act?.(this.#cluster);
+    await this.#look();
+    await next;
+    await this.#look();
+    return 1;
+  }
+
+  /** Two changes: m4 is drained, leaves the configuration and so ends its agent, and is admitted anew. */
+  async #leaveAndReturn(): Promise<number> {
+    const [cluster, node] = [this.#cluster, "m4"];
+    const before = (await cluster.client("m1").config({})).yaml;
+    await cluster.client("m1").drain({ params: { node } });
+    await pause(this.#options.everyMs);
+    const config = parse(before) as Draft;
+    const others = (nodes: readonly Named[]): Named[] => nodes.filter(({ name }) => name !== node);
+    config.nodes = others(config.nodes);
+    for (const group of config.groups) {
+      if (typeof group.nodes !== "string") group.nodes = others(group.nodes ?? []);
+    }
+    await cluster.client("m1").putConfig({ body: { yaml: stringify(config) } });
+    await cluster.until(`${node} is gone`, ({ members }) => members.every((m) => m.name !== node));
+    await pause(this.#options.everyMs);
+    await cluster.client("m1").putConfig({ body: { yaml: before } });
+    rmSync(path.join(cluster.lab.folder(node), "state", "config.json"), { force: true });
+    await new MemberAgent(cluster, node).start();
+    await cluster.until(`${node} serves`, (status) => slotsOf(status, node) > 0);
+    await this.#look();
+    return 3;
+  }
+
+  /** Counts what the last change has done. */
+  async #look(): Promise<void> {
+    const status = await this.#cluster.status("m1");
+    const slots = new Map(
+      status.groups.flatMap(({ shares }) => shares.map((share) => [share.node, share.slots])),
+    );
+    for (const [node, count] of slots) {
+      this.#slotsMoved += Math.max(0, count - (this.#slots.get(node) ?? count));
+    }
+    this.#slots = slots;
+    const { exceptions, exceptionsRefused } = status.assignment;
+    this.#mostExceptions = Math.max(this.#mostExceptions, exceptions);
+    this.#refused = Math.max(this.#refused, exceptionsRefused);
+  }
+}
+
+const slotsOf = ({ groups }: Status, node: string): number =>
+  groups
+    .flatMap(({ shares }) => shares.filter((share) => share.node === node))
+    .reduce((sum, { slots }) => sum + slots, 0);

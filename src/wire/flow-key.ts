@@ -1,0 +1,131 @@
+// One flow as its server sees it, as a key: the bytes of protocol, addresses and ports, one character a byte, so that equal flows are
+// equal strings and order is the same everywhere. The key is also how a flow is written in tables and reports:
+//
+//   u8 protocol, plus 128 for IPv6 | source address | source port | destination address | destination port
+//
+// Ports are in network order. Its *print* are 52 bits by which the packet program knows a flow again; follows bpf/exception.h.
+import type { ByteReader, ByteWriter } from "./byte-cursor.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "./ipv4.ts";
+
+export type FlowKey = string;
+
+/** Addresses in network order, 4 or 16 bytes each. */
+export interface FlowEnds {
+  readonly protocol: number;
+  readonly source: Uint8Array;
+  readonly sourcePort: number;
+  readonly destination: Uint8Array;
+  readonly destinationPort: number;
+}
+
+const IPV6 = 0x80;
+const IPV4_LENGTH = 13;
+const IPV6_LENGTH = 37;
+export const LONGEST_FLOW_KEY = IPV6_LENGTH;
+
+export function flowKey(flow: FlowEnds): FlowKey {
+  const { protocol, source, sourcePort, destination, destinationPort } = flow;
+  const family = source.byteLength === 4 ? 0 : IPV6;
+  return String.fromCharCode(
+    protocol | family,
+    ...source,
+    sourcePort >>> 8,
+    sourcePort & 0xff,
+    ...destination,
+    destinationPort >>> 8,
+    destinationPort & 0xff,
+  );
+}
+
+const octets = (key: FlowKey, from: number, to: number): Uint8Array =>
+  Uint8Array.from({ length: to - from }, (_, index) => key.charCodeAt(from + index));
+
+const port = (key: FlowKey, at: number): number =>
+  (key.charCodeAt(at) << 8) | key.charCodeAt(at + 1);
+
+export function flowEnds(key: FlowKey): FlowEnds {
+  const size = key.length === IPV4_LENGTH ? 4 : 16;
+  return {
+    protocol: key.charCodeAt(0) & ~IPV6,
+    source: octets(key, 1, 1 + size),
+    sourcePort: port(key, 1 + size),
+    destination: octets(key, 3 + size, 3 + 2 * size),
+    destinationPort: port(key, 3 + 2 * size),
+  };
+}
+
+export function writeFlow(writer: ByteWriter, key: FlowKey): void {
+  const bytes = writer.claim(key.length);
+  for (let at = 0; at < key.length; at++) bytes[at] = key.charCodeAt(at);
+}
+
+/** Undefined when it is neither TCP nor UDP. */
+export function readFlow(reader: ByteReader): FlowKey | undefined {
+  const first = reader.u8();
+  const protocol = first & ~IPV6;
+  if (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP) return undefined;
+  const rest = reader.take((first === protocol ? IPV4_LENGTH : IPV6_LENGTH) - 1);
+  return reader.short ? undefined : String.fromCharCode(first, ...rest);
+}
+
+/** By what the packet program knows a flow, and where it looks for it. */
+export interface FlowPrint {
+  /** 52 bits. Two flows with the same print are one flow to the packet program. */
+  readonly print: number;
+  /** 32 bits: 16 for the first bucket in which it may be, 16 for the second. */
+  readonly place: number;
+}
+
+const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
+
+/** The closing mix of Jenkins' lookup3, all three words of it. */
+function mixed(words: Uint32Array): void {
+  let [a = 0, b = 0, c = 0] = words;
+  c = ((c ^ b) - rotate(b, 14)) | 0;
+  a = ((a ^ c) - rotate(c, 11)) | 0;
+  b = ((b ^ a) - rotate(a, 25)) | 0;
+  c = ((c ^ b) - rotate(b, 16)) | 0;
+  a = ((a ^ c) - rotate(c, 4)) | 0;
+  b = ((b ^ a) - rotate(a, 14)) | 0;
+  c = ((c ^ b) - rotate(b, 24)) | 0;
+  words[0] = a;
+  words[1] = b;
+  words[2] = c;
+}
+
+/** As a little-endian machine loads four bytes. */
+const word = (key: FlowKey, at: number): number =>
+  key.charCodeAt(at) |
+  (key.charCodeAt(at + 1) << 8) |
+  (key.charCodeAt(at + 2) << 16) |
+  (key.charCodeAt(at + 3) << 24);
+
+/** Both ports, the source's in the lower half. */
+function portWords(key: FlowKey, size: number): number {
+  const [from, to] = [1 + size, 3 + 2 * size];
+  return (
+    key.charCodeAt(from) |
+    (key.charCodeAt(from + 1) << 8) |
+    (key.charCodeAt(to) << 16) |
+    (key.charCodeAt(to + 1) << 24)
+  );
+}
+
+/** `hashKey`: the two keys of the cluster's flow hash. */
+export function flowPrint([k0, k1]: readonly [number, number], key: FlowKey): FlowPrint {
+  const protocol = key.charCodeAt(0) & ~IPV6;
+  let words: Uint32Array;
+  if (key.length === IPV4_LENGTH) {
+    words = Uint32Array.of(k0 + word(key, 1), k1 + portWords(key, 4), word(key, 7) + protocol);
+  } else {
+    words = Uint32Array.of(k0 + word(key, 1), k0 + word(key, 5), k1 + word(key, 9));
+    mixed(words);
+    words[0] = (words[0] ?? 0) + word(key, 13);
+    words[1] = (words[1] ?? 0) + portWords(key, 16);
+    const vip = word(key, 19) ^ word(key, 23) ^ word(key, 27) ^ word(key, 31);
+    words[2] = (words[2] ?? 0) + vip + protocol;
+  }
+  mixed(words);
+  const [place = 0, high = 0, low = 0] = words;
+  return { print: high * 2 ** 20 + (low >>> 12), place };
+}

@@ -1,0 +1,114 @@
+// B4 on a whole cluster: many changes under long connections, by forwarding and where every member filters; a master that dies in the
+// middle; and a flood of SYNs, which leaves nothing behind.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { LabCluster } from "#lab/cluster.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { changesUnderLongConnections } from "../../bench/changes-long.ts";
+import { ECHO_PORT, EchoConnections, echoServer } from "../../bench/failover-connections.ts";
+import { CALM, labName, skip } from "./agent-bench.ts";
+
+const GROUPS = `groups:
+  - name: echo
+    slots: 256
+    services: ["tcp ${STANDARD.vip4}:${ECHO_PORT}"]
+`;
+const CONNECTIONS = 200;
+const FLOOD = 100_000;
+
+describe("exceptions", { skip }, () => {
+  for (const method of ["forward", "multicast"] as const) {
+    test(`B4: no connection breaks by twenty changes, one second apart (${method})`, async () => {
+      const { findings, changes, mostExceptions } = await changesUnderLongConnections({
+        name: labName(`ex-${method}`),
+        connections: CONNECTIONS,
+        sayEveryMs: 1000,
+        changes: 20,
+        everyMs: 1000,
+        method,
+        say: () => {},
+      });
+      assert.deepEqual(findings.broken, []);
+      assert.equal(findings.opened, CONNECTIONS);
+      assert.ok(changes >= 20 && mostExceptions > 0, `${mostExceptions} exceptions at most`);
+    });
+  }
+
+  test("B4, B9: pinned connections live through the death of the master, which was the interface node", async () => {
+    const cluster = await echoCluster("ex-death");
+    try {
+      const master = await cluster.master();
+      const [witness = "", other = ""] = cluster.members.filter((name) => name !== master);
+      const params = { group: "echo" };
+      const client = cluster.client(witness);
+      // the master serves nothing, so that none of the connections dies with it
+      await client.setWeight({ params: { ...params, node: master }, body: { weight: 0 } });
+      await cluster.until("the master has no slots", ({ groups }) =>
+        (groups[0]?.shares ?? []).every(({ node, slots }) => node !== master || slots === 0),
+      );
+      const connections = await EchoConnections.open(cluster.lab, CONNECTIONS, STANDARD.vip4);
+      await client.setWeight({ params: { ...params, node: other }, body: { weight: 0 } });
+      await cluster.until(
+        "connections are pinned",
+        ({ assignment }) => assignment.exceptions > 0,
+        witness,
+      );
+      await cluster.lab.faults.kill(master);
+      await cluster.until(
+        "there is another master",
+        (status) => status.cluster.master !== undefined && status.cluster.master !== master,
+        witness,
+      );
+      const { assignment } = await cluster.status(witness);
+      assert.ok(assignment.exceptions > 0, "the heir has the exceptions");
+      const { broken, servers } = await connections.finish();
+      assert.deepEqual(broken, []);
+      assert.ok((servers[other] ?? 0) > 0, "some were on the node whose slots have moved");
+    } finally {
+      await cluster.down();
+    }
+  });
+
+  test("B4: a flood of SYNs from distinct sources pins nothing and breaks nothing", async () => {
+    const cluster = await echoCluster("ex-flood");
+    try {
+      const connections = await EchoConnections.open(cluster.lab, CONNECTIONS, STANDARD.vip4);
+      const { members } = await cluster.status("m1");
+      const master = await cluster.master();
+      const to = members.find(({ name }) => name === master)?.mac ?? "";
+      const flood = path.join(import.meta.dirname, "syn-flood.ts");
+      const argv = [
+        process.execPath,
+        flood,
+        FLOOD,
+        STANDARD.interface,
+        to,
+        STANDARD.vip4,
+        ECHO_PORT,
+      ];
+      const { stdout, status } = await cluster.lab.exec(STANDARD.client, argv.map(String));
+      assert.equal(status, 0);
+      assert.ok(Number(stdout) > FLOOD / 2, `${stdout.trim()} SYNs left`);
+      const after = await cluster.status("m1");
+      assert.equal(after.assignment.exceptions, 0);
+      assert.equal(after.assignment.exceptionsRefused, 0);
+      assert.deepEqual((await connections.finish()).broken, []);
+    } finally {
+      await cluster.down();
+    }
+  });
+});
+
+async function echoCluster(name: string): Promise<LabCluster> {
+  const cluster = await LabCluster.up({
+    name: labName(name),
+    members: 3,
+    groups: GROUPS,
+    extraConfig: CALM,
+    programs: (member) => [echoServer(member)],
+    downOnExit: true,
+  });
+  await cluster.settled();
+  return cluster;
+}
