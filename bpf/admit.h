@@ -21,10 +21,11 @@ static __always_inline int is_cluster_mac(__u64 destination_and_source)
 			       destination == state.cluster_mac[2]);
 }
 
-/* With peering the interface has the cluster MAC itself: outsiders reach the node's own addresses by it (docs/adr/0013). */
-static __always_inline int is_own_address(const struct address *address)
+/* With peering the interface has the cluster MAC itself: outsiders reach the node's own addresses by it (docs/adr/0013). A function
+ * of its own, since it is called where the stack is nearly full. */
+static __noinline int is_own_address(const struct address *address)
 {
-	return config.peering && bpf_map_lookup_elem(&own_addresses, address);
+	return bpf_map_lookup_elem(&own_addresses, address) != 0;
 }
 
 /* This node has heard the cluster lately, so that nobody else serves what it does (docs/adr/0008). The coarse clock is a

@@ -110,7 +110,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 		return decide(REASON_DROP_NOT_OURS);
 	if (reason != REASON_COUNT)
 		return decide(reason);
-	if (packet->flooded && packet->family && is_own_address(&packet->destination))
+	if (config.peering && packet->flooded && packet->family && is_own_address(&packet->destination))
 		packet->flooded = 0;
 	else if (!packet->flooded && !is_own_mac(ethernet.destination_and_source))
 		return decide(REASON_PASS_OTHER_MAC);
