@@ -155,8 +155,14 @@ test("C2: pan peers shows where members are, how that is known, and frames each 
   const cli = await commandLine(t);
   const page = await cli.run("peers");
   assert.equal(page.status, 0);
-  assert.match(page.out, /^Cluster MAC 02:bf:0a:4d:00:64, dedicated MACs: masked; this node's: 02:10:02/);
-  assert.match(page.out, /^ {2}alpha +10\.77\.0\.1 +02:10:01:4d:00:64 +keepalive +the same +31 ms +1\.20k +900$/m);
+  assert.match(
+    page.out,
+    /^Cluster MAC 02:bf:0a:4d:00:64, dedicated MACs: masked; this node's: 02:10:02/,
+  );
+  assert.match(
+    page.out,
+    /^ {2}alpha +10\.77\.0\.1 +02:10:01:4d:00:64 +keepalive +the same +31 ms +1\.20k +900$/m,
+  );
   assert.match(page.out, /^ {2}gamma \(away\) +10\.77\.0\.3 +\S+ +configured +- +never +0 +0$/m);
   assert.match(page.out, /^Refused, as another node's MAC: fd77::7$/m);
   const json = await cli.run("peers", "--json");
@@ -167,7 +173,10 @@ test("C8: pan doctor says what it found, and what to do", async (t) => {
   const cli = await commandLine(t);
   const page = await cli.run("doctor");
   assert.match(page.out, /^ok {7}interface eth0: it has the cluster MAC$/m);
-  assert.match(page.out, /^warning {2}IGMP querier: one is on this network\n {9}set peering\.mac to masked$/m);
+  assert.match(
+    page.out,
+    /^warning {2}IGMP querier: one is on this network\n {9}set peering\.mac to masked$/m,
+  );
   const json = await cli.run("doctor", "--json");
   assert.deepEqual(JSON.parse(json.out), DIAGNOSIS);
 });
