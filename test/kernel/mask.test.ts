@@ -8,7 +8,7 @@ import { nodeId } from "#base/ids.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { attachedMask } from "#driver/bpf/attachment.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
-import { AnswerLease } from "#driver/bpf/lease.ts";
+import { AcceptLease, AnswerLease } from "#driver/bpf/lease.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
 import { PacketSocket } from "#driver/host/packet-socket.ts";
 import { encodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "#wire/ethernet.ts";
@@ -28,6 +28,7 @@ let node: SteerHost;
 let client: SteerHost;
 let datapath: Datapath;
 let lease: AnswerLease;
+let acceptLease: AcceptLease;
 let published = 0;
 
 const tables = (method: DeliveryMethod): Tables => ({
@@ -44,6 +45,9 @@ function open(hook: "tc" | "xdp"): void {
   datapath = node.run(() => Datapath.open({ interface: "eth0", self: SELF, hook }));
   lease = new AnswerLease(datapath.stateFd);
   lease.renew(process.hrtime.bigint() + LEASE_NS);
+  // what peers send on is answered only under it (docs/adr/0020)
+  acceptLease = new AcceptLease(datapath.stateFd);
+  acceptLease.renew(process.hrtime.bigint() + LEASE_NS);
 }
 
 beforeEach(() => {
@@ -54,6 +58,7 @@ beforeEach(() => {
 
 afterEach(() => {
   lease.close();
+  acceptLease.close();
   datapath.close();
   node.run(() => Datapath.teardown("eth0"));
   segment.remove();
@@ -186,6 +191,7 @@ test("A13: the next agent's egress program takes the place of the one before, wh
   const before = node.run(() => attachedMask(netdev("eth0").ifindex));
   assert.ok(before !== undefined);
   lease.close();
+  acceptLease.close();
   datapath.close();
   assert.equal(learned(VIP4), clusterMac("igmp", VIP4), "without an agent");
   open("tc");

@@ -94,6 +94,8 @@ describe("assignment", { skip }, () => {
       refused: 0,
       expired: 0,
       unsent: 0,
+      // of groups that nobody serves (B7)
+      ...{ reset: 0, unreachable: 0, unanswered: 0, limited: 0 },
     });
     assert.equal(status.assignment.heldNow, 0);
   });
