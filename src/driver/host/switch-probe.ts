@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type MacAddress, macBytes } from "#base/address.ts";
 import { encodeEthernet, ETHERNET_LENGTH } from "#wire/ethernet.ts";
 import { FdWatch } from "../fd-watch.ts";
-import { libc } from "../libc.ts";
+import { errnoCode, libc } from "../libc.ts";
 import { PacketSocket } from "./packet-socket.ts";
 
 const ETHERTYPE_EXPERIMENT = 0x88b5;
@@ -105,10 +105,20 @@ export class SwitchProbe {
 
   #read(): void {
     for (let count = 0; count < FRAMES_A_TURN; count++) {
-      const frame = this.#socket.receive(0);
+      const frame = this.#next();
       if (frame === undefined) return;
       const probe = decodeProbe(frame);
       if (probe !== undefined) this.#take(probe);
+    }
+  }
+
+  /** That the interface has gone down is told once, as an error; what follows from it is others' to say. */
+  #next(): Uint8Array | undefined {
+    try {
+      return this.#socket.receive(0);
+    } catch (error) {
+      if (errnoCode(error) === "ENETDOWN") return undefined;
+      throw error;
     }
   }
 
