@@ -4,6 +4,7 @@ import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { ip, ipBytes } from "#base/address.ts";
+import { PROTOCOL_TCP } from "#wire/ipv4.ts";
 import { TcpConnections } from "#driver/netlink/tcp-connections.ts";
 
 let connections: TcpConnections;
@@ -46,6 +47,7 @@ for (const [title, host, address] of [
           sourcePort: client.localPort,
           destination: ipBytes(ip(address)),
           destinationPort: port,
+          protocol: PROTOCOL_TCP,
           halfOpen: false,
         },
       ],
