@@ -5,8 +5,11 @@ import { ip, mac, macBytes } from "#base/address.ts";
 import { clusterMac, maskedMac } from "#base/delivery.ts";
 import { nodeId } from "#base/ids.ts";
 import { peerMac, type PeerMacs } from "#base/peering.ts";
-import { peerConstants, peerPrefix } from "#driver/bpf/peer-constants.ts";
+import { PEER_CONFIG } from "#driver/bpf/peer-abi.gen.ts";
+import { PEER_SETTINGS_MAP, writeSettings } from "#driver/bpf/peer-programs.ts";
+import { peerPrefix } from "#driver/bpf/peer-settings.ts";
 import { LoadedObject } from "#driver/bpf/program-loader.ts";
+import { Mapping } from "#driver/libc.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD, standardMembers } from "#lab/standard.ts";
 import type { SuiteOptions } from "./lib/options.ts";
@@ -49,22 +52,23 @@ function packetRows(): Row[] {
   const own = peerMac(SELF, PRIMARY);
   const outsiderSource = maskedMac(SELF, PRIMARY);
   const shared = clusterMac("unicast", PRIMARY);
-  const programs = LoadedObject.load("peer.o", {
-    constants: peerConstants({
-      clusterMac: shared,
-      outsiderSource,
-      peerSource: own,
-      dedicated: [own],
-      prefix: peerPrefix(MACS, own),
-      choices: {
-        rewrite: "responder",
-        recognise: "mac",
-        learnFromRequests: true,
-        localResponder: false,
-        sourceCheck: false,
-      },
-    }),
+  const programs = LoadedObject.load("peer.o");
+  const mapping = new Mapping(programs.mapFd(PEER_SETTINGS_MAP), PEER_CONFIG.size);
+  writeSettings(mapping, {
+    clusterMac: shared,
+    outsiderSource,
+    peerSource: own,
+    dedicated: [own],
+    prefix: peerPrefix(MACS, own),
+    choices: {
+      rewrite: "responder",
+      recognise: "mac",
+      learnFromRequests: true,
+      localResponder: false,
+      sourceCheck: false,
+    },
   });
+  mapping.unmap();
   const release = pinToCpu(0);
   try {
     const client = macBytes(mac("02:00:00:00:00:aa"));

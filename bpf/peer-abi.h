@@ -55,7 +55,7 @@ struct peer_counter {
 	__u64 seen_ns; /* CLOCK_MONOTONIC, by the kernel's tick; 0: never */
 };
 
-/* Set before loading, constant afterwards. */
+/* Map .data.peer, shared memory. */
 struct peer_config {
 	__u64 cluster_mac;
 	__u64 outsider_source;

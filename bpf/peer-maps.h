@@ -11,7 +11,8 @@
 #include "abi.h"
 #include "peer-abi.h"
 
-const volatile struct peer_config config = {};
+/* Shared memory, as struct state: choices and MACs change while the programs run, and the agent may load none then. */
+struct peer_config config SEC(".data.peer") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

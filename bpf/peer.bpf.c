@@ -2,7 +2,7 @@
  * The peering programs of an interface that has the cluster MAC (part C): peer_ingress between card and stack, behind the packet
  * program, and peer_egress between stack and card, behind mask_egress. Both at tc, also where the packet program is XDP: only
  * there the stack can be told that a frame is for this host. The rules are a table in src/core/peering/rules.ts, which
- * test/kernel/peer-vectors.test.ts compares with these programs. What a choice does not need is compiled out.
+ * test/kernel/peer-vectors.test.ts compares with these programs.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -68,7 +68,6 @@ static __always_inline int is_own(const struct address *address)
 	return bpf_map_lookup_elem(&own_addresses, address) != 0;
 }
 
-/* Places that are not used cost nothing: the constants are known when the program is loaded. */
 static __always_inline int is_dedicated(__u64 mac)
 {
 	for (int index = 0; index < PEER_DEDICATED; index++)

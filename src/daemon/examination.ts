@@ -4,7 +4,7 @@ import type { Diagnosis } from "#api/peers.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Delivery } from "#core/steering/tables.ts";
-import { attachedMask, attachedPeer, attachedProgram } from "#driver/bpf/attachment.ts";
+import { occupied } from "#driver/bpf/attachment.ts";
 import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { SwitchProbe } from "#driver/host/switch-probe.ts";
@@ -46,14 +46,15 @@ function lookAtInterfaces({ facts, datapath: { hook }, peers }: Patient): Interf
     return [facts, ...facts.arms].map((port: PortFacts) => {
       const device = findNetdev(port.interface);
       const link = device?.ifindex ?? 0;
+      const places = occupied(link, hook);
       const programs = [
-        { name: `steer_${hook}`, attached: attachedProgram(link, hook) !== undefined },
-        { name: "mask_egress", attached: attachedMask(link) !== undefined },
+        { name: `steer_${hook}`, attached: places.steer },
+        { name: "mask_egress", attached: places.mask },
         ...(peers === undefined
           ? []
           : [
-              { name: "peer_ingress", attached: attachedPeer(link, "in") !== undefined },
-              { name: "peer_egress", attached: attachedPeer(link, "out") !== undefined },
+              { name: "peer_ingress", attached: places.peerIn },
+              { name: "peer_egress", attached: places.peerOut },
             ]),
       ];
       return {

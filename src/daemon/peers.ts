@@ -10,7 +10,7 @@ import type { View } from "#core/membership/types.ts";
 import { hostList, sourceMacs, type HostList, type HostRow } from "#core/peering/host-list.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
-import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-constants.ts";
+import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
 import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
 import type { OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";

@@ -8,7 +8,10 @@ import { hostList, sourceMacs, type HostRow } from "#core/peering/host-list.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import type { PeeringContext } from "#core/peering/rules.ts";
 import { PEER_NAMES, type Direction } from "#driver/bpf/attachment.ts";
-import { peerConstants, peerPrefix, type PeerSettings } from "#driver/bpf/peer-constants.ts";
+import { PEER_CONFIG } from "#driver/bpf/peer-abi.gen.ts";
+import { PEER_SETTINGS_MAP, writeSettings } from "#driver/bpf/peer-programs.ts";
+import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
+import { Mapping } from "#driver/libc.ts";
 import { PEER_MAPS, PeerTable, type PeerMapFds } from "#driver/bpf/peer-table.ts";
 import { LoadedObject } from "#driver/bpf/program-loader.ts";
 import { testRun } from "#driver/bpf/test-run.ts";
@@ -95,7 +98,10 @@ export class PeerProgram {
   #counts: ReturnType<PeerTable["reasons"]>;
 
   constructor(bench: Bench) {
-    this.#object = LoadedObject.load("peer.o", { constants: peerConstants(settingsOf(bench)) });
+    this.#object = LoadedObject.load("peer.o");
+    const mapping = new Mapping(this.#object.mapFd(PEER_SETTINGS_MAP), PEER_CONFIG.size);
+    writeSettings(mapping, settingsOf(bench));
+    mapping.unmap();
     const fds = PEER_MAPS.map((name) => [name, this.#object.mapFd(name)] as const);
     this.#table = new PeerTable(Object.fromEntries(fds) as Record<keyof PeerMapFds, number>);
     const rows = rowsOf(bench);

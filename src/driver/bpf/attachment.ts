@@ -72,6 +72,14 @@ export function attachedPeer(ifindex: number, direction: Direction): number | un
   return id !== 0 && programName(id) === PEER_NAMES[direction] ? id : undefined;
 }
 
+/** Which places of an interface have a program, whosever: names are for who may open programs by their id (docs/adr/0017). */
+export const occupied = (ifindex: number, hook: Hook) => ({
+  steer: (hook === "xdp" ? xdpProgramId(ifindex) : tcProgramId(ifindex, TC_INGRESS)) !== 0,
+  mask: tcProgramId(ifindex, TC_EGRESS) !== 0,
+  peerIn: tcProgramId(ifindex, TC_INGRESS, TC_PEER_PRIORITY) !== 0,
+  peerOut: tcProgramId(ifindex, TC_EGRESS, TC_PEER_PRIORITY) !== 0,
+});
+
 /** XDP only where it is native and pays: on veth it costs offloads and partial checksums. */
 export function preferredHooks(
   device: Netdev,

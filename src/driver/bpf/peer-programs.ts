@@ -1,15 +1,25 @@
 // The two peering programs (bpf/peer.bpf.c) on the cluster interface and its arms: one set of maps, kept by the programs, which
 // the interfaces keep; the next agent finds them there. Filters behind those of the packet program and of mask_egress, so they
-// exist only beside them; Datapath.teardown() removes them all.
+// exist only beside them; Datapath.teardown() removes them all. Loaded at the start, when the agent still may; what they go by is
+// in a map, and changes later (docs/adr/0017).
+import { Mapping } from "../libc.ts";
 import { attachedPeer, attachPeer, PEER_NAMES, type Direction } from "./attachment.ts";
 import { findNetdev, netdev } from "./netdev.ts";
-import { closeProgram, openProgram, type LiveProgram } from "./objects.ts";
-import { peerConstants, type PeerSettings } from "./peer-constants.ts";
+import {
+  closeProgram,
+  openProgram,
+  type LiveMap,
+  type LiveProgram,
+  type MapShape,
+} from "./objects.ts";
+import { PEER_CONFIG } from "./peer-abi.gen.ts";
+import { peerSettingsBytes, type PeerSettings } from "./peer-settings.ts";
 import { PEER_MAPS, PeerTable, type PeerMapFds } from "./peer-table.ts";
 import { LoadedObject } from "./program-loader.ts";
 
 const DIRECTIONS: readonly Direction[] = ["out", "in"];
 const OWN_ADDRESSES = "own_addresses";
+export const PEER_SETTINGS_MAP = ".data.peer";
 
 const mapFds = (object: LoadedObject): PeerMapFds =>
   Object.fromEntries(PEER_MAPS.map((name) => [name, object.mapFd(name)])) as Record<
@@ -17,22 +27,20 @@ const mapFds = (object: LoadedObject): PeerMapFds =>
     number
   >;
 
+/** Writes what the programs of an object go by. Answers whether that was something else. */
+export function writeSettings(mapping: Mapping, settings: PeerSettings): boolean {
+  const bytes = peerSettingsBytes(settings);
+  if (Buffer.from(mapping.bytes.subarray(0, bytes.byteLength)).equals(bytes)) return false;
+  mapping.bytes.set(bytes);
+  return true;
+}
+
 export class PeerPrograms {
-  readonly #interfaces: readonly string[];
-  /** Of the map that the packet program has as well. */
-  readonly #ownAddressesFd: number;
-  #object: LoadedObject;
-  #settings: string;
+  readonly #object: LoadedObject;
+  readonly #settings: Mapping;
   readonly table: PeerTable;
 
-  private constructor(
-    interfaces: readonly string[],
-    ownAddressesFd: number,
-    object: LoadedObject,
-    settings: string,
-  ) {
-    this.#interfaces = interfaces;
-    this.#ownAddressesFd = ownAddressesFd;
+  private constructor(object: LoadedObject, settings: Mapping) {
     this.#object = object;
     this.#settings = settings;
     this.table = new PeerTable(mapFds(object));
@@ -50,14 +58,17 @@ export class PeerPrograms {
   ): PeerPrograms {
     const before = findPredecessor(interfaces[0] ?? "");
     try {
-      const object = load(settings, (name) => {
-        if (name === OWN_ADDRESSES) return ownAddressesFd;
-        return before?.maps.find((map) => map.name === name)?.fd;
+      const object = LoadedObject.load("peer.o", {
+        existing: (name, shape) =>
+          name === OWN_ADDRESSES ? ownAddressesFd : sameMap(before?.maps, name, shape),
       });
+      const mapping = new Mapping(object.mapFd(PEER_SETTINGS_MAP), PEER_CONFIG.size);
       try {
+        writeSettings(mapping, settings);
         for (const name of interfaces) put(name, object);
-        return new PeerPrograms(interfaces, ownAddressesFd, object, JSON.stringify(settings));
+        return new PeerPrograms(object, mapping);
       } catch (error) {
+        mapping.unmap();
         object.close();
         throw error;
       }
@@ -66,36 +77,15 @@ export class PeerPrograms {
     }
   }
 
-  /** Goes by other MACs or choices from now on, without a frame that no program sees. Nothing is done when they are the same. */
+  /** Goes by other MACs or choices from now on. False: they are the same. */
   change(settings: PeerSettings): boolean {
-    const text = JSON.stringify(settings);
-    if (text === this.#settings) return false;
-    const fds: Record<string, number> = { ...mapFds(this.#object) };
-    const object = load(settings, (name) =>
-      name === OWN_ADDRESSES ? this.#ownAddressesFd : (fds[name] ?? this.#fdOf(name)),
-    );
-    try {
-      for (const name of this.#interfaces) put(name, object);
-    } catch (error) {
-      object.close();
-      throw error;
-    }
-    // the table goes on with its descriptors, which are of the object that was opened first
-    this.#retired.push(this.#object);
-    this.#object = object;
-    this.#settings = text;
-    return true;
-  }
-
-  readonly #retired: LoadedObject[] = [];
-
-  #fdOf(name: string): number | undefined {
-    return name === "peer_asked" ? this.#object.mapFd(name) : undefined;
+    return writeSettings(this.#settings, settings);
   }
 
   /** Lets go of them; they go on. */
   close(): void {
-    for (const object of [...this.#retired, this.#object]) object.close();
+    this.#settings.unmap();
+    this.#object.close();
   }
 }
 
@@ -106,11 +96,19 @@ function findPredecessor(name: string): LiveProgram | undefined {
   return id === undefined ? undefined : openProgram(id);
 }
 
-function load(
-  settings: PeerSettings,
-  existing: (name: string) => number | undefined,
-): LoadedObject {
-  return LoadedObject.load("peer.o", { constants: peerConstants(settings), existing });
+/** Undefined where an earlier agent had none of that shape: then it is made anew, and filled. */
+function sameMap(
+  maps: readonly LiveMap[] | undefined,
+  name: string,
+  shape: MapShape,
+): number | undefined {
+  const found = maps?.find((map) => map.name === name);
+  const isSame =
+    found?.type === shape.type &&
+    found.keySize === shape.keySize &&
+    found.valueSize === shape.valueSize &&
+    found.maxEntries === shape.maxEntries;
+  return isSame ? found.fd : undefined;
 }
 
 /** Out of the stack first: nothing may leave with the cluster MAC as its source. */

@@ -1,5 +1,4 @@
-// What is set in the peering programs before they are loaded: this node's MACs and the operator's choices. A change loads
-// them anew; the maps stay.
+// What the peering programs go by: this node's MACs and the operator's choices, as they lie in the map .data.peer.
 import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { peerMac, type PeerChoices, type PeerMacs } from "#base/peering.ts";
@@ -60,7 +59,7 @@ function choiceBits(choices: PeerChoices): number {
   ].reduce((all, bit) => all | bit, 0);
 }
 
-export function peerConstants(settings: PeerSettings): Uint8Array {
+export function peerSettingsBytes(settings: PeerSettings): Uint8Array {
   if (settings.dedicated.length > PEER_DEDICATED) {
     throw new RangeError(`A node has at most ${PEER_DEDICATED} dedicated MACs`);
   }
