@@ -3,6 +3,7 @@
 import { Socket } from "node:net";
 import type { NodeId } from "#base/ids.ts";
 import { isLater, later } from "#base/sequence.ts";
+import { elapsedMs, type Instant } from "#base/time.ts";
 import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
 import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
@@ -40,6 +41,8 @@ export interface EngineCounts {
   readonly lost: number;
   /** Sessions that went on without protection. */
   readonly exposed: number;
+  /** SYN-ACKs that no connection came of. */
+  readonly neverAccepted: number;
 }
 
 interface Serving {
@@ -52,6 +55,24 @@ interface Serving {
   guarded: boolean;
   protected: boolean;
 }
+
+interface Accepted {
+  readonly key: ConnectionKey;
+  readonly socket: Socket;
+  readonly at: Instant;
+}
+
+/** A record of a connection that nobody accepts is kept so long; a later SYN-ACK makes a new one. */
+const NEVER_ACCEPTED_MS = 10_000;
+/** The program tells of a SYN-ACK at once, or (its map was full) not at all. */
+const NEVER_TOLD_MS = 500;
+const SWEEP_MS = 250;
+
+const nothing = (): void => {};
+const UNPROTECTED: SessionHost = {
+  ...{ input: nothing, inputEnded: nothing, snapshot: nothing },
+  ...{ outputEnded: nothing, closed: nothing },
+};
 
 /** A connection that the stack here knows nothing of. */
 const HELD = { clamp: false, guard: false, shield: true, mute: false, committed: 0 } as const;
@@ -66,15 +87,17 @@ export class Engine {
   readonly #takeovers: Takeovers;
   readonly #serving = new Map<ConnectionNumber, Serving>();
   /** SYN-ACKs whose connection nobody has accepted yet, and accepted sockets whose SYN-ACK was not told yet. */
-  readonly #begun = new Map<string, OpenedEvent>();
-  readonly #accepted = new Map<string, Socket>();
+  readonly #begun = new Map<string, { readonly event: OpenedEvent; readonly at: Instant }>();
+  readonly #accepted = new Map<string, Accepted>();
+  readonly #sweeper: NodeJS.Timeout;
   #last = 0;
   /** How many records of others a shield stands for. */
   readonly #shields = new Map<string, number>();
-  #counts = { takenOver: 0, abandoned: 0, lost: 0, exposed: 0 };
+  #counts = { takenOver: 0, abandoned: 0, lost: 0, exposed: 0, neverAccepted: 0 };
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
     this.#takeovers = new Takeovers({
       probe: (segment) => {
         const { timestamp, ...probe } = segment;
@@ -109,10 +132,30 @@ export class Engine {
     const serving = { key, generation: 0, socket: undefined, committed };
     this.#serving.set(number, { ...serving, guarded: true, protected: true });
     this.#happened(openedMessage(number, event));
-    const socket = this.#accepted.get(text);
-    this.#begun.set(text, event);
+    this.#begun.set(text, { event, at: now() });
     this.#numbers.set(text, number);
-    if (socket !== undefined) this.#begin(text, socket);
+    const accepted = this.#accepted.get(text);
+    if (accepted !== undefined) this.#begin(text, accepted.socket);
+  }
+
+  /** Connections that were never made (a flood of SYNs), and sockets of whose SYN-ACK nothing was told (a full map). */
+  #sweep(): void {
+    const at = now();
+    for (const [text, begun] of [...this.#begun]) {
+      if (elapsedMs(begun.at, at) < NEVER_ACCEPTED_MS) continue;
+      this.#begun.delete(text);
+      this.#counts.neverAccepted += 1;
+      const number = this.#numbers.get(text);
+      if (number !== undefined) this.#closed(number);
+    }
+    for (const [text, accepted] of [...this.#accepted]) {
+      if (elapsedMs(accepted.at, at) < NEVER_TOLD_MS) continue;
+      this.#accepted.delete(text);
+      this.#counts.exposed += 1;
+      this.#parts.program.release(accepted.key);
+      this.#parts.onSession(new Session(accepted.key, accepted.socket, UNPROTECTED, FRESH));
+      accepted.socket.resume();
+    }
   }
 
   readonly #numbers = new Map<string, ConnectionNumber>();
@@ -127,11 +170,11 @@ export class Engine {
     socket.pause();
     const text = keyText(key);
     if (this.#begun.has(text)) this.#begin(text, socket);
-    else this.#accepted.set(text, socket);
+    else this.#accepted.set(text, { key, socket, at: now() });
   }
 
   #begin(text: string, socket: Socket): void {
-    const event = this.#begun.get(text);
+    const event = this.#begun.get(text)?.event;
     const number = this.#numbers.get(text);
     this.#begun.delete(text);
     this.#accepted.delete(text);
@@ -361,6 +404,7 @@ export class Engine {
   }
 
   close(): void {
+    clearInterval(this.#sweeper);
     this.#takeovers.close();
   }
 }
