@@ -50,15 +50,16 @@ describe("what operators change", { skip }, () => {
   /** Every member holds the same configuration and forwards by the same tables. */
   async function agreed(): Promise<Status> {
     await cluster.settled();
-    const wanted = await cluster.status(master);
     for (const member of cluster.members) {
-      await cluster.until(
-        `it agrees with ${master}`,
-        (status) =>
+      // tables go on by themselves (former owners are forgotten), so both are asked at one time
+      await until(`${member} agrees with ${master}`, async () => {
+        const [wanted, status] = await Promise.all([master, member].map((m) => cluster.status(m)));
+        assert.ok(wanted && status);
+        return (
           JSON.stringify([status.cluster.config, status.datapath.version]) ===
-          JSON.stringify([wanted.cluster.config, wanted.cluster.tables]),
-        member,
-      );
+          JSON.stringify([wanted.cluster.config, wanted.cluster.tables])
+        );
+      });
     }
     return cluster.status(master);
   }
