@@ -5,6 +5,7 @@ import { elapsedMs, type Instant } from "#base/time.ts";
 import { ETHERNET_LENGTH } from "#wire/ethernet.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPV4_LENGTH } from "#wire/ipv4.ts";
 import { internetChecksum, transportChecksum } from "#wire/ipv4-checksum.ts";
+import { ipPacket } from "#wire/ip-packet.ts";
 import { IPV6_LENGTH, PROTOCOL_ICMPV6 } from "#wire/ipv6.ts";
 import { putUint16 } from "#wire/network-order.ts";
 import { closingReset } from "#wire/tcp.ts";
@@ -13,7 +14,6 @@ import { type IpPacket, isMulticast, readPacket } from "./packet.ts";
 
 /** Answers a second, and at once. The kernel's own limit for all ICMP is 1000 as well (icmp_msgs_per_sec). */
 export const ANSWERS_PER_SECOND = 1000;
-const TTL = 64;
 const ICMP_HEADER = 8;
 /** An ICMP error is no longer than every host can take (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4). */
 const LONGEST_V4 = 576;
@@ -73,7 +73,7 @@ const ICMP_CHECKSUM = 2;
 /** From the address that was asked, back to the one that asked. */
 function answer(
   kind: Answer["kind"],
-  { family, source, destination }: IpPacket,
+  { source, destination }: IpPacket,
   protocol: number,
   payload: Uint8Array,
 ): Answer {
@@ -83,51 +83,11 @@ function answer(
       ? internetChecksum(payload)
       : transportChecksum(addresses, protocol, payload);
   putUint16(payload, protocol === PROTOCOL_TCP ? TCP_CHECKSUM : ICMP_CHECKSUM, checksum);
-  const header =
-    family === 4
-      ? ipv4Header(addresses, protocol, payload.byteLength)
-      : ipv6Header(addresses, protocol, payload.byteLength);
-  const packet = new Uint8Array(header.byteLength + payload.byteLength);
-  packet.set(header);
-  packet.set(payload, header.byteLength);
-  return { kind, packet, destination: addresses.destination };
-}
-
-interface Addresses {
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
-}
-
-function ipv4Header(
-  { source, destination }: Addresses,
-  protocol: number,
-  length: number,
-): Uint8Array {
-  const header = new Uint8Array(IPV4_LENGTH);
-  header[0] = 0x45;
-  putUint16(header, 2, IPV4_LENGTH + length);
-  header[6] = 0x40; // don't fragment
-  header[8] = TTL;
-  header[9] = protocol;
-  header.set(source, 12);
-  header.set(destination, 16);
-  putUint16(header, 10, internetChecksum(header));
-  return header;
-}
-
-function ipv6Header(
-  { source, destination }: Addresses,
-  protocol: number,
-  length: number,
-): Uint8Array {
-  const header = new Uint8Array(IPV6_LENGTH);
-  header[0] = 0x60;
-  putUint16(header, 4, length);
-  header[6] = protocol;
-  header[7] = TTL;
-  header.set(source, 8);
-  header.set(destination, 24);
-  return header;
+  return {
+    kind,
+    packet: ipPacket(addresses, protocol, payload),
+    destination: addresses.destination,
+  };
 }
 
 /** Since the start, by what became of packets for groups that nobody serves. */

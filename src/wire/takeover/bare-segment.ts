@@ -1,14 +1,12 @@
 // A TCP segment without data, with its IP header: what a new owner asks a peer with, and what acknowledges bytes when no segment of the
 // stack does (A16). Network order, as on the wire.
 //
-//   IPv4: version, length 0x45   0   total length (2)   0 (2)   do not fragment (2)   TTL 64   TCP   checksum (2)   from (4)   to (4)
-//   IPv6: 0x60 0 0 0   payload length (2)   TCP   hop limit 64   from (16)   to (16)
 //   TCP:  ports (2 + 2)   sequence (4)   acknowledgement (4)   length, ACK (2)   window (2)   checksum (2)   0 (2)
 //         and, where the connection has timestamps: NOP NOP 8 10 value (4) echo (4)   (RFC 7323 appendix A)
-import { familyOf, ipBytes } from "#base/address.ts";
+import { ipBytes } from "#base/address.ts";
 import { PROTOCOL_TCP } from "../ipv4.ts";
-import { internetChecksum, transportChecksum } from "../ipv4-checksum.ts";
-import { IPV6_LENGTH } from "../ipv6.ts";
+import { ipPacket } from "../ip-packet.ts";
+import { transportChecksum } from "../ipv4-checksum.ts";
 import { putUint16 } from "../network-order.ts";
 import { TCP_LENGTH } from "../tcp.ts";
 import type { ConnectionKey } from "./record.ts";
@@ -23,8 +21,6 @@ export interface BareSegment {
   readonly timestamps: { readonly value: number; readonly echo: number } | undefined;
 }
 
-const IPV4_LENGTH = 20;
-const HOPS = 64;
 const ACK = 0x10;
 const TIMESTAMPS_LENGTH = 12;
 const NOP_NOP_TIMESTAMPS = 0x0101_080a;
@@ -36,14 +32,7 @@ export function bareSegment(segment: BareSegment): Uint8Array {
   const addresses = { source: ipBytes(vip), destination: ipBytes(peer) };
   const transport = tcpBytes(segment);
   putUint16(transport, CHECKSUM, transportChecksum(addresses, PROTOCOL_TCP, transport));
-  const header =
-    familyOf(vip) === 4
-      ? ipv4Header(addresses, transport.byteLength)
-      : ipv6Header(addresses, transport.byteLength);
-  const packet = new Uint8Array(header.byteLength + transport.byteLength);
-  packet.set(header);
-  packet.set(transport, header.byteLength);
-  return packet;
+  return ipPacket(addresses, PROTOCOL_TCP, transport);
 }
 
 function tcpBytes({ key, sequence, acknowledgement, window, timestamps }: BareSegment): Uint8Array {
@@ -61,34 +50,5 @@ function tcpBytes({ key, sequence, acknowledgement, window, timestamps }: BareSe
   view.setUint32(TCP_LENGTH, NOP_NOP_TIMESTAMPS);
   view.setUint32(TCP_LENGTH + 4, timestamps.value);
   view.setUint32(TCP_LENGTH + 8, timestamps.echo);
-  return bytes;
-}
-
-interface Addresses {
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
-}
-
-function ipv4Header({ source, destination }: Addresses, payload: number): Uint8Array {
-  const bytes = new Uint8Array(IPV4_LENGTH);
-  bytes[0] = 0x45;
-  putUint16(bytes, 2, IPV4_LENGTH + payload);
-  putUint16(bytes, 6, 0x4000);
-  bytes[8] = HOPS;
-  bytes[9] = PROTOCOL_TCP;
-  bytes.set(source, 12);
-  bytes.set(destination, 16);
-  putUint16(bytes, 10, internetChecksum(bytes));
-  return bytes;
-}
-
-function ipv6Header({ source, destination }: Addresses, payload: number): Uint8Array {
-  const bytes = new Uint8Array(IPV6_LENGTH);
-  bytes[0] = 0x60;
-  putUint16(bytes, 4, payload);
-  bytes[6] = PROTOCOL_TCP;
-  bytes[7] = HOPS;
-  bytes.set(source, 8);
-  bytes.set(destination, 24);
   return bytes;
 }
