@@ -1,9 +1,10 @@
 // Whether the first fragment of a later one has been seen, so that a frame that waited for it can be sent on (A14): a look into the
 // packet program's own memory of datagrams.
+import { putMapped } from "#base/mapped-address.ts";
 import { ETHERNET_LENGTH, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView } from "#wire/ethernet.ts";
 import { Ipv4View } from "#wire/ipv4.ts";
 import { Ipv6View, walkExtensionHeaders } from "#wire/ipv6.ts";
-import { ADDRESS, DECISION, FRAGMENT_KEY } from "./abi.gen.ts";
+import { DECISION, FRAGMENT_KEY } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 
 const ENOENT = 2;
@@ -34,19 +35,13 @@ function datagramOf(frame: Uint8Array): Datagram | undefined {
   }
 }
 
-/** IPv4 as ::ffff:a.b.c.d. */
-function putAddress(key: Buffer, at: number, address: Uint8Array): void {
-  if (address.byteLength === 4) key.fill(0xff, at + 10, at + 12);
-  key.set(address, at + ADDRESS.size - address.byteLength);
-}
-
 /** The key in map fragments of what came to this node's own MAC. */
 export function fragmentKey(frame: Uint8Array): Buffer | undefined {
   const datagram = datagramOf(frame);
   if (datagram === undefined) return undefined;
   const key = Buffer.alloc(FRAGMENT_KEY.size);
-  putAddress(key, FRAGMENT_KEY.source, datagram.source);
-  putAddress(key, FRAGMENT_KEY.destination, datagram.destination);
+  putMapped(key, FRAGMENT_KEY.source, datagram.source);
+  putMapped(key, FRAGMENT_KEY.destination, datagram.destination);
   const { identification, protocol } = datagram;
   // as it lies in the packet: 16 bits in network order in IPv4, 32 in IPv6
   if (datagram.source.byteLength === 4) {

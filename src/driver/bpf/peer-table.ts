@@ -1,6 +1,7 @@
 // The peering programs' maps: the host list goes in, counters come out. Written entry by entry, only what differs; what an
 // earlier agent left is read back, and what is not listed any more goes.
 import { ipBytes, macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
+import { putMapped } from "#base/mapped-address.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { ADDRESS, COUNTER, NODES, OWN_ADDRESSES } from "./abi.gen.ts";
@@ -54,10 +55,8 @@ export const PEER_MAPS = [
 
 /** IPv4 as ::ffff:a.b.c.d. */
 function addressKey(address: IpAddress): Buffer {
-  const bytes = ipBytes(address);
   const key = Buffer.alloc(ADDRESS.size);
-  if (bytes.byteLength === 4) key.fill(0xff, 10, 12);
-  key.set(bytes, ADDRESS.size - bytes.byteLength);
+  putMapped(key, 0, ipBytes(address));
   return key;
 }
 

@@ -2,6 +2,7 @@
 // state in between one that a packet may meet, also the one that a killed agent leaves behind: services that vanish
 // go first; then nodes, which groups hold, exceptions, slots, services, each needing only what was written before it; the version last.
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
+import { putMapped } from "#base/mapped-address.ts";
 import { compareVersions, type TableVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
@@ -42,10 +43,8 @@ const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${c
 
 /** Key of map vips: IPv4 as ::ffff:a.b.c.d. */
 function vipKeyText(vip: IpAddress): string {
-  const address = ipBytes(vip);
   const key = Buffer.alloc(ADDRESS.size);
-  if (address.byteLength === 4) key.fill(0xff, 10, 12);
-  key.set(address, ADDRESS.size - address.byteLength);
+  putMapped(key, 0, ipBytes(vip));
   return key.toString("latin1");
 }
 

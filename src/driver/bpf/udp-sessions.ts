@@ -1,4 +1,5 @@
 // UDP sessions that the packet program has noted (B12), as the agent lists them, and for how long each group wants its own kept.
+import { unmapped } from "#base/mapped-address.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { UDP_SESSION, UDP_SESSION_KEY } from "./abi.gen.ts";
@@ -30,9 +31,7 @@ export class SessionIdle {
 
 /** IPv4 is ::ffff:a.b.c.d. */
 function addressAt(key: Buffer, at: number): Uint8Array {
-  const address = Uint8Array.from(key.subarray(at, at + 16));
-  const isMapped = key.readBigUInt64BE(at) === 0n && key.readUInt32BE(at + 8) === 0xffff;
-  return isMapped ? address.subarray(12) : address;
+  return unmapped(Uint8Array.from(key.subarray(at, at + 16)));
 }
 
 /** Those that have not been idle for too long. */

@@ -1,5 +1,6 @@
 // The TCP connections that this kernel has, by the sock_diag interface (what ss(8) reads). Only those that a segment can still
 // belong to: no listeners, and no TIME-WAIT, in which the application is gone and the peer has what was sent.
+import { unmapped } from "#base/mapped-address.ts";
 import { assert } from "#base/assert.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import type { Message } from "./message.ts";
@@ -31,20 +32,11 @@ export function request(family: number): Uint8Array {
   return fixed;
 }
 
-/** An IPv4 connection of a socket that also takes IPv6 has ::ffff:a.b.c.d. */
-function unmapped(address: Uint8Array): Uint8Array {
-  const isMapped =
-    address.byteLength === 16 &&
-    address.subarray(0, 10).every((byte) => byte === 0) &&
-    address[10] === 0xff &&
-    address[11] === 0xff;
-  return isMapped ? address.subarray(12) : address;
-}
-
 export function connectionOf({ payload }: Message): Connection {
   assert(payload.byteLength >= MESSAGE_LENGTH, "the kernel describes a socket in 72 bytes");
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const size = payload[0] === AF_INET ? 4 : 16;
+  // an IPv4 connection of a socket that also takes IPv6 has a mapped address
   const address = (at: number): Uint8Array => unmapped(payload.subarray(at, at + size));
   return {
     protocol: IPPROTO_TCP,

@@ -1,5 +1,6 @@
 // Numbers of Linux's TCP sockets that connection repair needs (include/uapi/linux/tcp.h, sockios.h), and reading and writing them.
 import { type IpAddress, familyOf, ipBytes, ipFromBytes } from "#base/address.ts";
+import { unmapped } from "#base/mapped-address.ts";
 import { check, libc } from "../libc.ts";
 
 export const SOL_TCP = 6;
@@ -72,14 +73,6 @@ export interface Endpoint {
   readonly port: number;
 }
 
-const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-
-/** An IPv4 address that an IPv6 socket shows as a mapped one (RFC 4291 section 2.5.5.2) is an IPv4 address. */
-function plainAddress(bytes: Uint8Array): IpAddress {
-  const isMapped = bytes.byteLength === 16 && MAPPED.every((byte, at) => bytes[at] === byte);
-  return ipFromBytes(isMapped ? bytes.subarray(12) : bytes);
-}
-
 export function endpointOf(fd: number, which: "own" | "peer"): Endpoint {
   const bytes = new Uint8Array(28);
   const size = new Uint8Array(INTEGER);
@@ -88,6 +81,7 @@ export function endpointOf(fd: number, which: "own" | "peer"): Endpoint {
   check(call(fd, bytes, size), "read an address of a TCP socket");
   const view = new DataView(bytes.buffer);
   const is4 = view.getUint16(0, true) === AF_INET;
-  const address = plainAddress(is4 ? bytes.subarray(4, 8) : bytes.subarray(8, 24));
+  // a socket that also takes IPv6 shows an IPv4 address as a mapped one
+  const address = ipFromBytes(unmapped(is4 ? bytes.subarray(4, 8) : bytes.subarray(8, 24)));
   return { address, port: view.getUint16(2) };
 }
