@@ -17,6 +17,7 @@ import { MAX_PIECE } from "#wire/takeover/frame.ts";
 import type { ConnectionNumber, OwnerMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { now } from "./clock.ts";
+import { keyText } from "./key-text.ts";
 import type { Links } from "./links.ts";
 import { FRESH, Session, type SessionHost } from "./session.ts";
 import { Takeovers } from "./takeovers.ts";
@@ -27,7 +28,6 @@ export interface EngineParts {
   readonly links: Pick<Links, "tell" | "answer">;
   /** A session begins, or goes on here. Its handlers must be set before this returns. */
   readonly onSession: (session: Session) => void;
-  readonly onTrouble: (error: Error) => void;
 }
 
 export interface EngineCounts {
@@ -76,9 +76,6 @@ const UNPROTECTED: SessionHost = {
 
 /** A connection that the stack here knows nothing of. */
 const HELD = { clamp: false, guard: false, shield: true, mute: false, committed: 0 } as const;
-
-export const keyText = ({ vip, port, peer, peerPort }: ConnectionKey): string =>
-  `${vip} ${port} ${peer} ${peerPort}`;
 
 export class Engine {
   readonly #parts: EngineParts;
@@ -339,7 +336,7 @@ export class Engine {
       if (generation <= serving.generation) return;
       this.#abandon(number, serving);
     }
-    this.#parts.program.control(key, { ...HELD, mute: true });
+    this.#parts.program.hold(key, { ...HELD, mute: true });
   }
 
   /** The same connection may be held twice for a while: from an owner that is gone, and from the one that took it over. */

@@ -7,7 +7,14 @@
 // Needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_ADMIN, and the agent of this node.
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Application, type Event, joinIn, parseSlots, type Rules } from "#apps/client.ts";
+import {
+  type Application,
+  type Event,
+  joinIn,
+  type NodeName,
+  parseSlots,
+  type Rules,
+} from "#apps/client.ts";
 import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
@@ -52,11 +59,6 @@ export async function createSessionServer(
   return server;
 }
 
-interface Members {
-  readonly list: readonly MemberAddress[];
-  readonly idOf: ReadonlyMap<string, NodeId>;
-}
-
 export class SessionServer {
   readonly #options: SessionServerOptions;
   readonly #program: SessionProgram;
@@ -66,7 +68,8 @@ export class SessionServer {
   readonly #listeners: net.Server[] = [];
   #application: Application | undefined;
   #placement: Placement | undefined;
-  #members: Members = { list: [], idOf: new Map() };
+  /** Of the cluster, this node among them. */
+  #members: readonly MemberAddress[] = [];
   /** Members that left, and for whose connections slots may still be gained. */
   readonly #gone = new Map<NodeId, NodeJS.Timeout>();
   /** Slots that are this node's, by group. */
@@ -96,7 +99,6 @@ export class SessionServer {
       raw: this.#raw,
       links: this.#links,
       onSession,
-      onTrouble,
     });
   }
 
@@ -111,7 +113,7 @@ export class SessionServer {
       name: "sessions",
       ...(applicationsSocket === undefined ? {} : { socketPath: applicationsSocket }),
       onSnapshot: ({ members, groups }) => {
-        this.#know(members);
+        this.#know(members.flatMap((member) => addressOf(member) ?? []));
         this.#mine.clear();
         for (const { group, slots } of groups) this.#gain(group, slots);
       },
@@ -123,26 +125,17 @@ export class SessionServer {
     });
   }
 
-  #know(members: readonly { id: number; name: string; address: string }[]): void {
-    const list = members.flatMap(({ id, address }) => {
-      const parsed = parseIp(address);
-      return parsed === undefined ? [] : [{ id: nodeId(id), address: parsed }];
-    });
-    const idOf = new Map(members.map(({ id, name }) => [name, nodeId(id)]));
-    this.#members = { list, idOf };
-    this.#links.setMembers(list);
+  #know(members: readonly MemberAddress[]): void {
+    this.#members = members;
+    this.#links.setMembers(members);
   }
 
   #event(event: Event): void {
     switch (event.type) {
       case "member-joined": {
-        const { id, name, address } = event.member;
-        const parsed = parseIp(address);
-        if (parsed === undefined) return;
-        const others = this.#members.list.filter((member) => member.id !== id);
-        const idOf = new Map(this.#members.idOf).set(name, nodeId(id));
-        this.#members = { list: [...others, { id: nodeId(id), address: parsed }], idOf };
-        this.#links.setMembers(this.#members.list);
+        const joined = addressOf(event.member);
+        if (joined === undefined) return;
+        this.#know([...this.#members.filter(({ id }) => id !== joined.id), joined]);
         return;
       }
       case "member-left":
@@ -167,11 +160,7 @@ export class SessionServer {
 
   /** Whatever the reason: without its agent a member has no lease, and its sessions are silent. */
   #left(id: NodeId): void {
-    this.#members = {
-      ...this.#members,
-      list: this.#members.list.filter((member) => member.id !== id),
-    };
-    this.#links.setMembers(this.#members.list);
+    this.#know(this.#members.filter((member) => member.id !== id));
     clearTimeout(this.#gone.get(id));
     const forget = setTimeout(() => {
       this.#gone.delete(id);
@@ -235,6 +224,12 @@ export class SessionServer {
     this.#raw.close();
     this.#program.detach();
   }
+}
+
+/** Undefined: an agent that speaks of addresses in another way. */
+function addressOf({ id, address }: NodeName): MemberAddress | undefined {
+  const parsed = parseIp(address);
+  return parsed === undefined ? undefined : { id: nodeId(id), address: parsed };
 }
 
 function* eachSlot(slots: string): Generator<number> {

@@ -10,7 +10,7 @@ import {
 } from "#core/takeover/resumption.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { now } from "./clock.ts";
-import { keyText } from "./engine.ts";
+import { keyText } from "./key-text.ts";
 
 /** What a restored socket can take before its application reads, in bytes; the kernel grows it. */
 const FREE_RECEIVE_BUFFER = 65_535;

@@ -146,7 +146,7 @@ for (const family of FAMILIES) {
     await arrived(server, 3);
     const committed = advance(event.receiveNext, 3);
     owner.control(event.key, { clamp: true, guard: true, shield: false, mute: false, committed });
-    standby.control(event.key, {
+    standby.hold(event.key, {
       clamp: false,
       guard: false,
       shield: true,

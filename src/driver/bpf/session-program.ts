@@ -1,6 +1,7 @@
 // The session program (bpf/session.bpf.c) on an interface: which listeners it protects, what it is told about each connection, and what
 // it tells. Its filters stay on the interface when this process dies, and go on guarding and shielding, until detach().
-import { type IpAddress, familyOf, ipBytes, ipFromBytes } from "#base/address.ts";
+import { type IpAddress, ipBytes, ipFromBytes } from "#base/address.ts";
+import { putMapped, unmapped } from "#base/mapped-address.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { FdWatch } from "../fd-watch.ts";
 import { attachSession, detachSession, removeUnusedClsact } from "./attachment.ts";
@@ -12,6 +13,8 @@ import { RingBuffer } from "./ring-buffer.ts";
 import * as abi from "./session.gen.ts";
 
 const ENOENT = 2;
+const EEXIST = 17;
+const BPF_NOEXIST = 1;
 const EVENTS_SIZE = 4 * 1024 * 1024;
 /** One turn of the event loop takes no more; the watch calls again while there are any. */
 const EVENTS_A_TURN = 1024;
@@ -82,23 +85,13 @@ export interface SessionWire {
   readonly silenced: number;
 }
 
-const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
-
-function putAddress(into: Uint8Array, at: number, address: IpAddress): void {
-  if (familyOf(address) === 4) into.set(MAPPED, at);
-  into.set(ipBytes(address), familyOf(address) === 4 ? at + MAPPED.byteLength : at);
-}
-
-function readAddress(bytes: Uint8Array): IpAddress {
-  const is4 = MAPPED.every((byte, at) => bytes[at] === byte);
-  return ipFromBytes(is4 ? bytes.slice(MAPPED.byteLength) : bytes.slice());
-}
+const readAddress = (bytes: Uint8Array): IpAddress => ipFromBytes(unmapped(bytes));
 
 function keyBytes({ vip, port, peer, peerPort }: ConnectionKey): Uint8Array {
   const bytes = new Uint8Array(abi.SESSION_KEY.size);
   const view = new DataView(bytes.buffer);
-  putAddress(bytes, abi.SESSION_KEY.local, vip);
-  putAddress(bytes, abi.SESSION_KEY.peer, peer);
+  putMapped(bytes, abi.SESSION_KEY.local, ipBytes(vip));
+  putMapped(bytes, abi.SESSION_KEY.peer, ipBytes(peer));
   view.setUint16(abi.SESSION_KEY.port, port);
   view.setUint16(abi.SESSION_KEY.peerPort, peerPort);
   return bytes;
@@ -244,23 +237,25 @@ export class SessionProgram {
   /** Connections to this address and port are sessions from their SYN-ACK on. */
   protect(vip: IpAddress, port: number): void {
     const key = new Uint8Array(abi.SESSION_LISTENER.size);
-    putAddress(key, abi.SESSION_LISTENER.local, vip);
+    putMapped(key, abi.SESSION_LISTENER.local, ipBytes(vip));
     new DataView(key.buffer).setUint16(abi.SESSION_LISTENER.port, port);
     const flags = new Uint8Array(Uint32Array.of(abi.CLAMP | abi.GUARD).buffer);
     bpfCheck(libbpf().updateElem(this.#listeners, key, flags, 0), "protect a listener");
   }
 
-  control(key: ConnectionKey, control: SessionControl): void {
-    const bytes = keyBytes(key);
-    bpfCheck(
-      libbpf().updateElem(this.#controls, bytes, controlBytes(control), 0),
-      "control a session",
-    );
+  /** A session that did not begin on this machine, and that its program does not know yet. */
+  hold(key: ConnectionKey, control: SessionControl): void {
+    // First what is counted: without it the program lets everything pass.
     const none = new Uint8Array(abi.SESSION_WIRE.size);
-    const BPF_NOEXIST = 1;
-    const EEXIST = 17;
-    const made = libbpf().updateElem(this.#wires, bytes, none, BPF_NOEXIST);
+    const made = libbpf().updateElem(this.#wires, keyBytes(key), none, BPF_NOEXIST);
     if (made !== -EEXIST) bpfCheck(made, "count a session");
+    this.control(key, control);
+  }
+
+  /** Of a session that is held here or began here. */
+  control(key: ConnectionKey, control: SessionControl): void {
+    const result = libbpf().updateElem(this.#controls, keyBytes(key), controlBytes(control), 0);
+    bpfCheck(result, "control a session");
   }
 
   /** The connection is like any other from now on. */
