@@ -17,26 +17,16 @@ struct print {
 	__u32 low;
 };
 
-/* The closing mix of Jenkins' lookup3, all three words of it. */
-static __always_inline void mix_all(struct print *print)
+static __always_inline void mix_print(struct print *print)
 {
-	__u32 a = print->place, b = print->high, c = print->low;
-
-	c = (c ^ b) - rotate(b, 14);
-	a = (a ^ c) - rotate(c, 11);
-	b = (b ^ a) - rotate(a, 25);
-	c = (c ^ b) - rotate(b, 16);
-	a = (a ^ c) - rotate(c, 4);
-	b = (b ^ a) - rotate(a, 14);
-	c = (c ^ b) - rotate(b, 24);
-	*print = (struct print){ a, b, c };
+	mix_all(&print->place, &print->high, &print->low);
 }
 
 static __always_inline struct print print4(__be32 source, __be32 vip, __u32 ports, __u8 protocol)
 {
 	struct print print = { state.hash_key[0] + source, state.hash_key[1] + ports, vip + protocol };
 
-	mix_all(&print);
+	mix_print(&print);
 	return print;
 }
 
@@ -46,11 +36,11 @@ static __always_inline struct print print6(const struct address *source, const s
 	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
 	struct print print = { k0 + source->word[0], k0 + source->word[1], k1 + source->word[2] };
 
-	mix_all(&print);
+	mix_print(&print);
 	print.place += source->word[3];
 	print.high += ports;
 	print.low += (vip->word[0] ^ vip->word[1] ^ vip->word[2] ^ vip->word[3]) + protocol;
-	mix_all(&print);
+	mix_print(&print);
 	return print;
 }
 

@@ -13,16 +13,22 @@ static __always_inline __u32 rotate(__u32 x, int bits)
 	return x << bits | x >> (32 - bits);
 }
 
-/* The closing mix of Jenkins' lookup3. */
+/* The closing mix of Jenkins' lookup3, all three words of it. */
+static __always_inline void mix_all(__u32 *a, __u32 *b, __u32 *c)
+{
+	*c = (*c ^ *b) - rotate(*b, 14);
+	*a = (*a ^ *c) - rotate(*c, 11);
+	*b = (*b ^ *a) - rotate(*a, 25);
+	*c = (*c ^ *b) - rotate(*b, 16);
+	*a = (*a ^ *c) - rotate(*c, 4);
+	*b = (*b ^ *a) - rotate(*a, 14);
+	*c = (*c ^ *b) - rotate(*b, 24);
+}
+
 static __always_inline __u32 mix(__u32 a, __u32 b, __u32 c)
 {
-	c = (c ^ b) - rotate(b, 14);
-	a = (a ^ c) - rotate(c, 11);
-	b = (b ^ a) - rotate(a, 25);
-	c = (c ^ b) - rotate(b, 16);
-	a = (a ^ c) - rotate(c, 4);
-	b = (b ^ a) - rotate(a, 14);
-	return (c ^ b) - rotate(b, 24);
+	mix_all(&a, &b, &c);
+	return c;
 }
 
 static __always_inline __u32 hash4(__be32 source, __u32 discriminator)
