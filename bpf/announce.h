@@ -7,19 +7,7 @@
 
 #include "parse.h"
 
-enum { ARP_REQUEST = 1, ICMPV6_NEIGHBOR_SOLICITATION = 135, SOLICITATION_LENGTH = 24 };
-
-struct arp_packet {
-	__be16 hardware;
-	__be16 protocol;
-	__u8 hardware_length;
-	__u8 protocol_length;
-	__be16 operation;
-	__u8 sender_mac[6];
-	__u8 sender[4];
-	__u8 target_mac[6];
-	__u8 target[4];
-};
+enum { SOLICITATION_LENGTH = 24 };
 
 static __always_inline int is_vip(const struct address *address)
 {
@@ -67,7 +55,7 @@ static __always_inline __u8 announce_ipv6(frame_t *frame, const struct packet *p
 	if (read_bytes(frame, packet->transport, &type, sizeof(type)) ||
 	    read_bytes(frame, packet->transport + 8, &target, sizeof(target)))
 		return REASON_PASS_MALFORMED;
-	if (type != ICMPV6_NEIGHBOR_SOLICITATION || !is_vip(&target))
+	if (type != NEIGHBOR_SOLICITATION || !is_vip(&target))
 		return REASON_COUNT;
 	return answer_reason();
 }

@@ -18,25 +18,14 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "ethernet.h"
 
 enum {
-	ETHERNET_LENGTH = 14,
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_ARP = 0x0806,
-	ETHERTYPE_IPV6 = 0x86dd,
 	IPV4_SOURCE = ETHERNET_LENGTH + 12,
 	IPV6_NEXT = ETHERNET_LENGTH + 6,
 	IPV6_SOURCE = ETHERNET_LENGTH + 8,
-	ARP_SENDER_MAC = ETHERNET_LENGTH + 8,
-	ARP_SENDER = ETHERNET_LENGTH + 14,
-	ARP_TARGET_MAC = ETHERNET_LENGTH + 18,
 	ICMPV6 = ETHERNET_LENGTH + 40,
-	ICMPV6_CHECKSUM = ICMPV6 + 2,
 	NEIGHBOR_TARGET = ICMPV6 + 8,
-	NEIGHBOR_OPTION = ICMPV6 + 24,
-	NEXT_ICMPV6 = 58,
-	NEIGHBOR_SOLICITATION = 135,
-	NEIGHBOR_ADVERTISEMENT = 136,
 	SOURCE_LINK_LAYER = 1,
 	TARGET_LINK_LAYER = 2,
 };
@@ -51,13 +40,6 @@ struct {
 	__type(key, struct address);
 	__type(value, __u8);
 } vips SEC(".maps");
-
-/* A link-layer address option (RFC 4861 section 4.6.1). */
-struct option {
-	__u8 type;
-	__u8 length; /* in units of 8 bytes */
-	__u8 mac[6];
-};
 
 static __always_inline int is_vip(const struct address *address)
 {
@@ -129,7 +111,7 @@ static __always_inline void tell_ipv6(struct __sk_buff *frame, __u64 cluster_mac
 	int speaks = reads_vip6(frame, IPV6_SOURCE);
 	__u8 next, type;
 
-	if (!bpf_skb_load_bytes(frame, IPV6_NEXT, &next, 1) && next == NEXT_ICMPV6 &&
+	if (!bpf_skb_load_bytes(frame, IPV6_NEXT, &next, 1) && next == PROTOCOL_ICMPV6 &&
 	    !bpf_skb_load_bytes(frame, ICMPV6, &type, 1)) {
 		if (type == NEIGHBOR_ADVERTISEMENT && reads_vip6(frame, NEIGHBOR_TARGET)) {
 			tell_option(frame, TARGET_LINK_LAYER, cluster_mac);

@@ -3,16 +3,9 @@
 #define PANOPLY_PACKET_H
 
 #include "abi.h"
+#include "ethernet.h"
 
 enum {
-	ETHERNET_LENGTH = 14,
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_ARP = 0x0806,
-	ETHERTYPE_IPV6 = 0x86dd,
-	PROTOCOL_ICMP = 1,
-	PROTOCOL_TCP = 6,
-	PROTOCOL_UDP = 17,
-	PROTOCOL_ICMPV6 = 58,
 	TCP_FIN_SYN_RST_ACK = 0x17,
 	TCP_SYN = 0x02,
 	TCP_ACK = 0x10,

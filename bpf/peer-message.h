@@ -9,43 +9,10 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ethernet.h"
 #include "peer-maps.h"
 
-enum {
-	ETHERNET_LENGTH = 14,
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_ARP = 0x0806,
-	ETHERTYPE_IPV6 = 0x86dd,
-	ARP_REQUEST = 1,
-	ARP_REPLY = 2,
-	ARP_SENDER_MAC = ETHERNET_LENGTH + 8,
-	ARP_TARGET_MAC = ETHERNET_LENGTH + 18,
-	ICMPV6_CHECKSUM = ETHERNET_LENGTH + 42,
-	NEIGHBOR_OPTION = ETHERNET_LENGTH + 64,
-	NEXT_ICMPV6 = 58,
-	NEIGHBOR_SOLICITATION = 135,
-	NEIGHBOR_ADVERTISEMENT = 136,
-	SOLICITED_OVERRIDE = 0x60,
-};
-
-struct arp {
-	__be16 hardware;
-	__be16 protocol;
-	__u8 hardware_length;
-	__u8 protocol_length;
-	__be16 operation;
-	__u8 sender_mac[6];
-	__u8 sender[4];
-	__u8 target_mac[6];
-	__u8 target[4];
-};
-
-/* A link-layer address option (RFC 4861 section 4.6.1). */
-struct option {
-	__u8 type;
-	__u8 length; /* in units of 8 bytes */
-	__u8 mac[6];
-};
+enum { SOLICITED_OVERRIDE = 0x60 };
 
 /* An IPv6 packet with a Neighbor Solicitation or Advertisement. */
 struct neighbor {
@@ -90,7 +57,7 @@ static __always_inline struct address *told(struct message *message)
 
 static __always_inline void read_arp(struct __sk_buff *frame, struct message *message)
 {
-	struct arp arp;
+	struct arp_packet arp;
 	__be32 ipv4;
 
 	if (bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &arp, sizeof(arp)) || arp.hardware != bpf_htons(1) ||
@@ -113,7 +80,7 @@ static __always_inline void read_neighbor(struct __sk_buff *frame, struct messag
 	struct neighbor packet;
 	int reply;
 
-	if (bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &packet, sizeof(packet)) || packet.next != NEXT_ICMPV6 ||
+	if (bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &packet, sizeof(packet)) || packet.next != PROTOCOL_ICMPV6 ||
 	    bpf_ntohs(packet.payload_length) < sizeof(packet) - 40)
 		return;
 	reply = packet.type == NEIGHBOR_ADVERTISEMENT;
@@ -164,7 +131,7 @@ static __always_inline void store_macs(struct __sk_buff *frame, __u64 destinatio
 static __always_inline void answer_arp(struct __sk_buff *frame, const struct message *message, __u64 mac,
 				       __u64 asker)
 {
-	struct arp arp = {
+	struct arp_packet arp = {
 		.hardware = bpf_htons(1),
 		.protocol = bpf_htons(ETHERTYPE_IPV4),
 		.hardware_length = 6,
@@ -182,7 +149,7 @@ static __always_inline void answer_arp(struct __sk_buff *frame, const struct mes
 static __always_inline void answer_neighbor(struct __sk_buff *frame, const struct message *message, __u64 mac)
 {
 	struct neighbor packet;
-	__be32 pseudo[2] = { bpf_htonl(32), bpf_htonl(NEXT_ICMPV6) };
+	__be32 pseudo[2] = { bpf_htonl(32), bpf_htonl(PROTOCOL_ICMPV6) };
 	__s64 sum;
 
 	if (bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &packet, sizeof(packet)))

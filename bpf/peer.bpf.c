@@ -204,7 +204,7 @@ static __always_inline int may_be_neighbor(struct __sk_buff *frame)
 
 	if (data + ETHERNET_LENGTH + 40 > (void *)(long)frame->data_end)
 		return 1;
-	return *(__u8 *)(data + ETHERNET_LENGTH + 6) == NEXT_ICMPV6;
+	return *(__u8 *)(data + ETHERNET_LENGTH + 6) == PROTOCOL_ICMPV6;
 }
 
 static __always_inline int may_be_message(struct __sk_buff *frame, __be16 type)

@@ -20,13 +20,10 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ethernet.h"
 #include "session.h"
 
 enum {
-	ETHERNET_LENGTH = 14,
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_IPV6 = 0x86dd,
-	PROTOCOL_TCP = 6,
 	IPV6_LENGTH = 40,
 	TCP_LENGTH = 20,
 	TCP_ACKNOWLEDGEMENT = 8,
