@@ -1,53 +1,21 @@
 // A8, B4: what reports of members make a master do, once a round.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, nodeId, type NodeId, type TableVersion } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { Balance } from "#base/assignment.ts";
-import type { View } from "#core/membership/types.ts";
 import type { GroupReport } from "#wire/control/slot-report.ts";
 import { FORMER_OWNERS, type GroupTable } from "#core/steering/tables.ts";
 import { ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect } from "./protocol.ts";
+import { groupOf, specOf, viewOf } from "./testing/cluster.ts";
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
-const VIP = ip("10.0.0.100");
 
-const spec = (balance: Balance, weights: readonly number[] = [1, 1, 1]): ClusterSpec => ({
-  method: "forward",
-  hash: "keyed",
-  vips: [VIP],
-  drained: [],
-  groups: [
-    {
-      name: "web",
-      policy: "weighted",
-      slots: 16,
-      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-      nodes: [N1, N2, N3].map((id, index) => ({ id, weight: weights[index] ?? 1 })),
-      assignment: "eager",
-      balance,
-    },
-  ],
-});
-
-const view = (ids: readonly NodeId[]): View => ({
-  role: "master",
-  epoch: 1,
-  master: N1,
-  secondary: ids.find((id) => id !== N1) ?? NO_NODE,
-  members: ids.map((id) => ({
-    id,
-    address: ip(`10.0.0.${id}`),
-    mac: mac(`02:00:00:00:00:0${id}`),
-  })),
-  keepaliveIntervalMs: 100,
-  config: { counter: 1, digest: "00" },
-  tables: NO_TABLES,
-});
+const spec = (balance: Balance, weights: readonly number[] = [1, 1, 1]): ClusterSpec =>
+  specOf(groupOf(weights, { balance }));
 
 class Master {
   readonly controller: Controller;
@@ -74,7 +42,7 @@ class Master {
 
   members(ids: readonly NodeId[]): void {
     this.#ids = ids;
-    this.controller.step(this.now, { type: "view-changed", view: view(ids) });
+    this.controller.step(this.now, { type: "view-changed", view: viewOf(ids, { master: N1 }) });
     this.settle();
   }
 

@@ -1,55 +1,24 @@
 // The controller as tables of (state, input) → effects. Slot arithmetic has its own tests.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
-import { NO_NODE, NO_TABLES, nodeId, type NodeId, type TableVersion } from "#base/ids.ts";
+import { ip } from "#base/address.ts";
+import { NO_TABLES, nodeId, type NodeId, type TableVersion } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
-import type { Member, Role, View } from "#core/membership/types.ts";
+import type { Role, View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { REPORT_AGAIN_MS, REPORT_EVERY_MS } from "./announcements.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect } from "./protocol.ts";
 import { ACKNOWLEDGE_MS } from "./publication.ts";
+import { groupOf, member, specOf, viewOf, VIP } from "./testing/cluster.ts";
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
-const VIP = ip("10.0.0.100");
 
-const spec = (change: Partial<ClusterSpec> = {}): ClusterSpec => ({
-  method: "forward",
-  hash: "keyed",
-  vips: [VIP],
-  drained: [],
-  groups: [
-    {
-      name: "web",
-      policy: "weighted",
-      slots: 16,
-      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-      nodes: [N1, N2, N3].map((id) => ({ id, weight: 1 })),
-      assignment: "eager",
-      balance: "weights",
-    },
-  ],
-  ...change,
-});
+const spec = (change: Partial<ClusterSpec> = {}): ClusterSpec => specOf(groupOf([1, 1, 1]), change);
 
-const member = (id: NodeId): Member => ({
-  id,
-  address: ip(`10.0.0.${id}`),
-  mac: mac(`02:00:00:00:00:0${id}`),
-});
-
-const view = (role: Role, epoch: number, ids: readonly NodeId[], master: NodeId): View => ({
-  role,
-  epoch,
-  master,
-  secondary: ids.find((id) => id !== master) ?? NO_NODE,
-  members: ids.map(member),
-  keepaliveIntervalMs: 100,
-  config: { counter: 1, digest: "00" },
-  tables: NO_TABLES,
-});
+const view = (role: Role, epoch: number, ids: readonly NodeId[], master: NodeId): View =>
+  viewOf(ids, { role, epoch, master });
 
 const at = (ms: number) => instant(ms);
 const fresh = (self: NodeId): Controller =>

@@ -1,7 +1,6 @@
 // A15, A18 where every member filters (docs/adr/0012): who hears of a slot's new owner before whom, and what a new master leaves alone.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
 import { NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
@@ -11,43 +10,16 @@ import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect } from "./protocol.ts";
 import { ACKNOWLEDGE_MS } from "./publication.ts";
+import { groupOf, specOf, viewOf } from "./testing/cluster.ts";
 
-const VIP = ip("10.0.0.100");
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 const ALL = [N1, N2, N3];
 
-const spec = (weights: readonly number[], slots = 4): ClusterSpec => ({
-  method: "multicast",
-  hash: "keyed",
-  vips: [VIP],
-  drained: [],
-  groups: [
-    {
-      name: "web",
-      policy: "weighted",
-      slots,
-      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-      nodes: ALL.map((id, index) => ({ id, weight: weights[index] ?? 0 })),
-      assignment: "eager",
-      balance: "weights",
-    },
-  ],
-});
+const spec = (weights: readonly number[], slots = 4): ClusterSpec =>
+  specOf(groupOf(weights, { slots }), { method: "multicast" });
 
-const view = (master: NodeId, members: readonly NodeId[], self: NodeId, epoch = 1): View => ({
-  role: master === self ? "master" : "member",
-  epoch,
-  master,
-  secondary: members.find((id) => id !== master) ?? N1,
-  members: members.map((id) => ({
-    id,
-    address: ip(`10.0.0.${id}`),
-    mac: mac(`02:00:00:00:00:0${id}`),
-  })),
-  keepaliveIntervalMs: 100,
-  config: { counter: 1, digest: "00" },
-  tables: NO_TABLES,
-});
+const view = (master: NodeId, members: readonly NodeId[], self: NodeId, epoch = 1): View =>
+  viewOf(members, { role: master === self ? "master" : "member", epoch, master });
 
 /** What a master does, and what its members say to it. */
 class Master {

@@ -1,40 +1,17 @@
 // What a master makes of its members' health reports: who owns slots, and what packets meet when nobody does (B7).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
 import { NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
-import type { View } from "#core/membership/types.ts";
 import type { InstanceState } from "#wire/control/health-report.ts";
 import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
+import { groupOf, specOf, viewOf } from "./testing/cluster.ts";
 
 const [N1, N2] = [nodeId(1), nodeId(2)] as const;
-const VIP = ip("10.0.0.100");
 
-const spec = (
-  change: Partial<GroupSpec>,
-  method: ClusterSpec["method"] = "forward",
-): ClusterSpec => ({
-  method,
-  hash: "keyed",
-  vips: [VIP],
-  drained: [],
-  groups: [
-    {
-      name: "web",
-      policy: "weighted",
-      slots: 16,
-      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-      nodes: [N1, N2].map((id) => ({ id, weight: 1 })),
-      assignment: "eager",
-      balance: "weights",
-      checked: true,
-      whenNone: { type: "reset" },
-      ...change,
-    },
-  ],
-});
+const spec = (change: Partial<GroupSpec>, method: ClusterSpec["method"] = "forward"): ClusterSpec =>
+  specOf(groupOf([1, 1], { checked: true, whenNone: { type: "reset" }, ...change }), { method });
 
 /** A master with one member, on a clock that stands still; the member acknowledges everything at once. */
 class Subject {
@@ -47,21 +24,7 @@ class Subject {
       tables: undefined,
       hashKey: [1, 2],
     });
-    const members = [N1, N2].map((id) => ({
-      id,
-      address: ip(`10.0.0.${id}`),
-      mac: mac(`02:00:00:00:00:0${id}`),
-    }));
-    const view: View = {
-      role: "master",
-      epoch: 1,
-      master: N1,
-      secondary: N2,
-      members,
-      keepaliveIntervalMs: 100,
-      config: { counter: 1, digest: "00" },
-      tables: NO_TABLES,
-    };
+    const view = viewOf([N1, N2]);
     this.controller.step(instant(0), { type: "view-changed", view });
     this.settle();
   }

@@ -1,10 +1,8 @@
 // B4: a master pins what its members report, forgets what has ended, and lets slots move on.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
-import { NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
-import type { View } from "#core/membership/types.ts";
 import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
 import { keyOf } from "#core/steering/testing/pinned.ts";
 import type { FlowKey } from "#wire/flow-key.ts";
@@ -12,43 +10,12 @@ import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import { GATHER_MS } from "./pinning.ts";
 import type { Effect } from "./protocol.ts";
+import { groupOf, specOf, viewOf, VIP } from "./testing/cluster.ts";
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
-const VIP = ip("10.0.0.100");
 const flow = (port: number): FlowKey => keyOf({ from: ["192.0.2.7", port], to: [VIP, 80] });
 
-const spec = (weights: readonly number[]): ClusterSpec => ({
-  method: "forward",
-  hash: "keyed",
-  vips: [VIP],
-  drained: [],
-  groups: [
-    {
-      name: "web",
-      policy: "weighted",
-      slots: 2,
-      services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-      nodes: [N1, N2, N3].map((id, index) => ({ id, weight: weights[index] ?? 0 })),
-      assignment: "eager",
-      balance: "weights",
-    },
-  ],
-});
-
-const view = (master: NodeId, ids: readonly NodeId[], epoch: number): View => ({
-  role: "master",
-  epoch,
-  master,
-  secondary: ids.find((id) => id !== master) ?? nodeId(1),
-  members: ids.map((id) => ({
-    id,
-    address: ip(`10.0.0.${id}`),
-    mac: mac(`02:00:00:00:00:0${id}`),
-  })),
-  keepaliveIntervalMs: 100,
-  config: { counter: 1, digest: "00" },
-  tables: NO_TABLES,
-});
+const spec = (weights: readonly number[]): ClusterSpec => specOf(groupOf(weights, { slots: 2 }));
 
 /** A master whose members acknowledge at once. */
 class Scene {
@@ -61,7 +28,10 @@ class Scene {
     this.self = self;
     this.#ids = ids;
     this.controller = new Controller({ self, spec: spec([1, 0, 0]), tables, hashKey: [1, 2] });
-    this.controller.step(instant(0), { type: "view-changed", view: view(self, ids, epoch) });
+    this.controller.step(instant(0), {
+      type: "view-changed",
+      view: viewOf(ids, { master: self, epoch }),
+    });
     this.settle();
   }
 

@@ -4,45 +4,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ip, mac } from "#base/address.ts";
-import { NO_NODE, NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
+import { NO_NODE, nodeId, type NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import { Prng } from "#base/prng.ts";
-import type { Member, View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect, Input } from "./protocol.ts";
+import { groupOf, specOf, viewOf } from "./testing/cluster.ts";
 
 const NODES = [1, 2, 3, 4].map(nodeId);
 const SLOTS = 16;
-const VIP = ip("10.0.0.100");
 
-function spec(weights: readonly number[], lazy: boolean): ClusterSpec {
-  return {
+const spec = (weights: readonly number[], lazy: boolean): ClusterSpec =>
+  specOf(groupOf(weights, { slots: SLOTS, assignment: lazy ? "lazy" : "eager" }), {
     method: "multicast",
-    hash: "keyed",
-    vips: [VIP],
-    drained: [],
-    groups: [
-      {
-        name: "web",
-        policy: "weighted",
-        slots: SLOTS,
-        services: [{ protocol: "tcp", vip: VIP, port: 80 }],
-        nodes: NODES.map((id, index) => ({ id, weight: weights[index] ?? 1 })),
-        assignment: lazy ? "lazy" : "eager",
-        balance: "weights",
-      },
-    ],
-  };
-}
-
-const member = (id: NodeId): Member => ({
-  id,
-  address: ip(`10.0.0.${id}`),
-  mac: mac(`02:00:00:00:00:0${id}`),
-});
+  });
 
 type Message =
   | { readonly to: NodeId; readonly from: NodeId; readonly tables: Tables }
@@ -127,16 +104,8 @@ class FilteringCluster {
   #tellView(): void {
     const order = [this.master, ...this.members.filter((id) => id !== this.master)];
     for (const id of order) {
-      const view: View = {
-        role: id === this.master ? "master" : "member",
-        epoch: this.#epoch,
-        master: this.master,
-        secondary: this.members.find((each) => each !== this.master) ?? NO_NODE,
-        members: this.members.map(member),
-        keepaliveIntervalMs: 100,
-        config: { counter: 1, digest: "00" },
-        tables: NO_TABLES,
-      };
+      const role = id === this.master ? "master" : "member";
+      const view = viewOf(this.members, { role, epoch: this.#epoch, master: this.master });
       this.#step(id, { type: "view-changed", view });
     }
   }
