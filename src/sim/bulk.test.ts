@@ -32,7 +32,7 @@ test("sim: a batch goes on where the file of the one before ends", async (t) => 
   const said: string[] = [];
   const options = { hours: 0.01, firstSeed: undefined, nodes: { least: 1, most: 1 }, log };
   const bulk = {
-    options: { ...options, keepGoing: false },
+    options: { ...options, keepGoing: false, workers: 1 },
     isStopped: () => false,
     say: (text: string) => void said.push(text),
   };
@@ -43,6 +43,18 @@ test("sim: a batch goes on where the file of the one before ends", async (t) => 
   assert.deepEqual(linesOf(log), [first, ...lines]);
   assert.match(said.join("\n"), /going on with seed 2/);
   assert.match(bulkText(lines), /to go on: --first-seed 3/);
+});
+
+test("sim: a batch in several threads has no gaps, and ends when it is stopped", async () => {
+  let asked = 0;
+  const options = { hours: 1000, firstSeed: 7, nodes: { least: 1, most: 1 }, log: undefined };
+  const lines = await runHours({
+    options: { ...options, keepGoing: false, workers: 2 },
+    isStopped: () => ++asked > 3,
+    say: () => {},
+  });
+  const [line] = lines;
+  assert.deepEqual([lines.length, line?.first, line?.next, line?.seeds], [1, 7, 10, 3]);
 });
 
 test("sim: a file that is no log of batches is not written to", (t) => {

@@ -14,11 +14,13 @@ import {
   noTotals,
   summary,
 } from "./report.ts";
-import { type RunResult, type RunSettings, Simulation } from "./simulation.ts";
+import { runInOrder } from "./lanes.ts";
+import type { RunResult, RunSettings } from "./simulation.ts";
 
 const SAY_EVERY_MS = 60_000;
 const SHORTEST_MINUTES = 5;
 const LONGEST_MINUTES = 60;
+const MINUTE_MS = 60_000;
 
 export interface Found {
   readonly replay: string;
@@ -141,32 +143,32 @@ function firstSeed({ options, say }: Bulk): number {
   return first;
 }
 
-/** Lets signals in. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** The lines of this batch. */
 export async function runHours(bulk: Bulk): Promise<LogLine[]> {
   const { options, isStopped, say } = bulk;
-  let seed = firstSeed(bulk);
-  const ledger = new Ledger(options.log, seed);
-  let doneMs = 0;
-  let isOver = false;
-  while (!isOver && !isStopped() && hours(doneMs) < options.hours) {
+  const first = firstSeed(bulk);
+  const ledger = new Ledger(options.log, first);
+  let [seed, doneMs, plannedMs, isOver] = [first, 0, 0, false];
+  const next = (): RunSettings | undefined => {
+    if (isOver || isStopped() || hours(doneMs + plannedMs) >= options.hours) return undefined;
     const settings = settingsOf(seed, options.nodes);
-    const result = new Simulation(settings).run();
+    seed += 1;
+    plannedMs += settings.minutes * MINUTE_MS;
+    return settings;
+  };
+  const done = (settings: RunSettings, result: RunResult): void => {
     const { failure } = result;
     const replay = replayOf(settings);
-    if (failure !== undefined) say(failureText(seed, replay, failure));
+    if (failure !== undefined) say(failureText(settings.seed, replay, failure));
     ledger.ran(result, failure && { replay, checker: failure.checker, message: failure.message });
     doneMs += result.simulatedMs;
-    seed += 1;
-    isOver = failure !== undefined && !options.keepGoing;
-    if (ledger.isLineDue) {
-      ledger.close(seed);
-      say(`… ${together(ledger.lines)}; next seed ${seed}`);
-    }
-    await breathe();
-  }
+    plannedMs -= settings.minutes * MINUTE_MS;
+    isOver ||= failure !== undefined && !options.keepGoing;
+    if (!ledger.isLineDue) return;
+    ledger.close(settings.seed + 1);
+    say(`… ${together(ledger.lines)}; next seed ${settings.seed + 1}`);
+  };
+  await runInOrder({ workers: options.workers, next, done });
   ledger.close(seed);
   return ledger.lines;
 }

@@ -15,13 +15,14 @@ test("sim: options have defaults, and are read", () => {
 test("sim: --hours takes a range of nodes, a first seed and a log", () => {
   assert.equal(readOptions([]).bulk, undefined);
   assert.deepEqual(readOptions(["--hours", "7"]).bulk, {
-    ...{ hours: 7, firstSeed: undefined, log: undefined, keepGoing: false },
+    ...{ hours: 7, firstSeed: undefined, log: undefined, keepGoing: false, workers: 1 },
     nodes: { least: 3, most: 5 },
   });
   const other = readOptions(["--hours", "7", "--first-seed", "9", "--nodes", "4", "--log", "x"]);
   assert.equal(other.bulk?.firstSeed, 9);
   assert.equal(other.bulk.log, "x");
   assert.deepEqual(other.bulk.nodes, { least: 4, most: 4 });
+  assert.equal(readOptions(["--hours", "7", "--workers", "2"]).bulk?.workers, 2);
 });
 
 test("sim: what is not understood is refused with what to write instead", () => {
@@ -39,6 +40,8 @@ test("sim: what is not understood is refused with what to write instead", () => 
     [["--hours", "3", "--nodes", "5-3"], /--nodes is a number or two, as in 3-5, not "5-3"/],
     [["--nodes", "3-5"], /--nodes is a whole number/],
     [["--log", "x"], /go with --hours/],
+    [["--workers", "2"], /go with --hours/],
+    [["--hours", "3", "--workers", "0"], /--workers is a whole number from 1 to 64/],
   ];
   for (const [args, message] of wrong) {
     assert.throws(

@@ -13,7 +13,7 @@ export const USAGE = `usage: npm run sim -- [OPTION...]   whole clusters on virt
   --soak        seed after seed until Ctrl-C or a violation
   --hours H     seed after seed until H cluster-hours; nodes and minutes of each run follow from its seed
                 --first-seed N (1, or where the log ends), --nodes A-B (3-5), --log FILE to append to and go on
-                from, --keep-going after a violation
+                from, --keep-going after a violation, --workers N to run N seeds at once (1)
   --scale       messages, bytes and time to converge for 3 … 1000 members
 
 Exits with 0 only when no checker found a violation; with 2 when the command is not understood.`;
@@ -31,6 +31,8 @@ export interface BulkOptions {
   readonly nodes: Range;
   readonly log: string | undefined;
   readonly keepGoing: boolean;
+  /** Seeds that run at once. */
+  readonly workers: number;
 }
 
 export interface SimOptions {
@@ -79,6 +81,7 @@ function parsed(args: readonly string[]) {
         "first-seed": { type: "string" },
         log: { type: "string" },
         "keep-going": { type: "boolean", default: false },
+        workers: { type: "string" },
         scale: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -90,6 +93,7 @@ function parsed(args: readonly string[]) {
 
 const SEEDS = { min: 0, max: 2 ** 31 };
 const NODES = { min: 1, max: 16 };
+const WORKERS = { min: 1, max: 64 };
 
 function range(name: string, text: string, limits: { min: number; max: number }): Range {
   const [from = "", to = from, ...rest] = text.split("-");
@@ -99,10 +103,11 @@ function range(name: string, text: string, limits: { min: number; max: number })
 }
 
 function bulkOptions(values: ReturnType<typeof parsed>): BulkOptions | undefined {
-  const { hours, log, "first-seed": firstSeed, "keep-going": keepGoing } = values;
+  const { hours, log, "first-seed": firstSeed, "keep-going": keepGoing, workers } = values;
   if (hours === undefined) {
-    if (log === undefined && firstSeed === undefined && !keepGoing) return undefined;
-    throw new UsageError("--log, --first-seed and --keep-going go with --hours H");
+    const isPlain = [log, firstSeed, workers].every((value) => value === undefined) && !keepGoing;
+    if (isPlain) return undefined;
+    throw new UsageError("--log, --first-seed, --keep-going and --workers go with --hours H");
   }
   if (values.balancing) throw new UsageError("--hours and --balancing exclude each other");
   if (values.soak || values.scale)
@@ -113,6 +118,7 @@ function bulkOptions(values: ReturnType<typeof parsed>): BulkOptions | undefined
     nodes: range("nodes", values.nodes ?? "3-5", NODES),
     log,
     keepGoing,
+    workers: whole("workers", workers ?? "1", WORKERS),
   };
 }
 

@@ -1,16 +1,19 @@
 // Whole clusters from fixed seeds, with every checker: what continuous integration looks at each time. `npm run sim` runs more.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Worker } from "node:worker_threads";
-import { addCounts, failureText } from "./report.ts";
-import type { SeedsOutcome } from "./seeds-worker.ts";
+import { runInOrder } from "./lanes.ts";
+import { addTo, failureText, noTotals } from "./report.ts";
 import { type RunSettings, Simulation, type RunResult } from "./simulation.ts";
 
-function run(seed: number, nodes: number, minutes: number): RunResult {
-  const result = new Simulation({ seed, nodes, minutes }).run();
-  const { failure } = result;
+function mustBeFine({ seed, nodes, minutes }: RunSettings, { failure }: RunResult): void {
   const replay = `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}`;
   assert.equal(failure, undefined, failure && failureText(seed, replay, failure));
+}
+
+function run(seed: number, nodes: number, minutes: number): RunResult {
+  const settings = { seed, nodes, minutes };
+  const result = new Simulation(settings).run();
+  mustBeFine(settings, result);
   return result;
 }
 
@@ -29,27 +32,18 @@ const WORKERS = 2;
 
 const settingsOf = (seed: number): RunSettings => ({ seed, nodes: 3 + (seed % 3), minutes: 1 });
 
-function runInThread(runs: readonly RunSettings[]): Promise<SeedsOutcome> {
-  const worker = new Worker(new URL("./seeds-worker.ts", import.meta.url), { workerData: runs });
-  return new Promise((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-  });
-}
-
 test("A5, A9, A12, A17, B4, B9: clusters of three, four and five under faults, from many seeds, without a violation", async () => {
-  const runs = Array.from({ length: SEEDS }, (_, index) => settingsOf(FIRST_SEED + index));
-  const shares = Array.from({ length: WORKERS }, (_, worker) =>
-    runs.filter((_run, index) => index % WORKERS === worker),
-  );
-  const counts: Record<string, number> = {};
-  let seeds = 0;
-  for (const { totals, failure } of await Promise.all(shares.map(runInThread))) {
-    assert.equal(failure, undefined, failure);
-    addCounts(counts, totals.counts);
-    seeds += totals.seeds;
-  }
-  assert.equal(seeds, SEEDS);
+  const totals = noTotals();
+  let given = 0;
+  await runInOrder({
+    workers: WORKERS,
+    next: () => (given < SEEDS ? settingsOf(FIRST_SEED + given++) : undefined),
+    done: (settings, result) => {
+      mustBeFine(settings, result);
+      addTo(totals, result);
+    },
+  });
+  assert.equal(totals.seeds, SEEDS);
   for (const what of [
     "failovers",
     "connections",
@@ -58,7 +52,7 @@ test("A5, A9, A12, A17, B4, B9: clusters of three, four and five under faults, f
     "floodedLooks",
     "hostileDatagrams",
   ]) {
-    assert.ok((counts[what] ?? 0) > 0, `${what} were looked at`);
+    assert.ok((totals.counts[what] ?? 0) > 0, `${what} were looked at`);
   }
 });
 
