@@ -5,7 +5,7 @@
 //   multicast   03:bf:a.b.c.d     the address itself (C3); of IPv6 the exclusive or of its four words. Switches flood it
 //   table       as configured     one for a node, in nodes[].mac (C12)
 //   shared      03:1f:ff:b.c.d    one for all members, who tell by the IP address whom a frame is for (C11), or as configured
-import { ipBytes, macFromBytes, type IpAddress, type MacAddress } from "./address.ts";
+import { ipBytes, macBytes, macFromBytes, type IpAddress, type MacAddress } from "./address.ts";
 import type { NodeId } from "./ids.ts";
 
 export const PEER_MAC_KINDS = ["masked", "multicast", "table", "shared"] as const;
@@ -61,6 +61,26 @@ export interface PeerMacs {
   readonly primary: IpAddress;
   /** C11: an operator's own choice. */
   readonly sharedMac?: MacAddress;
+}
+
+/** Switches flood it, and hosts that take all group frames get it. */
+export const isGroupMac = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 1;
+
+/**
+ * Who rewrites where the operator has not chosen (C7): as published the responder, unless a reply that tells a dedicated MAC could be
+ * flooded to outsiders (C8). @param listed MACs of nodes, for the kind "table"
+ */
+export function defaultRewrite(
+  { kind, primary, sharedMac }: PeerMacs,
+  listed: readonly MacAddress[],
+): PeerRewrite {
+  const flooded = {
+    masked: false,
+    multicast: true,
+    table: listed.some(isGroupMac),
+    shared: isGroupMac(sharedMac ?? sharedPeerMac(primary)),
+  };
+  return flooded[kind] ? "initiator" : "responder";
 }
 
 /** The MAC that peers reach an address of a node at. @param node whose `mac` is the table's entry */

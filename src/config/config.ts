@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { type IpAddress, compareIp, ip, mac } from "#base/address.ts";
 import { canonicalJson } from "#base/canonical-json.ts";
 import { type ConfigVersion, nodeId } from "#base/ids.ts";
+import { defaultRewrite } from "#base/peering.ts";
 import { serialText } from "#base/serial-number.ts";
 import { rawHealth } from "./health-schema.ts";
 import type {
@@ -36,12 +37,15 @@ function nodeFrom(raw: RawConfig["nodes"][number]): NodeConfig {
   };
 }
 
-function peeringFrom({ sharedMac, ...peering }: NonNullable<RawConfig["peering"]>): PeeringConfig {
-  return {
-    ...peering,
-    primary: ip(peering.primary),
-    ...(sharedMac === undefined ? {} : { sharedMac: mac(sharedMac) }),
-  };
+function peeringFrom(
+  { sharedMac, ...raw }: NonNullable<RawConfig["peering"]>,
+  nodes: readonly NodeConfig[],
+): PeeringConfig {
+  const primary = ip(raw.primary);
+  const chosen = sharedMac === undefined ? {} : { sharedMac: mac(sharedMac) };
+  const listed = nodes.flatMap((node) => node.mac ?? []);
+  const rewrite = raw.rewrite ?? defaultRewrite({ kind: raw.mac, primary, ...chosen }, listed);
+  return { ...raw, primary, ...chosen, rewrite };
 }
 
 function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
@@ -56,15 +60,16 @@ function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
 
 /** Parses what the schema and the rules have accepted. */
 export function fromRaw(raw: RawConfig): ClusterConfig {
+  const nodes = raw.nodes.map(nodeFrom);
   return {
     cluster: raw.cluster,
     detection: raw.detection,
     applications: raw.applications,
     datapath: raw.datapath,
     delivery: raw.delivery,
-    ...(raw.peering === undefined ? {} : { peering: peeringFrom(raw.peering) }),
+    ...(raw.peering === undefined ? {} : { peering: peeringFrom(raw.peering, nodes) }),
     hash: raw.hash,
-    nodes: raw.nodes.map(nodeFrom),
+    nodes,
     groups: raw.groups.map(groupFrom),
     vips: raw.vips.map(ip),
     revoked: raw.revoked.map(serialText),

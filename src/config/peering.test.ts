@@ -47,6 +47,26 @@ test("C1: without the section interfaces keep their MACs; with it, choices have 
   assert.ok(again.ok && canonicalConfig(again.config) === canonicalConfig(result.config));
 });
 
+test("C7, C8: who rewrites follows from the kind of dedicated MAC, unless it is chosen", () => {
+  const kinds: readonly (readonly [peering: string, rewrite: string, mac?: string])[] = [
+    ["mac: masked", "responder"],
+    ["mac: multicast", "initiator"],
+    ["mac: multicast, rewrite: responder", "responder"],
+    ["mac: shared", "initiator"],
+    ['mac: shared, sharedMac: "02:00:00:00:00:01"', "responder"],
+    ["mac: table", "responder", "02:00:00:00:00:01"],
+    ["mac: table", "initiator", "03:00:00:00:00:01"],
+  ];
+  for (const [section, rewrite, mac] of kinds) {
+    const first = `id: 1, address: 10.0.0.1${mac === undefined ? "" : `, mac: "${mac}"`}`;
+    const nodes = [first, "id: 2, address: 10.0.0.2"];
+    const peering = `primary: 10.0.0.9, ${section}`;
+    const result = loadConfig(config({ nodes, peering }), "test");
+    assert.ok(result.ok);
+    assert.equal(result.config.peering?.rewrite, rewrite, section);
+  }
+});
+
 test("C12: nodes have addresses and MACs of their own, which are written as they were read", () => {
   const nodes = [
     'id: 1, address: 10.0.0.1, addresses: ["FD00:0::1"], mac: "02:00:00:00:00:01"',

@@ -174,10 +174,13 @@ const Peering = Type.Object(
         "The MAC of the kind `shared` (C11), where it is not to be 03:1f:ff and three bytes of `primary`.",
       ),
     ),
-    rewrite: Type.Enum(PEER_REWRITES, {
-      default: "responder",
-      description: "Who puts the dedicated MAC into a discovery reply (C7).",
-    }),
+    rewrite: Type.Optional(
+      Type.Enum(PEER_REWRITES, {
+        description:
+          "Who puts the dedicated MAC into a discovery reply (C7). Without it the responder, as published; where dedicated MACs are " +
+          "MACs of groups, the initiator, so that no flooded reply tells them to outsiders (C8).",
+      }),
+    ),
     recognise: Type.Enum(PEER_RECOGNITIONS, {
       default: "mac",
       description:

@@ -1,8 +1,8 @@
 // `pan doctor`: what of this host and its network is not as the cluster needs it, and what to do. Gathering is apart from judging: each
 // judgement is a function of facts.
 import type { Diagnosis } from "#api/peers.ts";
-import { compareIp, type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
-import type { PeerRewrite } from "#base/peering.ts";
+import { compareIp, type IpAddress, type MacAddress } from "#base/address.ts";
+import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
 import type { PeerRow } from "./peers.ts";
 
@@ -106,8 +106,6 @@ function judgePeering(facts: PeeringFacts): Finding[] {
   ];
 }
 
-const isGroup = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 1;
-
 /** A peer that the stack has at the cluster MAC, or at anything else than its dedicated one, gets what everybody gets. */
 function judgeNeighbours({ rows, clusterMac }: PeeringFacts): Finding[] {
   const check = "neighbour cache";
@@ -127,9 +125,9 @@ function judgeNeighbours({ rows, clusterMac }: PeeringFacts): Finding[] {
 
 function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
   const check = "IGMP querier";
-  if (!dedicated.some(isGroup)) return ok(check, "does not matter: dedicated MACs are unicast");
+  if (!dedicated.some(isGroupMac)) return ok(check, "does not matter: dedicated MACs are unicast");
   if (querier === undefined) return ok(check, "none was heard since the agent started");
-  const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroup)}, while ARP and IPv6 pass`;
+  const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroupMac)}, while ARP and IPv6 pass`;
   const remedy =
     "set peering.mac to masked, turn IGMP snooping off on the switch, or make the members' ports router ports";
   return bad("warning", check, found, remedy);
@@ -137,7 +135,7 @@ function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
 
 /** A reply to a group MAC is flooded: a host that takes all group frames (a virtual interface, a capture) learns what it tells. */
 function judgeRewrite({ rewrite, dedicated }: PeeringFacts): Finding[] {
-  const group = dedicated.find(isGroup);
+  const group = dedicated.find(isGroupMac);
   if (group === undefined || rewrite === "initiator") return [];
   const found = `replies tell ${group} and are flooded: hosts that take all group frames learn it`;
   const remedy = "set peering.rewrite to initiator, or peering.mac to masked";
@@ -152,7 +150,7 @@ function judgeReach({ unreachable, dedicated }: PeeringFacts): Finding[] {
       const remedy = "see pan peers on both; the section peering must be the same on all members";
       return bad("wrong", check, `${name} does not answer ARP`, remedy);
     }
-    const remedy = dedicated.some(isGroup)
+    const remedy = dedicated.some(isGroupMac)
       ? "a switch drops frames to group MACs: set peering.mac to masked"
       : "see whether a filter on the way drops TCP to the cluster's port";
     return bad("wrong", check, `${name} answers ARP, and no IPv4 comes back`, remedy);

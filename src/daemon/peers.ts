@@ -1,9 +1,9 @@
 // Members that share one MAC (part C), on this node: keeps the host list in the kernel, from the configuration, from what
 // keepalives tell and from the addresses that the machine has, and says what is known of each peer.
 import type { Logger } from "pino";
-import { type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
+import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { dedicatedMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from "#base/peering.ts";
+import { dedicatedMac, isGroupMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from "#base/peering.ts";
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterConfig, NodeConfig, PeeringConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
@@ -245,4 +245,4 @@ export class Peers {
   }
 }
 
-const isUnicast = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 0;
+const isUnicast = (mac: MacAddress): boolean => !isGroupMac(mac);

@@ -5,7 +5,7 @@
 import { compareIp, type IpAddress, type MacAddress } from "#base/address.ts";
 import { clusterMac, FLOODED_METHODS, maskedMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
-import { dedicatedMac, type PeerMacs } from "#base/peering.ts";
+import { dedicatedMac, isGroupMac, type PeerMacs } from "#base/peering.ts";
 
 /** A node that may be a member. */
 export interface ListedNode {
@@ -96,6 +96,5 @@ export function sourceMacs(
   own: MacAddress,
 ): { readonly outsiders: MacAddress; readonly peers: MacAddress } {
   const outsiders = maskedMac(self, macs.primary);
-  const isUnicast = (Number.parseInt(own.slice(0, 2), 16) & 1) === 0;
-  return { outsiders, peers: macs.kind !== "shared" && isUnicast ? own : outsiders };
+  return { outsiders, peers: macs.kind !== "shared" && !isGroupMac(own) ? own : outsiders };
 }
