@@ -8,18 +8,18 @@ import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
 import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type { OpenedEvent, SessionEvent, SessionProgram } from "#driver/bpf/session-program.ts";
-import { closeSilently } from "#driver/tcp/close.ts";
 import { openedMessage } from "#driver/tcp/opened.ts";
 import type { RawPackets } from "#driver/tcp/raw-packets.ts";
 import { leaveRepair, restore } from "#driver/tcp/restore.ts";
 import { bareSegment } from "#wire/takeover/bare-segment.ts";
-import { MAX_PIECE } from "#wire/takeover/frame.ts";
 import type { ConnectionNumber, OwnerMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { now } from "./clock.ts";
 import { keyText } from "./key-text.ts";
 import type { Links } from "./links.ts";
-import { FRESH, Session, type SessionHost } from "./session.ts";
+import { PeerWatch } from "./peer-watch.ts";
+import { hostOf, progressNow, type Serving, serving, UNPROTECTED } from "./serving.ts";
+import { FRESH, Session, type SessionStart } from "./session.ts";
 import { Takeovers } from "./takeovers.ts";
 
 export interface EngineParts {
@@ -45,17 +45,6 @@ export interface EngineCounts {
   readonly neverAccepted: number;
 }
 
-interface Serving {
-  readonly key: ConnectionKey;
-  readonly generation: number;
-  /** Once accepted. */
-  socket: Socket | undefined;
-  /** What may be acknowledged, as the program was told last. */
-  committed: number;
-  guarded: boolean;
-  protected: boolean;
-}
-
 interface Accepted {
   readonly key: ConnectionKey;
   readonly socket: Socket;
@@ -67,12 +56,6 @@ const NEVER_ACCEPTED_MS = 10_000;
 /** The program tells of a SYN-ACK at once, or (its map was full) not at all. */
 const NEVER_TOLD_MS = 500;
 const SWEEP_MS = 250;
-
-const nothing = (): void => {};
-const UNPROTECTED: SessionHost = {
-  ...{ input: nothing, inputEnded: nothing, snapshot: nothing },
-  ...{ outputEnded: nothing, closed: nothing },
-};
 
 /** A connection that the stack here knows nothing of. */
 const HELD = { clamp: false, guard: false, shield: true, mute: false, committed: 0 } as const;
@@ -87,6 +70,7 @@ export class Engine {
   readonly #begun = new Map<string, { readonly event: OpenedEvent; readonly at: Instant }>();
   readonly #accepted = new Map<string, Accepted>();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #peers = new PeerWatch();
   #last = 0;
   /** How many records of others a shield stands for. */
   readonly #shields = new Map<string, number>();
@@ -124,11 +108,9 @@ export class Engine {
   #opened(event: OpenedEvent): void {
     const text = keyText(event.key);
     const number = this.#number();
-    const committed = event.receiveNext;
-    const { key } = event;
-    const serving = { key, generation: 0, socket: undefined, committed };
-    this.#serving.set(number, { ...serving, guarded: true, protected: true });
-    this.#happened(openedMessage(number, event));
+    const message = openedMessage(number, event);
+    this.#serving.set(number, serving(message, event.receiveNext));
+    this.#happened(message);
     this.#begun.set(text, { event, at: now() });
     this.#numbers.set(text, number);
     const accepted = this.#accepted.get(text);
@@ -150,8 +132,10 @@ export class Engine {
       this.#accepted.delete(text);
       this.#counts.exposed += 1;
       this.#parts.program.release(accepted.key);
-      this.#parts.onSession(new Session(accepted.key, accepted.socket, UNPROTECTED, FRESH));
-      accepted.socket.resume();
+      const session = new Session(accepted.key, accepted.socket, UNPROTECTED, FRESH);
+      session.exposed();
+      this.#parts.onSession(session);
+      session.begin();
     }
   }
 
@@ -176,38 +160,25 @@ export class Engine {
     this.#begun.delete(text);
     this.#accepted.delete(text);
     if (event === undefined || number === undefined) return;
-    const serving = this.#serving.get(number);
-    if (serving !== undefined) serving.socket = socket;
-    const session = new Session(event.key, socket, this.#hostOf(number, 0), FRESH);
-    this.#parts.onSession(session);
-    socket.resume();
+    const served = this.#serving.get(number);
+    if (served !== undefined) this.#start(served, socket, FRESH);
   }
 
-  /** @param inputOffset of the first byte that this process reads */
-  #hostOf(connection: ConnectionNumber, inputOffset: number): SessionHost {
-    let received = inputOffset;
-    const happened = (message: OwnerMessage): void => this.#happened(message);
-    return {
-      input: (bytes) => {
-        for (let at = 0; at < bytes.byteLength; at += MAX_PIECE) {
-          const piece = bytes.slice(at, at + MAX_PIECE);
-          happened({ type: "input", connection, offset: received, bytes: piece });
-          received += piece.byteLength;
-        }
-      },
-      inputEnded: () => happened({ type: "input-ended", connection, offset: received }),
-      snapshot: (bytes, upTo, outputOffset) =>
-        happened({
-          type: "snapshot",
-          connection,
-          snapshot: { bytes, inputOffset: upTo, outputOffset },
-        }),
-      outputEnded: (offset) => {
-        happened({ type: "output-ended", connection, offset });
-        this.#unguard(connection);
-      },
+  /** Its handlers are set before anything comes. */
+  #start(served: Serving, socket: Socket, start: SessionStart): void {
+    const { connection, initial } = served.opened;
+    const host = hostOf(served, {
+      happened: (message) => this.#happened(message),
+      unguard: () => this.#unguard(connection),
+      watch: (asker) => this.#peers.add(asker),
       closed: () => this.#closed(connection),
-    };
+    });
+    const session = new Session(initial.key, socket, host, start);
+    served.session = session;
+    if (!served.protected) session.exposed();
+    session.committed(served.states, served.outputEnded);
+    this.#parts.onSession(session);
+    session.begin();
   }
 
   #happened(message: OwnerMessage): void {
@@ -222,8 +193,8 @@ export class Engine {
     this.#control(serving);
   }
 
-  #control({ key, committed, guarded, protected: clamp }: Serving): void {
-    this.#parts.program.control(key, {
+  #control({ opened, committed, guarded, protected: clamp }: Serving): void {
+    this.#parts.program.control(opened.initial.key, {
       clamp,
       guard: guarded && clamp,
       shield: false,
@@ -236,9 +207,10 @@ export class Engine {
     const serving = this.#serving.get(connection);
     if (serving === undefined) return;
     this.#serving.delete(connection);
-    this.#numbers.delete(keyText(serving.key));
+    const { key } = serving.opened.initial;
+    this.#numbers.delete(keyText(key));
     this.#happened({ type: "closed", connection });
-    this.#parts.program.release(serving.key);
+    this.#parts.program.release(key);
   }
 
   #perform(effects: readonly OwnerEffect[]): void {
@@ -249,6 +221,7 @@ export class Engine {
           break;
         case "commit":
           this.#commit(effect.connection, effect.receiveNext);
+          this.#held(effect);
           break;
         case "exposed":
           this.#expose(effect.connection, effect.reason);
@@ -257,12 +230,21 @@ export class Engine {
     }
   }
 
+  #held({ connection, states, outputEnded }: OwnerEffect & { type: "commit" }): void {
+    const served = this.#serving.get(connection);
+    if (served === undefined) return;
+    served.states = states;
+    served.outputEnded = outputEnded;
+    served.session?.committed(states, outputEnded);
+  }
+
   #commit(connection: ConnectionNumber, receiveNext: number): void {
     const serving = this.#serving.get(connection);
     if (serving === undefined || !isLater(receiveNext, serving.committed)) return;
     serving.committed = receiveNext;
     this.#control(serving);
-    const wire = this.#parts.program.wire(serving.key);
+    const { key } = serving.opened.initial;
+    const wire = this.#parts.program.wire(key);
     // Nothing that left says so yet: then a bare acknowledgement does.
     if (wire === undefined || wire.held === 0 || !isLater(receiveNext, wire.lastAcknowledgement))
       return;
@@ -270,7 +252,6 @@ export class Engine {
     const timestamps = hasTimestamps
       ? { value: wire.lastTimestamp, echo: wire.lastEcho }
       : undefined;
-    const { key } = serving;
     const segment = {
       ...{ key, sequence: wire.lastSequenceEnd, acknowledgement: receiveNext },
       ...{ window: wire.lastWindow, timestamps },
@@ -285,10 +266,15 @@ export class Engine {
     if (serving === undefined || reason === "no-replica") return;
     serving.protected = false;
     this.#control(serving);
+    serving.session?.exposed();
   }
 
   /** A stream to a replica is there, or is no more. */
   replicaChanged(replica: NodeId, isThere: boolean): void {
+    // whoever joins is told what was, with today's clock
+    const at = now();
+    if (isThere)
+      for (const served of this.#serving.values()) this.#happened(progressNow(served, at));
     this.#perform(this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica }));
   }
 
@@ -333,7 +319,7 @@ export class Engine {
     const number = this.#numbers.get(text);
     const serving = number === undefined ? undefined : this.#serving.get(number);
     if (number !== undefined && serving !== undefined) {
-      if (generation <= serving.generation) return;
+      if (generation <= serving.opened.generation) return;
       this.#abandon(number, serving);
     }
     this.#parts.program.hold(key, { ...HELD, mute: true });
@@ -350,11 +336,11 @@ export class Engine {
   }
 
   /** Another member has it: this one's socket goes without a word. */
-  #abandon(number: ConnectionNumber, { key, socket }: Serving): void {
+  #abandon(number: ConnectionNumber, { opened, session }: Serving): void {
     this.#counts.abandoned += 1;
     this.#serving.delete(number);
-    this.#numbers.delete(keyText(key));
-    if (socket !== undefined) closeSilently(socket);
+    this.#numbers.delete(keyText(opened.initial.key));
+    session?.vanish();
     this.#happened({ type: "closed", connection: number });
   }
 
@@ -372,36 +358,45 @@ export class Engine {
     const fd = restore(resumed);
     const connection = this.#number();
     const committed = later(resumed.essential.receiveNext, log.opened.essential.receiveNext);
+    const at = now();
+    const clock = { value: resumed.timestamp ?? 0, readAtMs: at };
     const generation = log.opened.generation + 1;
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    const serving = { key, generation, socket, committed, guarded: true, protected: true };
-    this.#serving.set(connection, serving);
+    const served = serving({ ...log.opened, connection, generation, clock }, committed);
+    this.#serving.set(connection, served);
     this.#numbers.set(keyText(key), connection);
+    this.#happened(served.opened);
     for (const message of log.messages()) {
-      const isFirst = message.type === "opened";
-      this.#happened({ ...message, connection, ...(isFirst ? { generation } : {}) });
+      if (message.type !== "opened") this.#happened({ ...message, connection });
     }
-    this.#control(serving);
+    served.received = log.input.end;
+    served.delivered = resumed.outputOffset;
+    this.#happened(progressNow(served, at));
+    this.#control(served);
     leaveRepair(fd);
     this.#unshield(key);
     this.#counts.takenOver += 1;
-    socket.setNoDelay(true);
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.pause();
-    const host = this.#hostOf(connection, log.input.end);
-    const session = new Session(key, socket, host, {
-      state: resumed.snapshot?.bytes,
-      inputOffset: resumed.snapshot?.inputOffset ?? 0,
-      outputOffset: resumed.snapshot?.outputOffset ?? 0,
-      delivered: resumed.outputOffset,
-    });
-    this.#parts.onSession(session);
-    for (const { bytes } of resumed.input) session.deliver(bytes);
-    if (resumed.inputEnded) session.emit("end");
-    socket.resume();
+    this.#start(served, socket, startOf(resumed));
   }
 
   close(): void {
     clearInterval(this.#sweeper);
     this.#takeovers.close();
+    this.#peers.close();
   }
+}
+
+function startOf(resumed: Resumed): SessionStart {
+  const { snapshot, outputOffset, resend, input, inputEnded, finAcknowledged } = resumed;
+  return {
+    resumed: true,
+    state: snapshot?.bytes,
+    inputOffset: snapshot?.inputOffset ?? 0,
+    outputOffset: snapshot?.outputOffset ?? 0,
+    delivered: outputOffset,
+    ...{ resend, input, inputEnded, finAcknowledged },
+    ended: resumed.outputEnd !== undefined,
+    states: snapshot === undefined ? 0 : 1,
+  };
 }

@@ -28,7 +28,7 @@ import { Links, type MemberAddress } from "./links.ts";
 import { Placement } from "./placement.ts";
 import type { Session } from "./session.ts";
 
-export type { Session } from "./session.ts";
+export { type CommitOptions, MAX_STATE_BYTES, type SaveOptions, type Session } from "./session.ts";
 
 export const DEFAULT_SESSION_PORT = 7948;
 /** Connections of a dead owner that nobody here was to take: others have them by then. */
@@ -210,7 +210,6 @@ export class SessionServer {
     const peer = parseIp((socket.remoteAddress ?? "").replace(MAPPED, ""));
     const peerPort = socket.remotePort;
     if (peer === undefined || peerPort === undefined) return void socket.destroy();
-    socket.setNoDelay(true);
     this.#engine.accepted({ vip, port, peer, peerPort }, socket);
   }
 

@@ -20,7 +20,7 @@ const TICK_MS = 10;
 export interface TakeoverActions {
   readonly probe: (segment: ProbeSegment) => void;
   readonly restore: (held: HeldConnection, resumed: Resumed) => void;
-  readonly lost: (held: HeldConnection, reason: "reset" | "silent") => void;
+  readonly lost: (held: HeldConnection, reason: "reset" | "silent" | "incomplete") => void;
 }
 
 interface Underway {

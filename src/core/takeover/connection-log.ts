@@ -65,6 +65,17 @@ class StreamLog {
     return true;
   }
 
+  /** Bytes from this offset on are forgotten. */
+  cut(offset: number): void {
+    const kept = this.#pieces.filter((piece) => piece.offset < offset);
+    this.#pieces = kept.map((piece) => ({
+      offset: piece.offset,
+      bytes: piece.bytes.subarray(0, offset - piece.offset),
+    }));
+    this.#bytes = this.#pieces.reduce((sum, piece) => sum + piece.bytes.byteLength, 0);
+    if (!this.#ended) this.#end = Math.min(this.#end, offset);
+  }
+
   /** Nothing before this offset is needed any more; a log that knows nothing yet begins there. */
   trim(offset: number): void {
     const kept = this.#pieces.filter((piece) => piece.offset + piece.bytes.byteLength > offset);
@@ -85,6 +96,7 @@ export class ConnectionLog {
   readonly opened: Opened;
   #progress: Progress | undefined;
   #snapshot: Snapshot | undefined;
+  #states = 0;
   readonly #input = new StreamLog(false);
   readonly #output = new StreamLog(true);
 
@@ -98,6 +110,11 @@ export class ConnectionLog {
 
   get output(): Pick<StreamLog, "end" | "ended" | "pieces"> {
     return this.#output;
+  }
+
+  /** How many snapshots it has seen. */
+  get states(): number {
+    return this.#states;
   }
 
   get snapshot(): Snapshot | undefined {
@@ -153,8 +170,14 @@ export class ConnectionLog {
       if (inputOffset < before.inputOffset || outputOffset < before.outputOffset) return false;
     }
     this.#snapshot = snapshot;
+    this.#states += 1;
     this.#input.trim(inputOffset);
     return true;
+  }
+
+  /** Output behind the last state has never left: whoever goes on makes its own. */
+  rewind(): void {
+    this.#output.cut(this.#snapshot?.outputOffset ?? 0);
   }
 
   /** The messages that bring a replica that knows nothing to the same log. */

@@ -46,6 +46,8 @@ test("A16: input is safe when the last of the replicas holds it, and not before"
       inputOffset: 5,
       receiveNext: advance(RECEIVE_BASE, 5),
       outputOffset: 0,
+      states: 0,
+      outputEnded: false,
     },
   ]);
 });

@@ -31,6 +31,9 @@ export type OwnerEffect =
       /** Sequence number that may be acknowledged; a FIN that the replicas know of counts. */
       readonly receiveNext: number;
       readonly outputOffset: number;
+      /** How many of the connection's states they hold, and whether they know that its output ends. */
+      readonly states: number;
+      readonly outputEnded: boolean;
     }
   /** Nobody could take this connection over by now. It goes on. */
   | {
@@ -151,8 +154,9 @@ export class Owner {
     served.committed = place;
     const { receiveNext: base } = served.log.opened.essential;
     const receiveNext = advance(base, place.input + (place.fin ? 1 : 0));
-    const { input: inputOffset, output: outputOffset } = place;
-    return [{ type: "commit", connection, inputOffset, receiveNext, outputOffset }];
+    const { input: inputOffset, output: outputOffset, states, end: outputEnded } = place;
+    const known = { states, outputEnded };
+    return [{ type: "commit", connection, inputOffset, receiveNext, outputOffset, ...known }];
   }
 
   /** What the slowest of its replicas holds; everything, where there is none. */

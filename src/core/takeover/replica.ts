@@ -155,6 +155,7 @@ export class Replica {
     if (held === undefined || connection === undefined) return [];
     held.delete(number);
     this.#bytes -= connection.log.bytes;
+    connection.log.rewind();
     return [{ type: "resume", owner, connection }];
   }
 

@@ -43,7 +43,8 @@ export interface Resumed {
   readonly timestamp: number | undefined;
   readonly snapshot: Snapshot | undefined;
   readonly input: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
-  readonly output: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** Copied output that the peer lacks, up to where the snapshot is. */
+  readonly resend: readonly Uint8Array[];
   readonly inputEnded: boolean;
   /** The application had ended its stream at this offset; undefined: it had not. */
   readonly outputEnd: number | undefined;
@@ -60,8 +61,8 @@ export type ResumptionInput =
 export type ResumptionEffect =
   | { readonly type: "probe"; readonly segment: ProbeSegment }
   | { readonly type: "restore"; readonly resumed: Resumed }
-  /** The peer has no such connection, or does not answer. */
-  | { readonly type: "lost"; readonly reason: "reset" | "silent" };
+  /** The peer has no such connection, does not answer, or lacks bytes that nobody has. */
+  | { readonly type: "lost"; readonly reason: "reset" | "silent" | "incomplete" };
 
 export class Resumption {
   readonly #log: ConnectionLog;
@@ -131,10 +132,12 @@ export class Resumption {
     if (segment.reset) return this.#finish({ type: "lost", reason: "reset" });
     // Older than what the peer once acknowledged: a segment that was long on its way.
     if (distance(this.#known.wl2, segment.acknowledgement) < 0) return [];
-    return this.#finish({ type: "restore", resumed: this.#resumed(now, segment) });
+    const resumed = this.#resumed(now, segment);
+    if (resumed === undefined) return this.#finish({ type: "lost", reason: "incomplete" });
+    return this.#finish({ type: "restore", resumed });
   }
 
-  #resumed(now: Instant, segment: PeerSegment): Resumed {
+  #resumed(now: Instant, segment: PeerSegment): Resumed | undefined {
     const { opened, input, output, snapshot, progress } = this.#log;
     const essential = this.#essential(segment);
     const own = this.#ownTimestamp(now);
@@ -145,6 +148,9 @@ export class Resumption {
     const near = progress?.outputOffset ?? 0;
     const acknowledged = offsetOf(segment.acknowledgement, sendBase, near);
     const finAcknowledged = outputEnd !== undefined && acknowledged > outputEnd;
+    const outputOffset = finAcknowledged ? outputEnd : acknowledged;
+    const resend = missingPieces(output.pieces, outputOffset, snapshot?.outputOffset ?? 0);
+    if (resend === undefined) return undefined;
     return {
       initial: opened.initial,
       essential,
@@ -152,11 +158,11 @@ export class Resumption {
       timestamp: isBehind ? later(own, advance(echo, 1)) : own,
       snapshot,
       input: input.pieces,
-      output: output.pieces,
+      resend,
       inputEnded: input.ended,
       outputEnd,
       finAcknowledged,
-      outputOffset: finAcknowledged ? outputEnd : acknowledged,
+      outputOffset,
     };
   }
 
@@ -174,4 +180,21 @@ export class Resumption {
       recentTimestamp: segment.timestamps?.value ?? known.recentTimestamp,
     };
   }
+}
+
+/** Bytes `from` … `to` of these pieces; undefined: some are in none of them. */
+function missingPieces(
+  pieces: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
+  from: number,
+  to: number,
+): Uint8Array[] | undefined {
+  const found: Uint8Array[] = [];
+  let at = from;
+  for (const { offset, bytes } of pieces) {
+    if (at >= to || offset > at) break;
+    const piece = bytes.subarray(at - offset, to - offset);
+    if (piece.byteLength > 0) found.push(piece);
+    at += piece.byteLength;
+  }
+  return at < to ? undefined : found;
 }

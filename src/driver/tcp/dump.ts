@@ -6,7 +6,6 @@ import { check, libc } from "../libc.ts";
 import * as option from "./socket-options.ts";
 
 const SIOCINQ = 0x541b;
-const SIOCOUTQ = 0x5411;
 const SIOCOUTQNSD = 0x894b;
 const MSG_PEEK = 2;
 const TCP_INFO_LENGTH = 232;
@@ -88,7 +87,7 @@ interface Queues extends Pick<ConnectionDump, "unread" | "inFlight" | "unsent"> 
 function readQueues(fd: number): Queues {
   option.setOption(fd, option.SOL_TCP, option.TCP_REPAIR_QUEUE, option.SEND_QUEUE);
   const writeNext = option.readNumber(fd, option.TCP_QUEUE_SEQ);
-  const unacknowledged = option.readQueued(fd, SIOCOUTQ);
+  const unacknowledged = option.readQueued(fd, option.SIOCOUTQ);
   const unsentLength = option.readQueued(fd, SIOCOUTQNSD);
   const sending = peek(fd, unacknowledged);
   const sent = unacknowledged - unsentLength;

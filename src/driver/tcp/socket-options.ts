@@ -13,6 +13,9 @@ export const TCP_REPAIR_OPTIONS = 22;
 export const TCP_TIMESTAMP = 24;
 export const TCP_REPAIR_WINDOW = 29;
 
+/** Requests for the length of a queue. */
+export const SIOCOUTQ = 0x5411;
+
 /** Values of TCP_REPAIR. Leaving with a window probe tells the peer our window; leaving without one sends nothing. */
 export const REPAIR_ON = 1;
 export const REPAIR_OFF = 0;
