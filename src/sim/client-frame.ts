@@ -5,11 +5,11 @@ import { slotOf } from "#core/steering/hash.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { VIP } from "./cluster-spec.ts";
 import { indexOf } from "./tables-bytes.ts";
+import { PROTOCOL_TCP } from "#wire/ipv4.ts";
 import { putUint16 } from "#wire/network-order.ts";
 import { ACK, ethernet, ipv4, SYN, tcp } from "#core/steering/testing/frames.ts";
 
 const IPV4 = 0x0800;
-const PROTOCOL_TCP = 6;
 
 const clientAddress = (client: number): string => `192.0.2.${client}`;
 
@@ -22,7 +22,7 @@ export function clientBytes(client: number): Uint8Array {
   return bytes;
 }
 
-const VIP_BYTES = ipBytes(VIP);
+export const VIP_BYTES = ipBytes(VIP);
 
 /** Bounded by clients and services. */
 const templates = new Map<string, Uint8Array>();

@@ -1,8 +1,10 @@
 // Frames through the simulated cluster: a client's frame enters at the node whose MAC the client has, and each node treats it with the
 // real steer() under its own tables, leases and connections, until somebody takes or drops it.
 import { macBytes, type MacAddress } from "#base/address.ts";
+import { clusterMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
+import type { Delivery } from "#core/steering/tables.ts";
 import type { SimNode } from "./node.ts";
 import type { Arrival } from "./steering-memory.ts";
 import type { World } from "./world.ts";
@@ -21,6 +23,17 @@ export type Fate =
   | { readonly what: "lost" };
 
 const LOST: Fate = { what: "lost" };
+
+const floodedMacs = new WeakMap<Delivery, MacAddress>();
+
+/** The MAC by which clients reach every member; undefined where one node forwards. */
+export function floodedMac(delivery: Delivery): MacAddress | undefined {
+  const { method, primary } = delivery;
+  if (method === "forward" || primary === undefined) return undefined;
+  const mac = floodedMacs.get(delivery) ?? clusterMac(method, primary);
+  floodedMacs.set(delivery, mac);
+  return mac;
+}
 
 export class DataPlane {
   readonly #world: World;

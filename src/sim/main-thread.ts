@@ -127,7 +127,7 @@ export class MainThread {
 
   #look(isRound: boolean): void {
     const { installed, version: tables } = this.#node.program;
-    const connections = () => this.#node.program.tcpConnections();
+    const connections = () => [...this.#node.program.connections.values()];
     const look = this.#formerSlots.look(this.#node.now, installed, connections);
     const { established, ended } = look;
     const report = isRound ? this.#slotReport(look.unused) : undefined;

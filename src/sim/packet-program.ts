@@ -1,14 +1,15 @@
 // What stays in a node's kernel when its agent dies: the packet program with its tables and leases, the VIPs, and the server's
 // TCP connections. It is gone when the machine restarts.
-import { ipBytes, macBytes, type MacAddress } from "#base/address.ts";
+import { macBytes, type MacAddress } from "#base/address.ts";
 import { compareVersions, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import { FragmentMemory } from "#core/steering/fragments.ts";
 import type { IndexedTables } from "#core/steering/indexed-tables.ts";
 import type { Flow } from "#core/steering/packet.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { clientBytes } from "./client-frame.ts";
-import { VIP, WEB_PORT } from "./cluster-spec.ts";
+import { PROTOCOL_TCP } from "#wire/ipv4.ts";
+import { clientBytes, VIP_BYTES } from "./client-frame.ts";
+import { WEB_PORT } from "./cluster-spec.ts";
 import { type Arrival, type Program, SteeringMemory, type Step } from "./steering-memory.ts";
 import { indexOf } from "./tables-bytes.ts";
 
@@ -25,6 +26,16 @@ const EMPTY: Tables = {
 /** Enough of a flow to tell the simulator's clients and their connections apart. */
 export const connectionKey = (client: number, port: number): number => client * 65_536 + port;
 
+/** As its server's kernel lists it. */
+export const connectionOf = (client: number, port: number): Connection => ({
+  source: clientBytes(client),
+  sourcePort: port,
+  destination: VIP_BYTES,
+  destinationPort: WEB_PORT,
+  halfOpen: false,
+  protocol: PROTOCOL_TCP,
+});
+
 const keyOfFlow = ({ source, sourcePort }: Flow): number =>
   connectionKey(source[source.byteLength - 1] ?? 0, sourcePort);
 
@@ -35,7 +46,8 @@ export class PacketProgram implements Program {
   readonly fragments = new FragmentMemory(64);
   /** There is always room for frames that wait. */
   readonly canHold = (): boolean => true;
-  readonly connections = new Set<number>();
+  /** By connectionKey: as the kernel lists them to whoever asks for its sockets. */
+  readonly connections = new Map<number, Connection>();
   readonly #memory = new SteeringMemory(this);
   readonly #nowMs: () => number;
   #tables: Tables = EMPTY;
@@ -92,18 +104,6 @@ export class PacketProgram implements Program {
 
   /** The simulator has no UDP groups. */
   noteSession(): void {}
-
-  /** As the kernel lists them to whoever asks for its sockets. */
-  tcpConnections(): Connection[] {
-    return Array.from(this.connections, (key) => ({
-      source: clientBytes(Math.floor(key / 65_536)),
-      sourcePort: key % 65_536,
-      destination: ipBytes(VIP),
-      destinationPort: WEB_PORT,
-      halfOpen: false,
-      protocol: 6,
-    }));
-  }
 
   /** False: the kernel holds a later version, and keeps it. */
   publish(tables: Tables): boolean {

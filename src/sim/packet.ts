@@ -56,6 +56,13 @@ export class Packet {
     this.#provedBy = content.origin.key.secret;
   }
 
+  /** The same once more, by somebody who has heard it. */
+  repeated(hostile: string): Packet {
+    const [said, origin] = [this.#said, this.#origin];
+    const isValue = said !== undefined && said !== null && origin !== undefined;
+    return new Packet(this.from, isValue ? { said, origin } : this.bytes, hostile);
+  }
+
   get bytes(): Uint8Array {
     this.#bytes ??= this.#written();
     return this.#bytes;

@@ -106,6 +106,8 @@ interface Remembered {
   readonly macs: Uint8Array;
   readonly step: Step;
   readonly questions: Questions;
+  /** Where the frame's flow falls into; null: nowhere. Undefined: nobody has asked yet. */
+  place: Place | null | undefined;
 }
 
 const sameArrival = (a: Arrival | undefined, b: Arrival | undefined): boolean =>
@@ -147,7 +149,7 @@ export class SteeringMemory {
   /** By arrival and frame, which is the same array each time. */
   readonly #known = new Map<number, Map<Uint8Array, Remembered>>();
   /** Of frames that are known, while tables differ in slots only. */
-  readonly #places = new Map<Uint8Array, Place | undefined>();
+  readonly #places = new Map<Uint8Array, Place | null>();
   #used = 0;
 
   constructor(program: Program) {
@@ -165,19 +167,24 @@ export class SteeringMemory {
       this.#places.clear();
       return;
     }
+    if (!changed.some((slots) => slots.includes(1))) return;
     for (const frames of this.#known.values()) {
-      for (const frame of frames.keys()) {
-        const place = this.#placeOf(frame);
-        if (place !== undefined && changed[place.group]?.[place.slot] === 1) frames.delete(frame);
+      for (const [frame, remembered] of frames) {
+        const place = (remembered.place ??= this.#placeOf(frame));
+        if (place !== null && changed[place.group]?.[place.slot] === 1) frames.delete(frame);
       }
     }
   }
 
-  #placeOf(frame: Uint8Array): Place | undefined {
-    if (this.#places.has(frame)) return this.#places.get(frame);
+  #placeOf(frame: Uint8Array): Place | null {
+    const known = this.#places.get(frame);
+    if (known !== undefined) return known;
     const { tables, installed } = this.#program;
     const found = slotOfFrame(tables, frame);
-    const place = found && { group: installed.groups.indexOf(found.group), slot: found.slot };
+    const place =
+      found === undefined
+        ? null
+        : { group: installed.groups.indexOf(found.group), slot: found.slot };
     this.#places.set(frame, place);
     return place;
   }
@@ -209,7 +216,7 @@ export class SteeringMemory {
     const onwards = action === "forward" ? arrivalOf(copy.slice(0, MACS_LENGTH)) : undefined;
     const step = { action, reason, onwards };
     if (key !== undefined && !questions.isUnrepeatable) {
-      this.#remember(frame, key, { macs, step, questions });
+      this.#remember(frame, key, { macs, step, questions, place: undefined });
     }
     return step;
   }

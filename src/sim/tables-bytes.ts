@@ -1,15 +1,20 @@
-// Tables as they travel and as they are stored, by the real codec; each is encoded, decoded, indexed and summed once, however many
-// nodes of one process have it.
-import { indexTables, type IndexedTables } from "#core/steering/indexed-tables.ts";
-import { decodeTables, encodeTables, tablesChecksum } from "#core/steering/tables-codec.ts";
+// Tables as they travel and as they are stored, by the real codec; each is encoded, decoded and indexed once, however many nodes of one
+// process have it.
+import { equalBytes } from "#base/bytes-map.ts";
+import { indexExceptions, indexTables, type IndexedTables } from "#core/steering/indexed-tables.ts";
+import { sameExceptions, sameFrame } from "#core/steering/same-content.ts";
+import { decodeTables, encodeTables } from "#core/steering/tables-codec.ts";
 import { NO_NODE } from "#base/ids.ts";
-import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
+import {
+  type Exceptions,
+  FORMER_OWNERS,
+  type GroupTable,
+  type Tables,
+} from "#core/steering/tables.ts";
 
 const encoded = new WeakMap<Tables, Uint8Array>();
 const decoded = new WeakMap<Uint8Array, Tables>();
 const indexed = new WeakMap<Tables, IndexedTables>();
-const sums = new WeakMap<Tables, number>();
-const outlines = new WeakMap<Tables, string>();
 
 function once<Key extends object, Value>(
   known: WeakMap<Key, Value>,
@@ -28,25 +33,15 @@ export const tablesIn = (bytes: Uint8Array): Tables =>
   once(decoded, bytes, () => {
     const tables = decodeTables(bytes);
     if (!tables.ok) throw new Error(`tables that the codec made are ${tables.reason}`);
+    encoded.set(tables.value, bytes); // there is one encoding of what they say
     return tables.value;
   });
 
 export const indexOf = (tables: Tables): IndexedTables => once(indexed, tables, indexTables);
 
-export const sumOf = (tables: Tables): number => once(sums, tables, tablesChecksum);
-
-/** Everything in the tables but the slots, and which version of its master's they are. */
-const outlineOf = (tables: Tables): string =>
-  once(outlines, tables, ({ version: { master }, groups, ...rest }) =>
-    JSON.stringify([
-      master,
-      rest,
-      groups.map(({ owners, former: _former, home: _home, holds: _holds, ...group }) => [
-        owners.length,
-        group,
-      ]),
-    ]),
-  );
+/** Whether they are the same to the last bit. */
+export const sameBytes = (a: Tables, b: Tables): boolean =>
+  a === b || bytesOf(a) === bytesOf(b) || equalBytes(bytesOf(a), bytesOf(b));
 
 function isSameSlot(a: GroupTable, b: GroupTable, slot: number): boolean {
   const owner = a.owners[slot];
@@ -74,12 +69,33 @@ export function changedSlots(before: Tables, now: Tables): ChangedSlots {
   return last.changed;
 }
 
+/** Whether they differ in slots and what is pinned there only. */
+const haveSameOutline = (a: Tables, b: Tables): boolean =>
+  a.version.master === b.version.master &&
+  sameFrame(a, b) &&
+  a.groups.every((group, index) => group.owners.length === b.groups[index]?.owners.length);
+
+/** Slots of flows that are pinned otherwise, or not any more. */
+function markPinned(changed: Uint8Array, a: Exceptions, b: Exceptions): void {
+  if (sameExceptions(a, b)) return;
+  for (const { flows, nodes, slots } of [a, b]) {
+    const other = indexExceptions(flows === a.flows ? b : a);
+    for (const [index, flow] of flows.entries()) {
+      if (other.get(flow) !== nodes[index]) changed[slots[index] ?? 0] = 1;
+    }
+  }
+}
+
 function compared(before: Tables, now: Tables): ChangedSlots {
-  if (outlineOf(before) !== outlineOf(now)) return undefined;
-  return now.groups.map((group, index) =>
-    Uint8Array.from(group.owners, (_, slot) => {
-      const old = before.groups[index];
-      return old !== undefined && isSameSlot(old, group, slot) ? 0 : 1;
-    }),
-  );
+  if (!haveSameOutline(before, now)) return undefined;
+  return now.groups.map((group, index) => {
+    const changed = new Uint8Array(group.owners.length);
+    const old = before.groups[index];
+    if (old === undefined) return changed.fill(1);
+    for (let slot = 0; slot < changed.length; slot++) {
+      if (!isSameSlot(old, group, slot)) changed[slot] = 1;
+    }
+    markPinned(changed, old.exceptions, group.exceptions);
+    return changed;
+  });
 }

@@ -1,39 +1,57 @@
 // Whether two versions of the tables say the same: then publishing the second would be noise.
-import type { Exceptions, GroupTable, Tables } from "./tables.ts";
+import type { Exceptions, GroupTable, NodeRow, ServiceKey, Tables } from "./tables.ts";
 
-const sameNumbers = (a: Uint16Array, b: Uint16Array): boolean =>
-  a.length === b.length && a.every((value, index) => value === b[index]);
+function sameNumbers(a: Uint16Array, b: Uint16Array): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+const isSame = <T>(a: T, b: T): boolean => a === b;
+
+function sameLists<T>(
+  a: readonly T[],
+  b: readonly T[],
+  same: (a: T, b: T) => boolean = isSame,
+): boolean {
+  if (a === b) return true;
+  return a.length === b.length && a.every((item, index) => same(item, b[index] as T));
+}
 
 export const sameExceptions = (a: Exceptions, b: Exceptions): boolean =>
   a === b ||
-  (a.flows.length === b.flows.length &&
-    sameNumbers(a.nodes, b.nodes) &&
-    sameNumbers(a.slots, b.slots) &&
-    a.flows.every((flow, index) => flow === b.flows[index]));
+  (sameLists(a.flows, b.flows) && sameNumbers(a.nodes, b.nodes) && sameNumbers(a.slots, b.slots));
 
-function sameSlots(a: GroupTable, b: GroupTable | undefined): boolean {
-  return (
-    b !== undefined &&
-    sameNumbers(a.owners, b.owners) &&
-    sameNumbers(a.former, b.former) &&
-    sameNumbers(a.home, b.home) &&
-    sameExceptions(a.exceptions, b.exceptions)
-  );
-}
+const sameSlots = (a: GroupTable, b: GroupTable): boolean =>
+  a.holds === b.holds &&
+  sameNumbers(a.owners, b.owners) &&
+  sameNumbers(a.former, b.former) &&
+  sameNumbers(a.home, b.home) &&
+  sameExceptions(a.exceptions, b.exceptions);
 
-/** Everything but slots, exceptions and the version. */
-const frame = ({ version: _version, groups, ...rest }: Tables): string =>
-  JSON.stringify([
-    rest,
-    groups.map(
-      ({ owners: _owners, former: _former, home: _home, exceptions: _exceptions, ...group }) =>
-        group,
-    ),
-  ]);
+const sameService = (a: ServiceKey, b: ServiceKey): boolean =>
+  a.protocol === b.protocol && a.vip === b.vip && a.port === b.port;
 
-/** True when nothing but the version differs. Both come from nextTables: their fields stand in the same order. */
-export function sameContent(a: Tables, b: Tables): boolean {
-  return (
-    a.groups.every((group, index) => sameSlots(group, b.groups[index])) && frame(a) === frame(b)
-  );
-}
+const sameGroup = (a: GroupTable, b: GroupTable): boolean =>
+  a.name === b.name &&
+  a.policy === b.policy &&
+  a.answer === b.answer &&
+  a.udpIdleMs === b.udpIdleMs &&
+  sameLists(a.services, b.services, sameService);
+
+const sameRow = (a: NodeRow, b: NodeRow): boolean => a.id === b.id && a.mac === b.mac;
+
+/** Whether all is the same but the version and, of each group, its slots with whether they hold packets and what is pinned. */
+export const sameFrame = (a: Tables, b: Tables): boolean =>
+  a.delivery.method === b.delivery.method &&
+  a.delivery.primary === b.delivery.primary &&
+  a.hash === b.hash &&
+  sameLists(a.hashKey, b.hashKey) &&
+  sameLists(a.nodes, b.nodes, sameRow) &&
+  sameLists(a.vips, b.vips) &&
+  sameLists(a.groups, b.groups, sameGroup);
+
+/** True when nothing but the version differs. */
+export const sameContent = (a: Tables, b: Tables): boolean =>
+  sameFrame(a, b) && sameLists(a.groups, b.groups, sameSlots);

@@ -53,12 +53,16 @@ export class Exceptions implements Observer {
   /** Exceptions without a connection. */
   *#ended({ groups }: Tables): Generator<string> {
     let count = 0;
+    const flows = new Map<SimNode, ReadonlySet<string>>();
     for (const { exceptions } of groups) {
       count += exceptions.flows.length;
       for (const [index, id] of exceptions.nodes.entries()) {
         const flow = exceptions.flows[index] ?? "";
         const node = this.#memberAt(id);
-        if (node === undefined || flowsAt(node).has(flow)) continue;
+        if (node === undefined) continue;
+        const there = flows.get(node) ?? flowsAt(node);
+        flows.set(node, there);
+        if (there.has(flow)) continue;
         yield `node ${id} has no connection ${Buffer.from(flow, "latin1").toString("hex")}, and it is pinned there`;
       }
     }
@@ -79,4 +83,4 @@ export class Exceptions implements Observer {
 }
 
 const flowsAt = ({ program }: SimNode): Set<string> =>
-  new Set(program.tcpConnections().map((connection) => flowKey(connection)));
+  new Set(Array.from(program.connections.values(), flowKey));

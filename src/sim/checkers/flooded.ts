@@ -1,8 +1,7 @@
 // A9, A13, A15: where every member filters, no flow is without a taker for longer than detection and assignment last. A frame to the
 // cluster's MAC is taken by a member, or held by the master until its slot has an owner. (That two do not take it: one-taker.ts.)
-import { clusterMac } from "#base/delivery.ts";
 import { ACKNOWLEDGE_MS } from "#core/node/publication.ts";
-import type { DataPlane } from "../data-plane.ts";
+import { type DataPlane, floodedMac } from "../data-plane.ts";
 import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
@@ -24,7 +23,10 @@ export class Flooded implements Observer {
   readonly #parts: Parts;
   /** Flows that nobody takes, and since when. */
   #untaken = new Map<string, number>();
-  #seen = "";
+  /** What the last look has seen: the master, and how much had changed. */
+  #seenMaster = 0;
+  #seenChanges = -1;
+  readonly #rights: boolean[] = [];
   looks = 0;
 
   constructor(world: World, plane: DataPlane, parts: Parts) {
@@ -36,13 +38,24 @@ export class Flooded implements Observer {
   sample(): void {
     const [master, rival] = this.#world.masters.filter((node) => node.isHealthy);
     if (master === undefined || rival !== undefined || !this.#isSettled(master)) {
-      this.#seen = "";
+      this.#seenMaster = 0;
       return this.#untaken.clear();
     }
-    const rights = this.#world.nodes.map(({ program }) => (program.accepting ? 1 : 0)).join("");
-    const seen = `${master.id} ${this.#plane.changes} ${rights}`;
-    if (seen !== this.#seen || this.#untaken.size > 0) this.#look(master);
-    this.#seen = seen;
+    if (this.#isNew(master) || this.#untaken.size > 0) this.#look(master);
+  }
+
+  /** Whether anything is other than when it was asked last. */
+  #isNew({ id: master }: SimNode): boolean {
+    const { changes } = this.#plane;
+    let isNew = master !== this.#seenMaster || changes !== this.#seenChanges;
+    this.#seenMaster = master;
+    this.#seenChanges = changes;
+    for (const { id, program } of this.#world.nodes) {
+      const { accepting } = program;
+      isNew ||= accepting !== this.#rights[id];
+      this.#rights[id] = accepting;
+    }
+    return isNew;
   }
 
   /** Every member runs, and the master and it have heard each other for a while. */
@@ -58,11 +71,10 @@ export class Flooded implements Observer {
   #look(master: SimNode): void {
     const before = this.#untaken;
     this.#untaken = new Map();
-    const { method, primary } = master.program.installed.delivery;
-    if (method === "forward" || primary === undefined) return;
+    const mac = floodedMac(master.program.installed.delivery);
+    if (mac === undefined) return;
     this.looks += 1;
     const { nowMs } = this.#world;
-    const mac = clusterMac(method, primary);
     for (const { text, opening } of SAMPLE_FLOWS) {
       if (this.#plane.flood(mac, opening).length > 0) continue;
       const sinceMs = before.get(text) ?? nowMs;

@@ -1,7 +1,6 @@
 // A15, docs/adr/0012: in a cluster that is well, no packet of a new connection that every member receives is lost, whatever slots move: in
 // every moment somebody takes or keeps it.
-import { clusterMac } from "#base/delivery.ts";
-import type { DataPlane } from "../data-plane.ts";
+import { type DataPlane, floodedMac } from "../data-plane.ts";
 import { SAMPLE_FLOWS } from "../flows.ts";
 import type { Parts } from "../parts.ts";
 import type { Observer } from "../probes.ts";
@@ -63,14 +62,14 @@ export class NothingLost implements Observer {
     if (this.#master === 0 || this.#masterOfAll() !== this.#master) return;
     if (this.#world.nowMs - this.#sinceMs < SETTLED_MS) return;
     const delivery = this.#world.nodes[0]?.program.installed.delivery;
-    if (delivery?.primary === undefined || delivery.method === "forward") return;
+    const mac = delivery && floodedMac(delivery);
+    if (mac === undefined) return;
     // while the method changes, some go by one and some by the other, and clients have not been told
     const isAgreed = this.#world.nodes.every(
-      ({ program }) => program.installed.delivery.method === delivery.method,
+      ({ program }) => program.installed.delivery.method === delivery?.method,
     );
     if (!isAgreed) return;
     this.looks += 1;
-    const mac = clusterMac(delivery.method, delivery.primary);
     for (const { text, opening } of SAMPLE_FLOWS) {
       if (this.#plane.flood(mac, opening).length > 0) continue;
       throw new Violation("nothing-lost", `${text} is neither taken nor kept by anybody`);

@@ -1,7 +1,6 @@
 // A13, A15, ADR 8: where every member receives a frame, no two that can hear each other take it, in no moment of any change; and somebody
 // takes or holds it, but for as long as detection and assignment last.
-import { clusterMac } from "#base/delivery.ts";
-import type { DataPlane } from "../data-plane.ts";
+import { type DataPlane, floodedMac } from "../data-plane.ts";
 import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
@@ -62,11 +61,9 @@ export class OneTaker implements Observer {
 
   #look(): void {
     const [master] = this.#world.masters.filter((node) => node.isHealthy);
-    const delivery = master?.program.installed.delivery;
-    if (delivery === undefined || delivery.method === "forward") return;
-    if (delivery.primary === undefined) return;
+    const mac = master && floodedMac(master.program.installed.delivery);
+    if (mac === undefined) return;
     this.looks += 1;
-    const mac = clusterMac(delivery.method, delivery.primary);
     const taken = this.#world.nodes.map((node) => this.#taken.by(node, mac));
     for (const [index, { text, opening }] of SAMPLE_FLOWS.entries()) {
       if (howMany(taken, index) < 2) continue;

@@ -4,7 +4,7 @@ import type { Tables } from "#core/steering/tables.ts";
 import type { SimNode } from "../node.ts";
 import type { PacketProgram } from "../packet-program.ts";
 import type { Observer } from "../probes.ts";
-import { sumOf } from "../tables-bytes.ts";
+import { sameBytes } from "../tables-bytes.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 
@@ -34,7 +34,7 @@ export class TablesOrder implements Observer {
     for (const other of this.#world.nodes) {
       const { installed } = other.program;
       if (other === node || compareVersions(installed.version, tables.version) !== 0) continue;
-      if (sumOf(installed) === sumOf(tables)) continue;
+      if (sameBytes(installed, tables)) continue;
       const text = `nodes ${node.id} and ${other.id} hold different tables of version ${textOf(tables.version)}`;
       throw new Violation("tables-order", text);
     }

@@ -53,17 +53,7 @@ export class Attacker {
   }
 
   #attack(): void {
-    const make = this.#prng.pick([
-      () => this.#replayed(),
-      () => this.#replayed(),
-      () => this.#replayed(),
-      () => this.#truncated(),
-      () => this.#changed(),
-      () => this.#forged(),
-      () => this.#foreign(),
-      () => this.#noise(),
-    ]);
-    const packet = make();
+    const packet = this.#made();
     if (packet === undefined) return;
     this.datagrams += 1;
     const { id } = this.#prng.pick(this.#world.nodes);
@@ -73,18 +63,31 @@ export class Attacker {
     else network.send(nowMs, id, this.#prng.pick(this.#world.nodes).id, packet);
   }
 
+  #made(): Packet | undefined {
+    switch (this.#prng.below(8)) {
+      case 0:
+      case 1:
+      case 2:
+        return this.#recording()?.repeated("replayed");
+      case 3:
+        return this.#truncated();
+      case 4:
+        return this.#changed();
+      case 5:
+        return this.#forged();
+      case 6:
+        return this.#sealed("of a foreign CA", FOREIGN_AUTHORITY, new KeyRing());
+      default:
+        return this.#noise();
+    }
+  }
+
   #packet(bytes: Uint8Array, from: IpAddress, hostile: string): Packet {
     return new Packet(from, bytes, hostile);
   }
 
   #recording(): Packet | undefined {
     return this.#recorded.length === 0 ? undefined : this.#prng.pick(this.#recorded);
-  }
-
-  #replayed(): Packet | undefined {
-    const recording = this.#recording();
-    if (recording === undefined) return undefined;
-    return this.#packet(recording.bytes, recording.from, "replayed");
   }
 
   #truncated(): Packet | undefined {
@@ -104,7 +107,8 @@ export class Attacker {
   }
 
   #noise(): Packet {
-    const bytes = Uint8Array.from({ length: this.#prng.below(200) }, () => this.#prng.below(256));
+    const bytes = new Uint8Array(this.#prng.below(200));
+    for (let at = 0; at < bytes.byteLength; at++) bytes[at] = this.#prng.below(256);
     return this.#packet(bytes, SOMEWHERE, "noise");
   }
 
@@ -113,10 +117,6 @@ export class Attacker {
     const keys = new KeyRing();
     keys.install({ keyId: 1 + this.#prng.below(255), secret: this.#prng.uint32() }, true);
     return this.#sealed("forged", 0xca, keys);
-  }
-
-  #foreign(): Packet | undefined {
-    return this.#sealed("of a foreign CA", FOREIGN_AUTHORITY, new KeyRing());
   }
 
   #sealed(hostile: string, authority: number, keys: KeyRing): Packet | undefined {

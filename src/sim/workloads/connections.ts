@@ -1,14 +1,13 @@
 // Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
 // that took its SYN; whoever else takes one of its later segments would answer with a reset.
-import { clusterMac } from "#base/delivery.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
 import { clientFrame } from "../client-frame.ts";
-import type { DataPlane, Fate } from "../data-plane.ts";
+import { type DataPlane, type Fate, floodedMac } from "../data-plane.ts";
 import type { SimNode } from "../node.ts";
-import { connectionKey, type PacketProgram } from "../packet-program.ts";
+import { connectionKey, connectionOf, type PacketProgram } from "../packet-program.ts";
 import type { Observer } from "../probes.ts";
 import type { World } from "../world.ts";
 
@@ -70,11 +69,9 @@ export class Connections implements Observer {
 
   /** What becomes of a frame that a client sends to the MAC that it has for the VIPs. */
   send(frame: Uint8Array, server: number): Fate | undefined {
-    const { method, primary } = this.#delivery;
-    if (method === "forward" || primary === undefined) {
-      return this.entry && this.#plane.walk(this.entry, frame);
-    }
-    const fates = this.#plane.flood(clusterMac(method, primary), frame);
+    const mac = floodedMac(this.#delivery);
+    if (mac === undefined) return this.entry && this.#plane.walk(this.entry, frame);
+    const fates = this.#plane.flood(mac, frame);
     const wrong = fates.find((fate) => fate.what === "taken" && fate.by !== server);
     return (server === 0 ? fates[0] : (wrong ?? fates[0])) ?? { what: "lost" };
   }
@@ -130,7 +127,7 @@ export class Connections implements Observer {
     const fate = this.send(clientFrame(VIP, flow, true), 0);
     if (fate?.what !== "taken" || fate.reason !== "pass-local") return;
     const server = this.#world.node(fate.by);
-    server.program.connections.add(connectionKey(client, port));
+    server.program.connections.set(connectionKey(client, port), connectionOf(client, port));
     const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);
     const { program } = server;
     this.open.push({
