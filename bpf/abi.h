@@ -161,7 +161,7 @@ struct udp_session {
 struct decision {
 	__u32 group; /* index of the group's counter + 1; 0 = no group */
 	__u16 node; /* 0: stays here */
-	__u8 hop;
+	__u8 way; /* as in the source MAC: hop and who has been asked */
 	__u8 reason;
 	__u32 slot; /* as in map slots */
 	__u32 base; /* the first one of its group */

@@ -47,7 +47,7 @@ static __always_inline int is_multicast(const struct packet *packet)
  * service: the tables here are old, or not there yet. */
 static __always_inline __u8 unserved_reason(const struct packet *packet)
 {
-	if (packet->hop && !is_accepting())
+	if (packet->way && !is_accepting())
 		return REASON_DROP_UNLEASED;
 	return packet->flooded && !is_leased() ? REASON_DROP_PEER : REASON_PASS_NO_SERVICE;
 }

@@ -37,7 +37,7 @@ static __always_inline int is_drop(__u8 reason)
 
 /* Frames to the slot's owner are counted by node only: the agent adds them up. `data`: where the frame's Ethernet
  * header can be read, or null. */
-static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason, __u32 id, __u32 hop,
+static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason, __u32 id, __u32 way,
 					__u32 bytes)
 {
 	struct node *node = bpf_map_lookup_elem(&nodes, &id);
@@ -50,7 +50,7 @@ static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason,
 		count(&node_counters, id, bytes);
 	else
 		count(&counters, reason, bytes);
-	return send_back(frame, data, mac | 0x5006ULL << 48, 0x4e | hop << 8 | (self >> 8) << 16 | self << 24);
+	return send_back(frame, data, mac | 0x5006ULL << 48, 0x4e | way << 8 | (self >> 8) << 16 | self << 24);
 }
 
 /* Whether it takes a valid lease to do that with a frame that came to a cluster MAC. */
@@ -71,7 +71,7 @@ static __always_inline int emit(frame_t *frame, struct decision decision, int fl
 	if (decision.group)
 		count(&group_counters, decision.group - 1, bytes);
 	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER || reason == REASON_FORWARD_EXCEPTION)
-		return emit_forward(frame, 0, reason, decision.node, decision.hop, bytes);
+		return emit_forward(frame, 0, reason, decision.node, decision.way, bytes);
 	if (state.slots_measured && (reason == REASON_PASS_LOCAL || reason == REASON_PASS_NO_OWNER))
 		count_slot(decision.slot, bytes);
 	if (flooded && reason != REASON_PASS_NOT_IP)

@@ -88,21 +88,24 @@ static __always_inline int except(frame_t *frame, struct packet *packet, struct 
 				  __u16 entry, struct decision *decision)
 {
 	__u16 owner = entry & ABI_SLOT_OWNER;
+	int is_own = packet->flooded || owner == config.self;
 	__u32 node;
 
-	if (!(entry & ABI_SLOT_HAS_EXCEPTIONS) || packet->hop || !is_segment(flow, flags) ||
+	if (!(entry & ABI_SLOT_HAS_EXCEPTIONS) || packet->way || !is_segment(flow, flags) ||
 	    (packet->flooded && !takes_flooded(slot, entry)))
 		return 0;
 	node = pinned_to(flow);
 	if (!node)
 		return 0;
-	if ((node == config.self || packet->flooded || owner == config.self) && knows(frame, packet, flow)) {
+	if ((node == config.self || is_own) && knows(frame, packet, flow)) {
 		*decision = decide(REASON_PASS_EXCEPTION);
 		return node == config.self;
 	}
 	if (node == config.self)
 		return 0;
-	*decision = (struct decision){ .reason = REASON_FORWARD_EXCEPTION, .node = node, .hop = 2 };
+	*decision = (struct decision){ .reason = REASON_FORWARD_EXCEPTION,
+				       .node = node,
+				       .way = 2 | (is_own ? asked_bit(config.self) : 0) };
 	return 1;
 }
 

@@ -75,7 +75,7 @@ static __noinline __u32 pinned6_in_place(void *data, void *end)
 static __always_inline int settle(frame_t *frame, void *data, void *end, const struct service *service, __u32 hash,
 				  int family, int flooded, __u32 bytes)
 {
-	__u32 hop = hop_of(*(__u32 *)(data + 6));
+	__u32 way = way_of(*(__u32 *)(data + 6));
 	__u8 reason = REASON_FORWARD_OWNER;
 	__u32 slot, owner, node = 0;
 	__u16 entry;
@@ -84,7 +84,7 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 		return steer_any(frame);
 	if (flooded)
 		return settle_flooded(frame, data, service, slot, entry, family, bytes);
-	if (unlikely(entry & ABI_SLOT_HAS_EXCEPTIONS) && !hop) {
+	if (unlikely(entry & ABI_SLOT_HAS_EXCEPTIONS) && !way) {
 		if (is_noted(data, family, service))
 			return steer_any(frame);
 		if (protocol_in_place(data, family) == PROTOCOL_TCP)
@@ -96,11 +96,11 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	}
 	entry &= ~ABI_SLOT_HAS_EXCEPTIONS;
 	owner = unlikely(node) ? node : entry & ABI_SLOT_OWNER;
-	if (likely(!hop && owner && owner != config.self)) {
+	if (likely(!way && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
 		return emit_forward(frame, data, reason, owner, node ? 2 : 1, bytes);
 	}
-	if (unlikely(entry != config.self || hop > 1 || is_noted(data, family, service)))
+	if (unlikely(entry != config.self || way > 1 || is_noted(data, family, service)))
 		return steer_any(frame);
 	count(&group_counters, service->group, bytes);
 	if (unlikely(state.slots_measured))
@@ -142,7 +142,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	hash = hash4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
-		return flooded || hop_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
+		return flooded || way_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
 								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
@@ -171,7 +171,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		return steer_any(frame);
 	hash = hash6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
-		return flooded || hop_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
+		return flooded || way_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
 								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))

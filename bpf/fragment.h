@@ -36,11 +36,11 @@ static __always_inline struct decision recall_fragment(struct packet *packet)
 		return decide(REASON_PASS_NO_FLOW);
 	fragment_key(packet, &key);
 	remembered = bpf_map_lookup_elem(&fragments, &key);
-	if (remembered && (!remembered->node || packet->hop < remembered->hop))
+	if (remembered && (!remembered->node || (packet->way & HIGHEST_HOP) < (remembered->way & HIGHEST_HOP)))
 		return *remembered;
 	if (packet->flooded)
 		return decide(REASON_PASS_EARLY_FRAGMENT);
-	return decide(packet->hop ? REASON_PASS_PEER_FRAGMENT : REASON_HOLD_EARLY_FRAGMENT);
+	return decide(packet->way ? REASON_PASS_PEER_FRAGMENT : REASON_HOLD_EARLY_FRAGMENT);
 }
 
 #endif

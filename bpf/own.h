@@ -71,14 +71,13 @@ static __always_inline int knows(frame_t *frame, struct packet *packet, struct f
 	return flow->protocol == PROTOCOL_UDP ? knows_session(flow) : knows_connection(frame, packet, flow);
 }
 
-/* Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
- * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere,
- * and it is the k-th of those that are not this node. */
-static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16 sender)
+/* Who of the owner and the former owners has not been asked. Where the tables agree, that is the entry after this node's own: of more
+ * than five nodes, some share a bit of those that say who has been asked. Where they do not, entries stand elsewhere, and only these
+ * bits tell. */
+static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 way, __u16 sender)
 {
-	__u32 skip = k ? k - 1 : 0, mine = 4, before = 4, entry;
+	__u32 hop = way & HIGHEST_HOP, mine = 4, before = 4, left = 4, entry;
 	__u64 chain = entry_of_slot & ABI_SLOT_OWNER; /* 16 bits an entry: the stack is short */
-	__u16 next = 0;
 
 	if (entry_of_slot & ABI_SLOT_HAS_FORMER) {
 		struct former *former = bpf_map_lookup_elem(&former_owners, &slot);
@@ -87,27 +86,27 @@ static __noinline __u16 ask_next(__u32 slot, __u16 entry_of_slot, __u32 k, __u16
 			return 0;
 		chain |= (__u64)former->owner[0] << 16 | (__u64)former->owner[1] << 32 | (__u64)former->owner[2] << 48;
 	}
-	if (!k)
+	if (hop < 2)
 		sender = 0;
 #pragma unroll
 	for (entry = 4; entry-- > 0;) {
-		mine = (__u16)(chain >> 16 * entry) == config.self ? entry : mine;
-		before = sender && (__u16)(chain >> 16 * entry) == sender ? entry : before;
-	}
-	if (before < mine && mine <= k && mine + 1 >= k)
-		return mine == 1 ? chain >> 32 : mine == 2 ? chain >> 48 : 0;
-#pragma unroll
-	for (entry = 0; entry < 4; entry++, chain >>= 16) {
-		if (!(__u16)chain || (__u16)chain == config.self || (__u16)chain == sender)
+		__u16 node = chain >> 16 * entry;
+
+		if (!node)
 			continue;
-		next = chain;
-		if (!skip--)
-			break;
+		if (node == config.self)
+			mine = entry;
+		else if (node == sender)
+			before = entry;
+		else if (!(way & asked_bit(node)))
+			left = entry;
 	}
-	return next;
+	if (before < mine && mine < 4 && mine < hop && mine + 2 >= hop && left > mine)
+		return mine == 1 ? chain >> 32 : mine == 2 ? chain >> 48 : 0;
+	return left < 4 ? chain >> 16 * left : 0;
 }
 
-/* Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
+/* Who answers when nobody is left to ask: the owner, if it was not the one that asked. A slot that is on its way
  * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009). */
 static __always_inline __u16 last_word(__u8 protocol, __u16 owner, int holds, __u16 sender)
 {
@@ -115,17 +114,6 @@ static __always_inline __u16 last_word(__u8 protocol, __u16 owner, int holds, __
 		return holds ? state.master : 0;
 	/* nothing in a UDP packet says that it begins a session: what nobody knows does, and that is the owner's */
 	return owner == sender && protocol == PROTOCOL_TCP ? 0 : owner;
-}
-
-/* This node ends the longest chain there is. */
-static __always_inline int is_last(__u32 slot, __u16 entry)
-{
-	struct former *former;
-
-	if (!(entry & ABI_SLOT_HAS_FORMER))
-		return 0;
-	former = bpf_map_lookup_elem(&former_owners, &slot);
-	return former && former->owner[ABI_FORMER_OWNERS - 1] == config.self;
 }
 
 /* A UDP packet of a group that pins sessions (B12). */
@@ -162,7 +150,33 @@ static __noinline int stands_in(__u32 slot, __u16 entry)
  * out again where it is needed, because the stack is short. */
 static __always_inline int is_blind(const struct packet *packet)
 {
-	return packet->hop > 1 && !is_accepting();
+	return (packet->way & HIGHEST_HOP) > 1 && !is_accepting();
+}
+
+/* By the tables of an agent that does not run nobody can be found, so whoever asked this node goes on; unless it was this node that
+ * chose the other, or the tables do not say where that is. */
+static __noinline __u16 asker_of(const struct packet *packet)
+{
+	struct node *node;
+	__u32 id;
+
+	if (!packet || !is_blind(packet) || packet->sender == config.self || packet->way & asked_bit(config.self))
+		return 0;
+	id = packet->sender;
+	node = bpf_map_lookup_elem(&nodes, &id);
+	return node && node->mac ? id : 0;
+}
+
+/* Whom a node asks about a connection that it does not know; nobody when it has the last word itself. */
+static __always_inline __u16 asked_next(const struct packet *packet, __u8 protocol, int holds, __u32 slot, __u16 entry)
+{
+	__u16 next = asker_of(packet);
+
+	if (!next)
+		next = ask_next(slot, entry, packet->way, packet->sender);
+	if (!next && packet->way)
+		next = last_word(protocol, entry & ABI_SLOT_OWNER, holds, packet->sender);
+	return next == config.self ? 0 : next;
 }
 
 /* Of all members that have a flooded frame, the one that does not drop it. */
@@ -176,34 +190,26 @@ static __always_inline int takes_flooded(__u32 slot, __u16 entry)
 static __always_inline struct decision own(frame_t *frame, struct packet *packet, struct flow *flow, __u8 flags,
 					   __u32 slot, __u16 entry)
 {
-	__u16 owner = entry & ABI_SLOT_OWNER, next = 0;
+	__u16 owner = entry & ABI_SLOT_OWNER, next;
 	__u8 here = owner ? REASON_PASS_LOCAL : REASON_PASS_NO_OWNER;
-	__u32 k = packet->hop ? packet->hop - 1 : 0;
 	int mine = !owner || owner == config.self;
 	int holds = !owner && flags & ABI_SERVICE_HOLDS;
-	int astray;
+	__u8 way = packet->way;
 
 	if (packet->flooded && !takes_flooded(slot, entry))
 		return decide(REASON_DROP_PEER);
-	if (!packet->hop && !mine)
-		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .hop = 1 };
+	if (!way && !mine)
+		return (struct decision){ .reason = REASON_FORWARD_OWNER, .node = owner, .way = 1 };
 	if (!is_segment(flow, flags))
-		return decide(holds && !packet->hop ? REASON_HOLD_UNASSIGNED : here);
-	if (k == 0 && !mine)
-		next = owner;
-	else if (k < ABI_FORMER_OWNERS)
-		next = ask_next(slot, entry, k, packet->sender);
-	if (!next && packet->hop && k < ABI_FORMER_OWNERS)
-		next = last_word(flow->protocol, owner, holds, packet->sender);
-	if (next == config.self)
-		next = 0;
-	/* no hop is left, and by the tables here it was not this node's turn: one has not been asked */
-	astray = k >= ABI_FORMER_OWNERS && owner != config.self && !is_last(slot, entry);
-	if ((!next && !holds && !astray && !is_blind(packet)) || knows(frame, packet, flow))
+		return decide(holds && !way ? REASON_HOLD_UNASSIGNED : here);
+	next = asked_next(packet, flow->protocol, holds, slot, entry);
+	if ((!next && !holds && !is_blind(packet)) || knows(frame, packet, flow))
 		return decide(here);
-	if (!next)
+	way = packet->way;
+	if (!next || (way & HIGHEST_HOP) == HIGHEST_HOP)
 		return decide(holds ? REASON_HOLD_UNASSIGNED : is_blind(packet) ? REASON_DROP_UNLEASED : REASON_DROP_PEER);
-	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .hop = k + 2 };
+	way = (way ? way + 1 : 2) | asked_bit(config.self);
+	return (struct decision){ .reason = REASON_FORWARD_FORMER, .node = next, .way = way };
 }
 
 #endif

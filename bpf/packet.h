@@ -9,7 +9,9 @@ enum {
 	TCP_FIN_SYN_RST_ACK = 0x17,
 	TCP_SYN = 0x02,
 	TCP_ACK = 0x10,
-	HIGHEST_HOP = ABI_FORMER_OWNERS + 1,
+	HIGHEST_HOP = 7,
+	ASKED_SHIFT = 3, /* above the hop: who has been asked */
+	ASKED_BITS = 5,
 };
 
 enum fragment_kind { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
@@ -25,7 +27,7 @@ struct packet {
 	__u8 family; /* 4 or 6 */
 	__u8 protocol;
 	__u8 fragment; /* enum fragment_kind */
-	__u8 hop; /* 0: from outside; else 1 … HIGHEST_HOP */
+	__u8 way; /* 0: from outside; else hop and who has been asked, as in the source MAC */
 	__u16 sender; /* who forwarded it; of a frame with a hop */
 	__u8 flooded; /* came to a cluster MAC: every member has it */
 };
@@ -62,12 +64,18 @@ static __always_inline struct decision decide(__u8 reason)
 	return (struct decision){ .reason = reason };
 }
 
-/* A frame that one of our nodes forwarded has the source MAC 06:50:4e:HH:II:II. Given its first four bytes. */
-static __always_inline __u32 hop_of(__u32 source_mac)
+/* A frame that one of our nodes forwarded has the source MAC 06:50:4e:HH:II:II. Given its first four bytes; answers HH: the hop,
+ * 1 … HIGHEST_HOP, and above it a bit for each node that has been asked about the connection in vain. 0: from outside. */
+static __always_inline __u32 way_of(__u32 source_mac)
 {
-	__u32 hop = source_mac >> 24;
+	__u32 way = source_mac >> 24;
 
-	return (source_mac & 0xffffff) == 0x4e5006 && hop <= HIGHEST_HOP ? hop : 0;
+	return (source_mac & 0xffffff) == 0x4e5006 && way & HIGHEST_HOP ? way : 0;
+}
+
+static __always_inline __u8 asked_bit(__u32 node)
+{
+	return 1 << ASKED_SHIFT << node % ASKED_BITS;
 }
 
 #endif

@@ -91,7 +91,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 		return decide(REASON_PASS_MALFORMED);
 	packet->flooded = is_cluster_mac(ethernet.destination_and_source);
 	if (!packet->flooded)
-		packet->hop = hop_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
+		packet->way = way_of(ethernet.destination_and_source >> 48 | ethernet.source_rest << 16);
 	packet->sender = bpf_ntohs(ethernet.source_rest >> 16);
 	if (has_hidden_tag(frame))
 		return decide(REASON_PASS_NOT_IP);

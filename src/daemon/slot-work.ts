@@ -248,7 +248,7 @@ export class SlotWork {
     const row = this.#installed?.nodes.find(({ id }) => id === to);
     if (row === undefined) return undefined;
     view.destination = macBytes(row.mac);
-    view.source = hopMac(1, self);
+    view.source = hopMac({ hop: 1, asked: 0 }, self);
     return frame;
   }
 

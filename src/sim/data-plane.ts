@@ -10,7 +10,7 @@ import type { Arrival } from "./steering-memory.ts";
 import type { World } from "./world.ts";
 
 /** Frames that circle would be a bug of their own. */
-const MOST_HOPS = 6;
+const MOST_HOPS = 8;
 const CLIENT_MAC = [2, 0xc1, 0, 0, 0, 1];
 /** Key of the arrivals at a node's own MAC; those at cluster MACs have the numbers after it (steering-memory.ts). */
 const BY_OWN_MAC = 0;

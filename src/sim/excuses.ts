@@ -47,6 +47,8 @@ export class Excuses implements Observer {
   readonly #newest = new Map<NodeId, Tables>();
   /** Whose cluster each node is in, or was in last. */
   readonly #cluster = new Map<NodeId, NodeId>();
+  /** When each master became it, for the last time. */
+  readonly #reigns = new Map<NodeId, number>();
   /** Nodes that are in a cluster now. */
   readonly #members = new Set<NodeId>();
   /** When a master became certain that a node is dead, and its newest tables then, by master and node. */
@@ -75,6 +77,7 @@ export class Excuses implements Observer {
       if (!isTheirs) return;
       this.#excuse("its server was given up as dead", ({ server }) => server.id === event.id);
     }
+    if (event.type === "became-master") this.#reigns.set(heart, this.#world.nowMs);
     if (event.type !== "view-changed") return;
     const { role, master } = event.view;
     if (role !== "member" && role !== "master") return void this.#members.delete(heart);
@@ -154,8 +157,8 @@ export class Excuses implements Observer {
 
   /**
    * A segment was taken by a node that is not its server. That can be when the taker's master has given up a machine that it
-   * could not hear, and when there are two clusters, or have been just now, and one of those that have had to do with the segment
-   * goes by the other one's tables.
+   * could not hear; when it was master of its own cluster already while the server was in another one; and when there are two clusters,
+   * or have been just now, and one of those that have had to do with the segment goes by the other one's tables.
    */
   ofMistake(connection: Connection, taker: SimNode): string | undefined {
     const { server } = connection;
@@ -163,6 +166,7 @@ export class Excuses implements Observer {
     const masters = this.#mastersOf(entry === undefined ? [taker] : [taker, entry]);
     const isGivenUp = masters.some((id) => this.#isGivenUp(connection, id));
     if (isGivenUp) return "its server was given up as dead";
+    if (this.#isOfAnotherCluster(connection, taker)) return "the new master does not know of it";
     this.sample();
     if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;
     const asked = [taker, entry].flatMap((node) => {
@@ -172,6 +176,17 @@ export class Excuses implements Observer {
     });
     const all = new Set([...masters, ...this.#mastersOf([server, ...asked])]);
     return all.size > 1 ? "taken in the other part of a split network" : undefined;
+  }
+
+  /**
+   * Opened by the tables of another master when the taker's was master already, as it still is; and the server has not been in that
+   * one's cluster since.
+   */
+  #isOfAnotherCluster({ server, tables, openedMs }: Connection, taker: SimNode): boolean {
+    const master = this.#cluster.get(taker.id) ?? taker.id;
+    const sinceMs = this.#reigns.get(master) ?? Number.POSITIVE_INFINITY;
+    const isOther = tables.master !== master && this.#cluster.get(server.id) !== master;
+    return isOther && openedMs > sinceMs && this.#world.masters.some(({ id }) => id === master);
   }
 
   /** Whom they follow, and by whose tables they go. */

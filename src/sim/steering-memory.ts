@@ -11,7 +11,7 @@ import type { Flow } from "#core/steering/packet.ts";
 import { type PipelineContext, steer } from "#core/steering/pipeline.ts";
 import type { Action, Reason } from "#core/steering/reasons.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { hopOf, senderOf } from "#wire/ethernet-hop.ts";
+import { senderOf, wayOf } from "#wire/ethernet-hop.ts";
 import { packetIn, slotOfFrame } from "./frame-slot.ts";
 import { changedSlots } from "./tables-bytes.ts";
 
@@ -116,11 +116,12 @@ const sameArrival = (a: Arrival | undefined, b: Arrival | undefined): boolean =>
 const sameStep = (a: Step, b: Step): boolean =>
   a.reason === b.reason && sameArrival(a.onwards, b.onwards);
 
-/** As the next node sees it: from whom, after how many hops. */
+/** As the next node sees it: from whom, after how many hops, and who has been asked. */
 function arrivalOf(macs: Uint8Array): Arrival {
   const source = macs.subarray(MACS_LENGTH / 2);
-  const hop = hopOf(source);
-  return { key: hop === 0 ? undefined : (hop << 16) | senderOf(source), macs };
+  const { hop, asked } = wayOf(source);
+  const key = (asked << 20) | (hop << 16) | senderOf(source);
+  return { key: hop === 0 ? undefined : key, macs };
 }
 
 /** By length: the frame on which steer() works. */

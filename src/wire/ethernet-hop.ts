@@ -1,21 +1,36 @@
-// The source MAC of a frame that a node forwards: 06:50:4e:HH:II:II, HH = how many times the frame has been forwarded,
-// II:II = the forwarding node. Locally administered, unicast. It keeps switches from learning the client's address on
-// a node's port, and tells the receiver that a peer sent the frame (docs/walks/a-packet-arrives.md).
+// The source MAC of a frame that a node forwards: 06:50:4e:HH:II:II. The lower three bits of HH say how many times the frame has been
+// forwarded, the upper five which nodes have been asked about its connection in vain; II:II is the forwarding node. Locally administered,
+// unicast. It keeps switches from learning the client's address on a node's port, and tells the receiver that a peer sent the frame
+// (docs/walks/a-packet-arrives.md).
 import type { NodeId } from "#base/ids.ts";
 
-export const MAX_HOP = 4;
+export const MAX_HOP = 7;
+/** Nodes with the same remainder share a bit; so up to five nodes are told apart. */
+const ASKED_BITS = 5;
+const HOP_BITS = 3;
 const PREFIX = [0x06, 0x50, 0x4e] as const;
 
-/** 1 … 4 for a frame that a node forwarded; 0 for all others. */
-export function hopOf(sourceMac: Uint8Array): number {
-  for (let at = 0; at < PREFIX.length; at++) if (sourceMac[at] !== PREFIX[at]) return 0;
-  const hop = sourceMac[3] ?? 0;
-  return hop <= MAX_HOP ? hop : 0;
+/** What a node forwarded: how often the frame has been forwarded, and who has been asked (askedBit). */
+export interface Way {
+  /** 1 … MAX_HOP; 0 for all other frames. */
+  readonly hop: number;
+  readonly asked: number;
 }
+
+export const FROM_OUTSIDE: Way = { hop: 0, asked: 0 };
+
+export function wayOf(sourceMac: Uint8Array): Way {
+  for (let at = 0; at < PREFIX.length; at++) if (sourceMac[at] !== PREFIX[at]) return FROM_OUTSIDE;
+  const way = sourceMac[3] ?? 0;
+  const hop = way & MAX_HOP;
+  return hop === 0 ? FROM_OUTSIDE : { hop, asked: way >> HOP_BITS };
+}
+
+export const askedBit = (node: number): number => 1 << (node % ASKED_BITS);
 
 /** The node that forwarded a frame with a hop. */
 export const senderOf = (sourceMac: Uint8Array): NodeId =>
   (((sourceMac[4] ?? 0) << 8) | (sourceMac[5] ?? 0)) as NodeId;
 
-export const hopMac = (hop: number, node: number): Uint8Array =>
-  Uint8Array.of(...PREFIX, hop, node >>> 8, node & 0xff);
+export const hopMac = ({ hop, asked }: Way, node: number): Uint8Array =>
+  Uint8Array.of(...PREFIX, (asked << HOP_BITS) | hop, node >>> 8, node & 0xff);

@@ -1,9 +1,10 @@
 // Whom a node asks about a connection that it does not know (B4; docs/adr/0004), while tables are on their way: every slot, every
-// change of it, every way in which two versions can be spread over the nodes. A frame carries how many have been asked, and the last
-// one of them; from the third on a node has to guess who the other was. Compared with nodes that know everybody who has been asked.
+// change of it, every way in which two versions can be spread over the nodes, and machines whose agents do not run, with tables of long
+// ago. A frame carries who has been asked, exactly for up to five nodes. Compared with nodes that know everybody who has been asked.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_NODE, nodeId, type NodeId } from "#base/ids.ts";
+import { askedBit, MAX_HOP } from "#wire/ethernet-hop.ts";
 import { own, type Arrival } from "./own.ts";
 import type { Flow } from "./packet.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
@@ -21,8 +22,6 @@ const CHAINS: readonly (readonly number[])[] = [
   [0, 2, 3],
   [0, 2, 3, 4],
 ];
-/** A frame is passed on no more often than this. */
-const MOST_HOPS = FORMER_OWNERS + 1;
 const SEGMENT: Flow = {
   protocol: 6,
   source: new Uint8Array(4),
@@ -96,11 +95,14 @@ function changesOf(chain: readonly number[]): Change[] {
 type Ask = (group: GroupTable, arrival: Arrival, self: NodeId, knows: boolean) => NodeId;
 
 /** What the node does with the segment: who gets it next, nobody when it stays. */
-const ask: Ask = (group, arrival, self, knows) => {
-  const tables = { master: NO_NODE };
-  const context = { self, leased: false, accepting: true, tables, knows: () => knows };
-  return own(SEGMENT, { group, index: 0 }, arrival, context).node;
-};
+const asking =
+  (blind: readonly NodeId[]): Ask =>
+  (group, arrival, self, knows) => {
+    const tables = { master: NO_NODE, macOf: () => new Uint8Array(6) };
+    const accepting = !blind.includes(self);
+    const context = { self, leased: false, accepting, tables, knows: () => knows };
+    return own(SEGMENT, { group, index: 0 }, arrival, context).node;
+  };
 
 /** The same by a node that has been told everybody who has been asked. */
 function askingOfAll(asked: Set<NodeId>): Ask {
@@ -109,7 +111,7 @@ function askingOfAll(asked: Set<NodeId>): Ask {
     const isOwners = chain[0] === NO_NODE || chain[0] === self;
     if (arrival.hop === 0 && !isOwners) return chain[0] ?? NO_NODE;
     asked.add(self);
-    if (knows || arrival.hop > FORMER_OWNERS) return NO_NODE;
+    if (knows || arrival.hop === MAX_HOP) return NO_NODE;
     return chain.find((id) => id !== NO_NODE && !asked.has(id)) ?? NO_NODE;
   };
 }
@@ -121,7 +123,7 @@ function finds(
   { entry, server }: { readonly entry: NodeId; readonly server: NodeId },
 ): boolean {
   let at = entry;
-  let arrival: Arrival = { flooded: false, hop: 0, sender: NO_NODE };
+  let arrival: Arrival = { flooded: false, hop: 0, asked: 0, sender: NO_NODE };
   for (;;) {
     const group = tables.get(at);
     if (group === undefined) return false; // dead
@@ -129,21 +131,12 @@ function finds(
     if (next === NO_NODE) return at === server;
     const isFirst = arrival.hop === 0 && chainOf(group)[0] !== NO_NODE && chainOf(group)[0] !== at;
     const hop = arrival.hop === 0 ? (isFirst ? 1 : 2) : arrival.hop + 1;
-    assert.ok(hop <= MOST_HOPS, "passed on too often");
-    arrival = { flooded: false, hop, sender: at };
+    assert.ok(hop <= MAX_HOP, "passed on too often");
+    const asked = hop === 1 ? 0 : arrival.asked | askedBit(at);
+    arrival = { flooded: false, hop, asked, sender: at };
     at = next;
   }
 }
-
-/**
- * The one change at which a node guesses wrongly: three former owners, no owner, and now one who was none of them. The first former owner
- * has heard of it and asks the new one, who takes it for the second of the chain and leaves that out. A planned move leaves two
- * former owners, so this takes a wish that changes between letting go and giving.
- */
-const isGivenToStranger = ({ before, after }: Change): boolean =>
-  chainOf(before)[0] === NO_NODE &&
-  !chainOf(before).slice(1).includes(NO_NODE) &&
-  !chainOf(before).includes(chainOf(after)[0] ?? NO_NODE);
 
 /** Every way in which the two versions can be spread over the nodes that live. */
 function* spreads({ before, after, dead }: Change): Generator<Map<NodeId, GroupTable>> {
@@ -156,7 +149,7 @@ function* spreads({ before, after, dead }: Change): Generator<Map<NodeId, GroupT
 for (const chain of CHAINS) {
   test(`B4: slot [${chain.join()}]: whoever could be found by knowing all that were asked is found`, () => {
     let compared = 0;
-    for (const change of changesOf(chain).filter((each) => !isGivenToStranger(each))) {
+    for (const change of changesOf(chain)) {
       const served = chainOf(change.before).filter((id) => chainOf(change.after).includes(id));
       for (const server of served.filter((id) => id !== NO_NODE)) {
         for (const tables of spreads(change)) {
@@ -166,7 +159,7 @@ for (const chain of CHAINS) {
             compared += 1;
             const spread = [...tables].map(([id, group]) => `${id}: ${chainOf(group).join()}`);
             assert.ok(
-              finds(ask, tables, way),
+              finds(asking([]), tables, way),
               `${change.name}: from ${entry}, served by ${server}; ${spread.join("; ")}`,
             );
           }
@@ -176,3 +169,41 @@ for (const chain of CHAINS) {
     assert.ok(compared > 100 || chain.length < 3, `${compared} ways`);
   });
 }
+
+/** What a machine may go by whose agent has ended long ago; 6 is gone. */
+const OLD_CHAINS: readonly (readonly number[])[] = [
+  [1],
+  [2, 1],
+  [3, 6],
+  [4, 2, 3],
+  [6, 4, 3, 2],
+  [0, 6, 2, 4],
+];
+
+test("B4: machines without agents, by whatever tables they go, keep nobody else from being found", () => {
+  let ways = 0;
+  for (const chain of [
+    [1, 2, 3, 4],
+    [1, 4, 2, 3],
+    [0, 2, 3, 4],
+    [0, 4, 3, 2],
+  ]) {
+    const [owner = 0, ...former] = chain;
+    const newest = web(owned(owner, former));
+    // who decides where a frame enters has an agent: the owner, or the first former owner of a slot without one
+    const entry = nodeId(owner === 0 ? (former[0] ?? 0) : owner);
+    for (let mask = 0; mask < 2 ** NODES.length; mask++) {
+      const blind = NODES.filter((id, bit) => ((mask >> bit) & 1) === 1 && id !== entry);
+      for (const old of OLD_CHAINS) {
+        const stale = web(owned(old[0] ?? 0, old.slice(1)));
+        const tables = new Map(NODES.map((id) => [id, blind.includes(id) ? stale : newest]));
+        for (const server of chain.filter((id) => id !== 0).map(nodeId)) {
+          ways += 1;
+          const text = `[${chain.join()}], [${old.join()}] at ${blind.join()}, served by ${server}`;
+          assert.ok(finds(asking(blind), tables, { entry, server }), text);
+        }
+      }
+    }
+  }
+  assert.ok(ways > 1000);
+});

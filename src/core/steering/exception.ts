@@ -4,6 +4,7 @@
 // the node that a flow is pinned to is asked like a former owner. So a client that uses its port again is not sent astray by an
 // exception whose connection has ended, or whose node has no agent any more. Follows bpf/exception.h.
 import { NO_NODE } from "#base/ids.ts";
+import { askedBit } from "#wire/ethernet-hop.ts";
 import type { Decision } from "./fragments.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import type { Flow } from "./packet.ts";
 
 export interface Pinning extends Owning {
-  readonly tables: Pick<IndexedTables, "master" | "pinnedTo">;
+  readonly tables: Pick<IndexedTables, "macOf" | "master" | "pinnedTo">;
 }
 
 /** Undefined: the slot decides. */
@@ -35,5 +36,5 @@ export function exception(
   if (node === context.self) return context.knows(flow) ? here("pass-exception") : undefined;
   const isOwn = flooded || ownerOf(slot) === context.self;
   if (isOwn && context.knows(flow)) return undefined;
-  return { reason: "forward-exception", node, hop: 2 };
+  return { reason: "forward-exception", node, hop: 2, asked: isOwn ? askedBit(context.self) : 0 };
 }

@@ -4,7 +4,12 @@ import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";
 import { FragmentMemory, type Decision } from "./fragments.ts";
 
-const to = (node: number): Decision => ({ reason: "forward-owner", node: nodeId(node), hop: 1 });
+const to = (node: number): Decision => ({
+  reason: "forward-owner",
+  node: nodeId(node),
+  hop: 1,
+  asked: 0,
+});
 
 test("A14: the decision used longest ago makes room, and is counted", () => {
   const memory = new FragmentMemory(2);

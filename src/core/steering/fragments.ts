@@ -8,6 +8,8 @@ export interface Decision {
   readonly reason: Reason;
   readonly node: NodeId;
   readonly hop: number;
+  /** Who has been asked in vain, when it goes there (askedBit). */
+  readonly asked: number;
 }
 
 export class FragmentMemory {

@@ -109,7 +109,7 @@ class Segment {
   sentOn(flags: number, by: NodeId): Outcome {
     const frame = tcp4(flags);
     frame.set(MACS.get(this.#move.to) ?? []);
-    if (by !== this.#move.to) frame.set(hopMac(1, by), 6);
+    if (by !== this.#move.to) frame.set(hopMac({ hop: 1, asked: 0 }, by), 6);
     return this.#walk(this.#move.to, frame);
   }
 

@@ -1,6 +1,7 @@
 // Stage own of the packet pipeline: who has the connection? The slot's owner, except for connections that are older than
 // its ownership; those are looked for along the chain of former owners (docs/adr/0004). Follows bpf/own.h.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
+import { askedBit, MAX_HOP } from "#wire/ethernet-hop.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { Decision } from "./fragments.ts";
 import type { IndexedTables } from "./indexed-tables.ts";
@@ -18,6 +19,8 @@ export interface Arrival {
   readonly flooded: boolean;
   /** How many nodes have forwarded it; 0 for a flooded frame. */
   readonly hop: number;
+  /** Who has been asked about its connection in vain (askedBit). */
+  readonly asked: number;
   /** Who forwarded it last; NO_NODE for hop 0. */
   readonly sender: NodeId;
 }
@@ -28,11 +31,16 @@ export interface Owning {
   readonly leased: boolean;
   /** This node's agent runs and is in the cluster, so that its tables are those of the others (docs/adr/0008). */
   readonly accepting: boolean;
-  readonly tables: Pick<IndexedTables, "master">;
+  readonly tables: Pick<IndexedTables, "macOf" | "master">;
   knows(flow: Flow): boolean;
 }
 
-export const here = (reason: Decision["reason"]): Decision => ({ reason, node: NO_NODE, hop: 0 });
+export const here = (reason: Decision["reason"]): Decision => ({
+  reason,
+  node: NO_NODE,
+  hop: 0,
+  asked: 0,
+});
 
 /**
  * Decides who serves a flow whose slot is known (B4, B5, A15). Traffic that is routed through the cluster has no sockets
@@ -44,27 +52,20 @@ export function own(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): 
   if (arrival.flooded) {
     if (!takesFlooded(slot, context)) return here("drop-peer");
   } else if (arrival.hop === 0 && !mine) {
-    return { reason: "forward-owner", node: owner, hop: 1 };
+    return { reason: "forward-owner", node: owner, hop: 1, asked: 0 };
   }
   const holds = owner === NO_NODE && slot.group.holds;
   const passes = here(owner === NO_NODE ? "pass-no-owner" : "pass-local");
   if (!isSegment(flow, slot)) return holds && arrival.hop === 0 ? here("hold-unassigned") : passes;
-  const k = arrival.hop === 0 ? 0 : arrival.hop - 1;
-  const sender = k > 0 ? arrival.sender : NO_NODE;
-  const former = k === 0 && !mine ? owner : askedNext(slot, { k, sender }, context.self);
-  const isLast = former === NO_NODE && arrival.hop > 0;
-  const next = isLast ? lastWord(flow, slot, arrival.sender, context) : former;
-  const somebodyLeft = k < FORMER_OWNERS && next !== NO_NODE && next !== context.self;
-  // a former owner is asked whose agent does not run: its tables are old, and a reset would end what another node has
+  const next = askedNext(flow, slot, arrival, context);
   const isBlind = arrival.hop > 1 && !context.accepting;
-  // no hop is left, and by the tables here it was not this node's turn: others go by other tables, and one has not been asked
-  const isAstray =
-    k >= FORMER_OWNERS &&
-    owner !== context.self &&
-    chainEntry(slot, FORMER_OWNERS) !== context.self;
-  const isHere = !somebodyLeft && !holds && !isBlind && !isAstray;
+  const isHere = next === NO_NODE && !holds && !isBlind;
   if (isHere || context.knows(flow)) return passes;
-  if (somebodyLeft) return { reason: "forward-former", node: next, hop: k + 2 };
+  const { hop } = arrival;
+  const asked = arrival.asked | askedBit(context.self);
+  if (next !== NO_NODE && hop < MAX_HOP) {
+    return { reason: "forward-former", node: next, hop: hop === 0 ? 2 : hop + 1, asked };
+  }
   if (holds) return here("hold-unassigned");
   return here(isBlind ? "drop-unleased" : "drop-peer");
 }
@@ -85,7 +86,7 @@ function standsIn(slot: Slot, { self, leased }: Owning): boolean {
 }
 
 /**
- * Who answers when a former owner can ask nobody else: the owner, if it was not the one that asked. A slot that is on its way
+ * Who answers when nobody is left to ask: the owner, if it was not the one that asked. A slot that is on its way
  * may have an owner of whom this node has not heard yet: the master lets the segment wait (docs/adr/0009).
  */
 function lastWord(flow: Flow, slot: Slot, sender: NodeId, { tables }: Owning): NodeId {
@@ -105,25 +106,40 @@ export const isSegment = (flow: Flow, slot: Slot): boolean =>
     ? !flow.opening && !isRouted(slot.group.policy)
     : isOfSession(flow, slot);
 
+/** Whom a node asks about a connection that it does not know: nobody when it has the last word itself. */
+function askedNext(flow: Flow, slot: Slot, arrival: Arrival, context: Owning): NodeId {
+  const { hop, sender } = arrival;
+  let next = askerOf(arrival, context);
+  if (next === NO_NODE) next = unasked(slot, arrival, context.self);
+  if (next === NO_NODE && hop > 0) next = lastWord(flow, slot, sender, context);
+  return next === context.self ? NO_NODE : next;
+}
+
 /**
- * Whom a node asks about a connection that it does not know, when k nodes have been asked before, the sender last. Where
- * the tables agree that is the entry after its own. Where they do not (a change is on its way), entries stand elsewhere, and
- * to go by their places would ask some twice and others never: then it is the k-th of those that are not this node. From k = 2 on that
- * is a guess, for the frame only says who was asked last. It is as good as knowing (asking.test.ts) but for one change of the tables.
+ * By the tables of an agent that does not run nobody can be found, so whoever asked this node goes on (docs/adr/0020); unless it was this
+ * node that chose the other, or the tables do not say where that is.
  */
-function askedNext(
-  slot: Slot,
-  asked: { readonly k: number; readonly sender: NodeId },
-  self: NodeId,
-): NodeId {
-  const { k, sender } = asked;
+function askerOf({ hop, asked, sender }: Arrival, { self, accepting, tables }: Owning): NodeId {
+  const isReturned = hop > 1 && !accepting && sender !== self && (asked & askedBit(self)) === 0;
+  return isReturned && tables.macOf(sender) !== undefined ? sender : NO_NODE;
+}
+
+/**
+ * Who of the owner and the former owners has not been asked. Where the tables agree, that is the entry after this node's own: of
+ * more than five nodes, some share a bit of those that say who has been asked. Where they do not, a change is on its way, or
+ * somebody was asked whose agent does not run, entries stand elsewhere, and only these bits tell.
+ */
+function unasked(slot: Slot, { hop, asked, sender }: Arrival, self: NodeId): NodeId {
   const chain = [0, 1, 2, 3].map((entry) => chainEntry(slot, entry));
   const mine = chain.indexOf(self);
-  const before = sender === NO_NODE ? -1 : chain.indexOf(sender);
-  if (before !== -1 && before < mine && mine <= k && mine >= k - 1)
-    return chain[mine + 1] ?? NO_NODE;
-  const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);
-  return others[Math.max(k - 1, 0)] ?? others.at(-1) ?? NO_NODE;
+  const before = hop > 1 ? chain.indexOf(sender) : -1;
+  const isInTurn = before !== -1 && before < mine && mine < hop && mine >= hop - 2;
+  const left = chain.findIndex((node) => {
+    if (node === NO_NODE || node === self || (hop > 1 && node === sender)) return false;
+    return (asked & askedBit(node)) === 0;
+  });
+  if (isInTurn && (left === -1 || left > mine)) return chain[mine + 1] ?? NO_NODE;
+  return chain[left] ?? NO_NODE;
 }
 
 export const ownerOf = (slot: Slot): NodeId => chainEntry(slot, 0);

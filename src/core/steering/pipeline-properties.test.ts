@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { mac, macBytes } from "#base/address.ts";
 import { Prng } from "#base/prng.ts";
-import { hopOf } from "#wire/ethernet-hop.ts";
+import { MAX_HOP, wayOf } from "#wire/ethernet-hop.ts";
 import { FragmentMemory } from "./fragments.ts";
 import { indexTables } from "./indexed-tables.ts";
 import { steer, type PipelineContext } from "./pipeline.ts";
@@ -39,9 +39,9 @@ function steered(frame: Uint8Array, context: PipelineContext): Reason {
     return verdict.reason;
   }
   assert.notEqual(verdict.node, SELF.id, "never to itself");
-  const hop = shared ? 0 : hopOf(before.subarray(6, 12));
-  assert.ok(verdict.hop > hop && verdict.hop <= 4, "the hop rises");
-  assert.equal(hopOf(frame.subarray(6, 12)), verdict.hop);
+  const hop = shared ? 0 : wayOf(before.subarray(6, 12)).hop;
+  assert.ok(verdict.hop > hop && verdict.hop <= MAX_HOP, "the hop rises");
+  assert.equal(wayOf(frame.subarray(6, 12)).hop, verdict.hop);
   assert.deepEqual(frame.slice(0, 6), context.tables.macOf(verdict.node));
   assert.equal((frame[10] ?? 0) * 256 + (frame[11] ?? 0), SELF.id);
   return verdict.reason;

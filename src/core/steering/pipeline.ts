@@ -3,7 +3,7 @@
 import { equalBytes } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
-import { hopMac, hopOf, senderOf } from "#wire/ethernet-hop.ts";
+import { FROM_OUTSIDE, hopMac, senderOf, wayOf } from "#wire/ethernet-hop.ts";
 import { exception } from "./exception.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { slotOf } from "./hash.ts";
@@ -57,7 +57,7 @@ export type Verdict =
       readonly reason: Reason;
       /** Whom the frame goes to. Its two MAC addresses have been rewritten in place. */
       readonly node: NodeId;
-      /** 1 … 4, now in the source MAC. */
+      /** 1 … MAX_HOP, now in the source MAC. */
       readonly hop: number;
     };
 
@@ -77,9 +77,9 @@ export function steer(
   const flooded = shared && !isForOwn(packet, context);
   const early = announce(packet, context) ?? admit(destination, shared, context);
   if (early !== undefined) return emit(frame, here(early), shared, context);
-  const hop = shared ? 0 : hopOf(source);
+  const { hop, asked } = shared ? FROM_OUTSIDE : wayOf(source);
   const sender = hop === 0 ? NO_NODE : senderOf(source);
-  const decision = decide(packet, { flooded, hop, sender }, context);
+  const decision = decide(packet, { flooded, hop, asked, sender }, context);
   return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
 }
 
@@ -204,7 +204,7 @@ function emit(
   flooded: boolean,
   context: PipelineContext,
 ): Verdict {
-  const { reason, node, hop } = decision;
+  const { reason, node, hop, asked } = decision;
   const action = actionOf(reason);
   if (action === "pass") return { action, reason, toHost: flooded };
   if (action === "hold" && !context.canHold(reason, frame.byteLength)) {
@@ -215,6 +215,6 @@ function emit(
   if (mac === undefined) return { action: "drop", reason: "drop-no-neighbour" };
   const ethernet = new EthernetView(frame);
   ethernet.destination = mac;
-  ethernet.source = hopMac(hop, context.self);
+  ethernet.source = hopMac({ hop, asked }, context.self);
   return { action, reason, node, hop };
 }

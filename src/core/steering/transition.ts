@@ -12,8 +12,7 @@ import { flags } from "./ownership.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 
 /**
- * A planned move leaves a slot no more former owners than this. While nodes hold different versions, a segment may be passed
- * on once more than the chain is long, and a frame is only passed on four times (docs/adr/0004). The third place is for deaths.
+ * A planned move leaves a slot no more former owners than this: the third place is for deaths, which ask nobody (docs/adr/0004).
  */
 export const PLANNED_FORMER_OWNERS = FORMER_OWNERS - 1;
 

@@ -126,7 +126,7 @@ export const DECISION = {
   size: 16,
   group: 0,
   node: 4,
-  hop: 6,
+  way: 6,
   reason: 7,
   slot: 8,
   base: 12,

@@ -1,6 +1,5 @@
 // B4, B7, A8: no established connection of a node that lives and is connected is lost by balancing, drain, join or leave. After every
 // change of any packet program each connection sends a segment; it must be taken by its server, and by nobody else.
-import { compareVersions } from "#base/ids.ts";
 import { FORMER_OWNERS } from "#core/steering/tables.ts";
 import { slotOfClient } from "../client-frame.ts";
 import type { DataPlane } from "../data-plane.ts";
@@ -79,7 +78,6 @@ export class NoLostConnection implements Observer {
     if (fate.what === "taken") {
       const excuse = this.#excuses.ofMistake(connection, this.#world.node(fate.by));
       if (excuse !== undefined) return this.#connections.excuse(connection, excuse);
-      if (this.#isOutOfReach(connection)) return;
       const text = `${flow}: a segment that entered at node ${entry.id} was taken by node ${fate.by} (${fate.reason}), which answers with a reset; ${this.#chains(connection)}`;
       throw new Violation("no-lost-connection", text);
     }
@@ -89,23 +87,6 @@ export class NoLostConnection implements Observer {
     if (stuckMs < (this.#asksDead(connection) ? DEAD_ASKED_MS : STUCK_MS)) return;
     const text = `${flow}: for ${Math.round(stuckMs)} ms its segments have ended as ${JSON.stringify(fate)} at node ${entry.id}`;
     throw new Violation("no-lost-connection", text);
-  }
-
-  /**
-   * The last of a full chain is four hops away; while nodes hold different tables a hop may be spent in vain. That is the limit of
-   * docs/adr/0004, not a bug.
-   */
-  #isOutOfReach(connection: Connection): boolean {
-    const tables = this.#world.nodes
-      .filter(({ isUp }) => isUp)
-      .map(({ program }) => program.installed)
-      .sort((a, b) => compareVersions(b.version, a.version));
-    const [newest] = tables;
-    if (newest === undefined) return false;
-    const differ = tables.some(({ version }) => compareVersions(version, newest.version) !== 0);
-    const slot = slotOfClient(newest, connection) ?? 0;
-    const last = newest.groups[0]?.former[slot * FORMER_OWNERS + FORMER_OWNERS - 1];
-    return differ && last === connection.server.id;
   }
 
   /** Whether some node still has a dead machine among the former owners of the slot. */

@@ -267,7 +267,8 @@ function damaged(prng: Prng, frame: Uint8Array): Uint8Array {
 
 function sourceMac(prng: Prng): string {
   if (prng.chance(0.6)) return ROUTER_MAC;
-  return `06:50:4e:0${prng.chance(0.95) ? 1 + prng.below(4) : prng.below(10)}:00:0${1 + prng.below(8)}`;
+  const way = prng.chance(0.3) ? 1 + prng.below(4) : prng.below(256);
+  return `06:50:4e:${way.toString(16).padStart(2, "0")}:00:0${1 + prng.below(8)}`;
 }
 
 const FLOODED = Object.values(SHARED);

@@ -141,8 +141,20 @@ export const KNOWN6: Known = {
   server: { ip: ip(VIP6), port: 80 },
 };
 
-/** Source MAC of a frame that a peer (node 7) forwarded. */
-export const peerMac = (hop: number): string => `06:50:4e:0${hop}:00:07`;
+/** HH of a forwarder's source MAC, in hex: the hop, and above it a bit for each node that has been asked. */
+const wayByte = (hop: number, asked: readonly number[]): string =>
+  asked
+    .reduce((byte, node) => byte | (8 << (node % 5)), hop)
+    .toString(16)
+    .padStart(2, "0");
+
+/** Source MAC of a frame that a peer forwarded. `asked`: who has been asked in vain, the peer itself from the second hop on. */
+export const peerMac = (hop: number, by = 7, asked = hop > 1 ? [by] : []): string =>
+  `06:50:4e:${wayByte(hop, asked)}:00:0${by}`;
+
+/** Both MAC addresses of a frame that node 1 has sent on with that hop, after these have been asked; in hex. */
+export const sentTo = (to: number, hop: number, asked: readonly number[] = []): string =>
+  `02500000000${to} 06504e${wayByte(hop, asked)}0001`;
 
 export interface Came {
   /** The last forwarder's hop; 0: from the router. */

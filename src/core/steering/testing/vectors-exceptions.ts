@@ -11,6 +11,8 @@ import {
   KNOWN4,
   KNOWN6,
   owned,
+  peerMac,
+  sentTo,
   portsTo,
   sequence,
   SHARED,
@@ -41,22 +43,22 @@ const pin6 = (node: number): PinnedFlow => ({
 /** The flows of both families are at this node; all slots belong to `owner`. */
 const pinned = (node: number, owner: number, former: readonly number[] = []) =>
   pinning(owned(owner, former), [pin4(node), pin6(node)]);
-const header = (to: number, hop: number): string => `02500000000${to} 06504e0${hop}0001`;
 type Forward = Required<Omit<Step, "toHost">>;
-const toPinned = (frame: Uint8Array, to: number): Forward => ({
+/** `asked`: whether the node has looked for the connection at itself before. */
+const toPinned = (frame: Uint8Array, to: number, asked: "asked" | "not asked"): Forward => ({
   frame,
   reason: "forward-exception",
-  header: header(to, 2),
+  header: sentTo(to, 2, asked === "asked" ? [1] : []),
 });
 const toOwner = (frame: Uint8Array, to: number): Forward => ({
   frame,
   reason: "forward-owner",
-  header: header(to, 1),
+  header: sentTo(to, 1),
 });
-const toFormer = (frame: Uint8Array, to: number, hop: number): Forward => ({
+const toFormer = (frame: Uint8Array, to: number, hop: number, asked = [1]): Forward => ({
   frame,
   reason: "forward-former",
-  header: header(to, hop),
+  header: sentTo(to, hop, asked),
 });
 const all = { to: SHARED.unicast };
 const first4 = ipv4(TO_VIP4, 6, tcp(portsTo(80), ACK), { identification: 9, moreFragments: true });
@@ -77,18 +79,30 @@ const fragmented6 = frame6(
 );
 
 export const EXCEPTIONS: readonly Vector[] = [
-  goes("exception: a segment goes to the node it is pinned to", toPinned(tcp4(ACK), 3), {
-    tables: pinned(3, 2),
-  }),
-  goes("exception: over IPv6", toPinned(tcp6(ACK), 3), { tables: pinned(3, 2) }),
-  goes("exception: also from the slot's owner", toPinned(tcp4(ACK), 3), { tables: pinned(3, 1) }),
-  goes("exception: also from the owner over IPv6", toPinned(tcp6(FIN | ACK), 3), {
+  goes(
+    "exception: a segment goes to the node it is pinned to",
+    toPinned(tcp4(ACK), 3, "not asked"),
+    {
+      tables: pinned(3, 2),
+    },
+  ),
+  goes("exception: over IPv6", toPinned(tcp6(ACK), 3, "not asked"), { tables: pinned(3, 2) }),
+  goes("exception: also from the slot's owner", toPinned(tcp4(ACK), 3, "asked"), {
     tables: pinned(3, 1),
   }),
-  goes("exception: IP options make no difference", toPinned(optioned, 3), { tables: pinned(3, 2) }),
-  goes("exception: an ICMP error goes where its flow is pinned to", toPinned(quoting, 3), {
+  goes("exception: also from the owner over IPv6", toPinned(tcp6(FIN | ACK), 3, "asked"), {
+    tables: pinned(3, 1),
+  }),
+  goes("exception: IP options make no difference", toPinned(optioned, 3, "not asked"), {
     tables: pinned(3, 2),
   }),
+  goes(
+    "exception: an ICMP error goes where its flow is pinned to",
+    toPinned(quoting, 3, "not asked"),
+    {
+      tables: pinned(3, 2),
+    },
+  ),
   goes("exception: a SYN goes to the owner", toOwner(tcp4(SYN), 2), { tables: pinned(3, 2) }),
   goes("exception: a SYN over IPv6 goes to the owner", toOwner(tcp6(SYN), 2), {
     tables: pinned(3, 2),
@@ -129,24 +143,30 @@ export const EXCEPTIONS: readonly Vector[] = [
   goes("exception: from a peer to its node, ended", toFormer(tcp4(ACK, 80, { hop: 1 }), 2, 2), {
     tables: pinned(1, 2),
   }),
-  goes("exception: comes before the chain", toPinned(tcp4(ACK), 3), {
+  goes("exception: comes before the chain", toPinned(tcp4(ACK), 3, "asked"), {
     tables: pinned(3, 1, [4, 5]),
   }),
-  goes("exception: also for a slot without an owner", toPinned(tcp4(ACK), 3), {
+  goes("exception: also for a slot without an owner", toPinned(tcp4(ACK), 3, "not asked"), {
     tables: pinning(tablesWith({ owners: [0, 0], holds: true }), [pin4(3)]),
   }),
   sequence(
     "exception: fragments follow the first",
-    [toPinned(frame4(first4), 3), toPinned(frame4(later4), 3)],
+    [toPinned(frame4(first4), 3, "not asked"), toPinned(frame4(later4), 3, "not asked")],
     { tables: pinned(3, 2) },
   ),
-  goes("exception: a first fragment over IPv6", toPinned(fragmented6, 3), { tables: pinned(3, 2) }),
-  goes("exception: flooded, the owner sends it on", toPinned(tcp4(ACK, 80, all), 3), {
+  goes("exception: a first fragment over IPv6", toPinned(fragmented6, 3, "not asked"), {
+    tables: pinned(3, 2),
+  }),
+  goes("exception: flooded, the owner sends it on", toPinned(tcp4(ACK, 80, all), 3, "asked"), {
     tables: pinned(3, 1),
   }),
-  goes("exception: flooded, the owner sends it on over IPv6", toPinned(tcp6(ACK, 80, all), 3), {
-    tables: pinned(3, 1),
-  }),
+  goes(
+    "exception: flooded, the owner sends it on over IPv6",
+    toPinned(tcp6(ACK, 80, all), 3, "asked"),
+    {
+      tables: pinned(3, 1),
+    },
+  ),
   stays(
     "exception: flooded, pinned here, and the owner's to send",
     tcp4(ACK, 80, all),
@@ -177,7 +197,7 @@ export const EXCEPTIONS: readonly Vector[] = [
   ),
   goes(
     "exception: flooded, without an owner, sent on by the lease holder",
-    toPinned(tcp4(ACK, 80, all), 3),
+    toPinned(tcp4(ACK, 80, all), 3, "asked"),
     {
       tables: pinning(tablesWith({ owners: [0, 0], holds: true }), [pin4(3)]),
     },
@@ -196,7 +216,7 @@ export const EXCEPTIONS: readonly Vector[] = [
   }),
   goes(
     "exception: at its node, ended: the owner is asked",
-    toFormer(tcp4(ACK, 80, { hop: 2 }), 2, 3),
+    toFormer(tcp4(ACK, 80, { from: peerMac(2, 5, []) }), 2, 3),
     {
       tables: pinned(1, 2),
     },
@@ -225,7 +245,10 @@ const udpPin = (node: number): PinnedFlow => ({
   node,
   protocol: 17,
 });
-const from2 = (hop: number) => ({ hop, from: `06:50:4e:0${hop}:00:02` });
+const from2 = (hop: number, ...before: number[]) => ({
+  hop,
+  from: peerMac(hop, 2, [2, ...before]),
+});
 
 /** B12: sessions that stay at their node, where a group asks for it. */
 export const SESSIONS: readonly Vector[] = [
@@ -237,7 +260,7 @@ export const SESSIONS: readonly Vector[] = [
     "session: one that the owner does not know is looked for; when it comes back, it is the owner's",
     [
       toFormer(udp4(), 2, 2),
-      { frame: udp4(from2(3)), reason: "pass-local" },
+      { frame: udp4(from2(3, 1)), reason: "pass-local" },
       { frame: udp4(), reason: "pass-local" },
       toFormer(udp6(), 2, 2),
     ],
@@ -245,18 +268,20 @@ export const SESSIONS: readonly Vector[] = [
   ),
   goes(
     "session: a former owner that does not know it sends it back",
-    toFormer(udp4(from2(2)), 2, 3),
+    toFormer(udp4(from2(2)), 2, 3, [2, 1]),
     {
       tables: sessions(2, [1]),
     },
   ),
-  goes("session: a former owner asks the one before it", toFormer(udp4(from2(2)), 3, 3), {
+  goes("session: a former owner asks the one before it", toFormer(udp4(from2(2)), 3, 3, [2, 1]), {
     tables: sessions(2, [1, 3]),
   }),
-  stays("session: the last that can be asked has the last word", udp4({ hop: 4 }), "pass-local", {
-    tables: sessions(2, [3, 4, 1]),
-  }),
-  goes("session: pinned to another node", toPinned(udp4(), 3), {
+  goes(
+    "session: the last that can be asked leaves it to the owner",
+    toFormer(udp4({ from: peerMac(4, 4, [2, 3, 4]) }), 2, 5, [2, 3, 4, 1]),
+    { tables: sessions(2, [3, 4, 1]) },
+  ),
+  goes("session: pinned to another node", toPinned(udp4(), 3, "not asked"), {
     tables: pinning(sessions(2), [udpPin(3)]),
   }),
   goes("session: pinned to this node, which has forgotten it", toOwner(udp4(), 2), {
@@ -265,14 +290,14 @@ export const SESSIONS: readonly Vector[] = [
   stays("session: an exception of a group that pins none any more", udp4(), "pass-local", {
     tables: pinning(tablesWith({ owners: [1, 1] }), [udpPin(3)]),
   }),
-  goes("session: flooded, pinned to another node", toPinned(udp4(all), 3), {
+  goes("session: flooded, pinned to another node", toPinned(udp4(all), 3, "asked"), {
     tables: pinning(sessions(1), [udpPin(3)]),
   }),
   sequence(
     "session: flooded, noted by its owner",
     [
       toFormer(udp4(all), 2, 2),
-      { frame: udp4(from2(3)), reason: "pass-local" },
+      { frame: udp4(from2(3, 1)), reason: "pass-local" },
       { frame: udp4(all), reason: "pass-local", toHost: true },
     ],
     { tables: sessions(1, [2]) },

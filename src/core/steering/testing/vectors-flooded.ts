@@ -74,7 +74,7 @@ const group4 = { source: "10.0.0.254", destination: "239.255.0.100" };
 const chain = { tables: owned(1, [2, 3, 4]) };
 const toFormer: Required<Pick<Step, "reason" | "header">> = {
   reason: "forward-former",
-  header: "025000000002 06504e020001",
+  header: "025000000002 06504e120001",
 };
 
 const ADDRESSED: readonly Vector[] = [

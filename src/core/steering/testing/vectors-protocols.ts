@@ -276,7 +276,7 @@ const HELD: readonly Vector[] = [
   }),
   sequence(
     "hold: a former owner is asked first",
-    [{ frame: tcp4(ACK, 80, all), reason: "forward-former", header: "025000000002 06504e020001" }],
+    [{ frame: tcp4(ACK, 80, all), reason: "forward-former", header: "025000000002 06504e120001" }],
     { tables: held([1, 2]), leased: false },
   ),
   stays("hold: flooded, let go here", tcp4(SYN, 80, all), "hold-unassigned", {
@@ -321,7 +321,7 @@ const HELD: readonly Vector[] = [
     {
       frame: tcp4(ACK, 80, peer(2)),
       reason: "forward-former",
-      header: "025000000003 06504e030001",
+      header: "025000000003 06504e330001",
     },
     { tables: ledBy(3, held([1])) },
   ),
@@ -330,11 +330,11 @@ const HELD: readonly Vector[] = [
     {
       frame: tcp6(ACK, 80, peer(3)),
       reason: "forward-former",
-      header: "025000000003 06504e040001",
+      header: "025000000003 06504e340001",
     },
     { tables: ledBy(3, held([7, 1])), leased: false },
   ),
-  stays("hold: hop 4 can ask nobody", tcp4(ACK, 80, peer(4)), "hold-unassigned", {
+  stays("hold: hop 7 can ask nobody", tcp4(ACK, 80, peer(7)), "hold-unassigned", {
     tables: ledBy(3, held([7, 1])),
   }),
   stays("hold: nobody published these tables", tcp4(ACK, 80, peer(2)), "hold-unassigned", {

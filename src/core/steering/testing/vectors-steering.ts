@@ -23,6 +23,8 @@ import {
   KNOWN6,
   OWN4,
   owned,
+  peerMac,
+  sentTo,
   portsTo,
   sequence,
   stays,
@@ -40,17 +42,16 @@ import {
 } from "./vector.ts";
 
 /** Destination: node `to`; source: hop and the id of node 1. */
-const header = (to: number, hop: number): string => `02500000000${to} 06504e0${hop}0001`;
 type Forward = Required<Omit<Step, "toHost">>;
 const toOwner = (frame: Uint8Array, to: number): Forward => ({
   frame,
   reason: "forward-owner",
-  header: header(to, 1),
+  header: sentTo(to, 1),
 });
-const toFormer = (frame: Uint8Array, to: number, hop: number): Forward => ({
+const toFormer = (frame: Uint8Array, to: number, hop: number, asked = [1]): Forward => ({
   frame,
   reason: "forward-former",
-  header: header(to, hop),
+  header: sentTo(to, hop, asked),
 });
 const own4 = { source: CLIENT4, destination: OWN4 };
 const bare4 = { source: CLIENT4, destination: "10.0.0.101" };
@@ -130,8 +131,11 @@ export const HASH: readonly Vector[] = [
 ];
 
 const chain = { tables: owned(1, [2, 3, 4]) };
-/** From node 7, which is in no chain, or from one that is. */
-const peer = (hop: number, by = 7): Came => ({ hop, from: `06:50:4e:0${hop}:00:0${by}` });
+/** From node 7, which is in no chain, or from one that is; `before` have been asked, too. */
+const peer = (hop: number, by = 7, ...before: number[]): Came => ({
+  hop,
+  from: peerMac(hop, by, hop > 1 ? [by, ...before] : []),
+});
 /** Node 1's table says that node 2 owns the slot; the sender believed in node 1. */
 const stale = { tables: owned(2, [1, 3, 4]) };
 
@@ -163,48 +167,78 @@ export const OWN: readonly Vector[] = [
     known: [KNOWN4],
   }),
   goes("own: hop 1, mine, unknown", toFormer(tcp4(ACK, 80, peer(1)), 2, 2), chain),
-  goes("own: hop 2, unknown", toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3), {
+  goes("own: hop 2, unknown", toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3, [5, 1]), {
     tables: owned(5, [1, 3, 4]),
   }),
   stays("own: hop 2, known", tcp4(ACK, 80, peer(2)), "pass-local", {
     tables: owned(5, [1, 3, 4]),
     known: [KNOWN4],
   }),
-  goes("own: hop 3, unknown", toFormer(tcp6(ACK, 80, peer(3, 3)), 4, 4), {
+  goes("own: hop 3, unknown", toFormer(tcp6(ACK, 80, peer(3, 3, 5)), 4, 4, [5, 3, 1]), {
     tables: owned(5, [3, 1, 4]),
   }),
-  stays("own: hop 4, unknown: nobody is left", tcp4(ACK, 80, peer(4)), "pass-local", {
-    tables: owned(5, [2, 3, 1]),
-  }),
-  stays("own: hop 4, unknown, and the owner", tcp4(ACK, 80, peer(4)), "pass-local", chain),
-  stays("own: hop 4, unknown, and not the last of the chain", tcp4(ACK, 80, peer(4)), "drop-peer", {
-    tables: owned(5, [2, 1]),
+  goes(
+    "own: hop 4, unknown: the owner has the last word",
+    toFormer(tcp4(ACK, 80, peer(4, 3, 5, 2)), 5, 5, [5, 2, 3, 1]),
+    { tables: owned(5, [2, 3, 1]) },
+  ),
+  stays(
+    "own: the owner, when all have been asked",
+    tcp4(ACK, 80, peer(5, 4, 1, 2, 3)),
+    "pass-local",
+    chain,
+  ),
+  stays("own: the owner at the last hop", tcp4(ACK, 80, peer(7, 4, 1, 2, 3)), "pass-local", chain),
+  stays("own: no hop is left, but one to ask", tcp4(ACK, 80, peer(7, 4, 1, 2)), "drop-peer", chain),
+  stays("own: no hop is left, and known", tcp4(ACK, 80, peer(7, 4, 1, 2)), "pass-local", {
+    ...chain,
+    known: [KNOWN4],
   }),
   goes(
     "own: further down than the hop says, those before were not asked",
-    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3),
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3, [5, 1]),
     {
       tables: owned(5, [2, 1, 4]),
     },
   ),
   goes(
-    "own: this node is the last of the chain, and the owner may not have been asked",
-    toFormer(tcp4(ACK, 80, peer(3, 2)), 5, 4),
+    "own: this node is the last of the chain, and the owner has not been asked",
+    toFormer(tcp4(ACK, 80, peer(3, 2)), 5, 4, [2, 1]),
     { tables: owned(5, [2, 1]) },
   ),
   stays("own: the last of the chain, asked by the owner", tcp4(ACK, 80, peer(2, 5)), "pass-local", {
     tables: owned(5, [1]),
   }),
-  stays(
-    "own: the last of the chain, and the agent does not run",
-    tcp4(ACK, 80, peer(2, 5)),
-    "drop-unleased",
-    { tables: owned(5, [1]), accepting: false },
+  goes(
+    "own: the agent does not run: whoever asked goes on",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 5, 3, [5, 1]),
+    { tables: owned(5, [1, 3, 4]), accepting: false },
   ),
-  stays("own: hop 4, and the agent does not run", tcp4(ACK, 80, peer(4)), "drop-unleased", {
-    tables: owned(1, [2, 3, 4]),
-    accepting: false,
-  }),
+  goes(
+    "own: the agent does not run, and the tables do not say where the one is that asked",
+    toFormer(tcp4(ACK, 80, peer(2, 7)), 5, 3, [7, 1]),
+    { tables: owned(5, [1, 3, 4]), accepting: false },
+  ),
+  goes(
+    "own: the agent does not run, and this node has chosen before",
+    toFormer(tcp4(ACK, 80, peer(3, 2, 1)), 3, 4, [1, 2]),
+    { tables: owned(1, [2, 3]), accepting: false },
+  ),
+  stays(
+    "own: the agent does not run, and this node has asked all",
+    tcp4(ACK, 80, peer(3, 2, 1)),
+    "drop-unleased",
+    { tables: owned(1, [2]), accepting: false },
+  ),
+  stays(
+    "own: no hop is left, and the agent does not run",
+    tcp4(ACK, 80, peer(7, 5)),
+    "drop-unleased",
+    {
+      tables: owned(5, [1]),
+      accepting: false,
+    },
+  ),
   stays("own: known, and the agent does not run", tcp4(ACK, 80, peer(2, 5)), "pass-local", {
     tables: owned(5, [1]),
     accepting: false,
@@ -214,42 +248,59 @@ export const OWN: readonly Vector[] = [
     accepting: false,
   }),
   goes(
-    "own: others are left to ask, and the agent does not run",
-    toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3),
-    { tables: owned(5, [1, 3, 4]), accepting: false },
+    "own: sent back by one without an agent",
+    toFormer(tcp4(ACK, 80, peer(3, 2, 1)), 5, 4, [2, 1]),
+    { tables: owned(2, [5, 1]) },
+  ),
+  goes(
+    "own: who was asked before the sender is not asked again",
+    toFormer(tcp4(ACK, 80, peer(3, 2, 4)), 3, 4, [4, 2, 1]),
+    { tables: owned(1, [4, 3]) },
+  ),
+  stays(
+    "own: the next one, though it shares a bit with the owner",
+    tcp4(ACK, 80, peer(2, 2)),
+    "drop-no-neighbour",
+    { tables: owned(2, [1, 7]) },
   ),
   goes(
     "own: the owner before asks the one by a newer table",
-    toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3),
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 3, 3, [5, 1]),
     {
       tables: owned(1, [5, 3]),
     },
   ),
-  goes("own: fewer are left than the hop says", toFormer(tcp4(ACK, 80, peer(3, 4)), 5, 4), {
+  goes("own: fewer are left than the hop says", toFormer(tcp4(ACK, 80, peer(3, 4)), 5, 4, [4, 1]), {
     tables: owned(5, [1]),
   }),
-  goes("own: hop 2, mine by an older table", toFormer(tcp4(ACK, 80, peer(2)), 2, 3), chain),
+  goes(
+    "own: hop 2, mine by an older table",
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3, [5, 1]),
+    chain,
+  ),
   goes(
     "own: hop 2, not in the chain of an older table",
-    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3),
+    toFormer(tcp4(ACK, 80, peer(2, 5)), 2, 3, [5, 1]),
     {
       tables: owned(5, [2, 3, 4]),
     },
   ),
   goes(
     "own: hop 3, not in the chain of an older table",
-    toFormer(tcp6(ACK, 80, peer(3, 2)), 3, 4),
+    toFormer(tcp6(ACK, 80, peer(3, 2, 5)), 3, 4, [5, 2, 1]),
     {
       tables: owned(5, [2, 3, 4]),
     },
   ),
-  stays("own: hop 4, not in the chain", tcp4(ACK, 80, peer(4)), "drop-peer", {
-    tables: owned(5, [2, 3, 4]),
-  }),
+  goes(
+    "own: hop 4, not in the chain",
+    toFormer(tcp4(ACK, 80, peer(4, 3, 2, 5)), 4, 5, [5, 2, 3, 1]),
+    { tables: owned(5, [2, 3, 4]) },
+  ),
   stays("own: the next one is this node again", tcp4(ACK, 80, peer(1)), "pass-local", {
     tables: owned(1, [1]),
   }),
-  stays("own: the chain ends", tcp4(ACK, 80, peer(2, 5)), "pass-local", { tables: owned(5, [1]) }),
+  stays("own: the chain ends", tcp6(ACK, 80, peer(2, 5)), "pass-local", { tables: owned(5, [1]) }),
   goes("own: hop 1, but another's by a newer table", toFormer(tcp4(ACK, 80, peer(1)), 2, 2), stale),
   stays(
     "own: hop 1, another's by a newer table, a SYN",
@@ -262,9 +313,11 @@ export const OWN: readonly Vector[] = [
     ...stale,
     known: [KNOWN4],
   }),
-  goes("own: hop byte 5 counts as 0", toOwner(tcp4(ACK, 80, peer(5)), 2), {
-    tables: owned(2),
-  }),
+  goes(
+    "own: no hop, whoever has been asked",
+    toOwner(tcp4(ACK, 80, { from: "06:50:4e:f8:00:07" }), 2),
+    { tables: owned(2) },
+  ),
   goes("own: hop byte 0 counts as 0", toOwner(tcp4(ACK, 80, { from: "06:50:4e:00:00:07" }), 2), {
     tables: owned(2),
   }),
