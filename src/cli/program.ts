@@ -76,6 +76,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/serve-files.ts")).registerServeFiles,
   },
   {
+    names: ["relay"],
+    load: async () => (await import("./commands/relay.ts")).registerRelay,
+  },
+  {
     names: ["metrics"],
     load: async () => (await import("./commands/metrics.ts")).registerMetrics,
   },

@@ -16,6 +16,7 @@ import {
   type Rules,
 } from "#apps/client.ts";
 import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
+import { PanError } from "#base/error-codes.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
 import { isSteered } from "#driver/bpf/predecessor.ts";
@@ -54,9 +55,7 @@ export async function createSessionServer(
 ): Promise<SessionServer> {
   // The agent's packet program comes first: sessions speak only under its lease.
   while (!isSteered(netdev(options.interface))) await pause(RETRY_LISTEN_MS);
-  const server = new SessionServer(options, onSession);
-  await server.start();
-  return server;
+  return SessionServer.start(options, onSession);
 }
 
 export class SessionServer {
@@ -75,22 +74,42 @@ export class SessionServer {
   /** Slots that are this node's, by group. */
   readonly #mine = new Map<string, Set<number>>();
 
-  constructor(options: SessionServerOptions, onSession: (session: Session) => void) {
-    this.#options = options;
-    const onTrouble = options.onTrouble ?? (() => {});
+  /** Its port comes first: it is the proof that no other session server on this machine has the interface. */
+  static async start(
+    options: SessionServerOptions,
+    onSession: (session: Session) => void,
+  ): Promise<SessionServer> {
     const identity = openBundle(options.bundle, { now: new Date(), revoked: [] });
-    this.#raw = new RawPackets();
-    this.#links = new Links({
+    const port = options.port ?? DEFAULT_SESSION_PORT;
+    // Nobody is a member, so nobody is listened to, before the server is there.
+    const engine = (): Engine => server.#engine;
+    const links = new Links({
       identity,
-      port: options.port ?? DEFAULT_SESSION_PORT,
+      port,
       events: {
-        replica: (id, isThere) => this.#engine.replicaChanged(id, isThere),
-        answered: (from, message) => this.#engine.answered(from, message),
-        ownerBegan: (owner) => this.#engine.ownerBegan(owner),
-        told: (owner, messages) => this.#engine.heard(owner, messages),
-        trouble: onTrouble,
+        replica: (id, isThere) => engine().replicaChanged(id, isThere),
+        answered: (from, message) => engine().answered(from, message),
+        ownerBegan: (owner) => engine().ownerBegan(owner),
+        told: (owner, messages) => engine().heard(owner, messages),
+        trouble: options.onTrouble ?? (() => {}),
       },
     });
+    await links.listen().catch((error: unknown) => {
+      throw portTaken(error, identity.address, port);
+    });
+    const server: SessionServer = new SessionServer(options, links, onSession);
+    server.#join();
+    return server;
+  }
+
+  private constructor(
+    options: SessionServerOptions,
+    links: Links,
+    onSession: (session: Session) => void,
+  ) {
+    this.#options = options;
+    this.#raw = new RawPackets();
+    this.#links = links;
     this.#program = SessionProgram.attach(netdev(options.interface), (events) =>
       this.#engine.told(events),
     );
@@ -106,8 +125,7 @@ export class SessionServer {
     return this.#engine.counts;
   }
 
-  async start(): Promise<void> {
-    await this.#links.listen();
+  #join(): void {
     const { applicationsSocket } = this.#options;
     this.#application = joinIn({
       name: "sessions",
@@ -223,6 +241,17 @@ export class SessionServer {
     this.#raw.close();
     this.#program.detach();
   }
+}
+
+/** What the operator can do about it. */
+function portTaken(error: unknown, address: IpAddress, port: number): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "EADDRINUSE") return error;
+  return new PanError(
+    "PAN_CONFLICT",
+    `TCP port ${port} of ${address} is in use: another session server, such as pan serve-files or pan relay, runs on this machine. There can be one; end it first.`,
+    { cause: error },
+  );
 }
 
 /** Undefined: an agent that speaks of addresses in another way. */

@@ -11,6 +11,7 @@ import { startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { CALM, labName, PAN, skip, until } from "./agent-bench.ts";
 import { blocksOf, declareBlocks, Machines } from "./howto-machines.ts";
+import { established, replicated, serverOf } from "./session-bench.ts";
 
 const PORT = 8080;
 const GROUPS = `groups:
@@ -72,28 +73,9 @@ describe("A16: sessions in a cluster", { skip }, () => {
     );
   }
 
-  /** Established connections of a member to a port, as its kernel sees them. */
-  async function established(member: string, filter: string): Promise<number> {
-    const { stdout } = await cluster.lab.exec(member, [
-      ...["ss", "-Htn", "state", "established", filter],
-    ]);
-    return stdout.split("\n").filter((line) => line !== "").length;
-  }
-
-  async function serverOf(): Promise<string> {
-    for (const member of cluster.members) {
-      if ((await established(member, `sport = :${PORT}`)) > 0) return member;
-    }
-    return "";
-  }
-
   /** A download that a fault meets in its middle; answers the member that it met. */
   async function download(host: string, fault: (server: string) => Promise<void>): Promise<string> {
-    for (const member of cluster.members) {
-      await until(`${member} tells two others`, async () => {
-        return (await established(member, "dport = :7948")) === 2;
-      });
-    }
+    await replicated(cluster);
     const url = `http://${host}:${PORT}/big.bin`;
     const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE, url];
     const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "pipe"] });
@@ -106,8 +88,7 @@ describe("A16: sessions in a cluster", { skip }, () => {
     child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
     const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
     await until("the download has begun", () => received > FIRST);
-    const server = await serverOf();
-    assert.notEqual(server, "");
+    const server = await serverOf(cluster, PORT);
     await fault(server);
     const status = await ended;
     assert.deepEqual({ status, received, complaint }, { status: 0, received: SIZE, complaint: "" });
@@ -133,13 +114,13 @@ describe("A16: sessions in a cluster", { skip }, () => {
       await faults.freeze(server);
       const others = cluster.members.filter((member) => member !== server);
       await until("another member has the connection", async () => {
-        const counts = others.map((member) => established(member, `sport = :${PORT}`));
+        const counts = others.map((member) => established(cluster, member, `sport = :${PORT}`));
         return (await Promise.all(counts)).some((count) => count > 0);
       });
       await faults.thaw(server);
     });
     await until("the frozen one has let go of it", async () => {
-      return (await established(frozen, `sport = :${PORT}`)) === 0;
+      return (await established(cluster, frozen, `sport = :${PORT}`)) === 0;
     });
     await cluster.settled();
   });

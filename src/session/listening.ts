@@ -1,0 +1,30 @@
+// What the servers that are shipped have in common: they start, and listen to what they are told.
+import { createSessionServer, type SessionServer, type SessionServerOptions } from "./server.ts";
+import type { Session } from "./session.ts";
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ServerPlace {
+  readonly interface: string;
+  readonly bundle: string;
+  readonly applicationsSocket: string;
+  /** Of the streams between members. */
+  readonly port?: number;
+}
+
+export interface ServerOptions extends SessionServerOptions {
+  readonly listen: readonly Endpoint[];
+}
+
+/** Listening, when it resolves. */
+export async function startServer(
+  { listen, ...options }: ServerOptions,
+  onSession: (session: Session) => void,
+): Promise<SessionServer> {
+  const server = await createSessionServer(options, onSession);
+  for (const { address, port } of listen) await server.listen(address, port);
+  return server;
+}
