@@ -1,6 +1,7 @@
 // The numbers of `pan status` as Prometheus metrics: the same moment, the same names of reasons.
 import { Counter, Gauge, Registry } from "@prometheus-io/client";
 import type { ApplicationsStatus } from "./applications.ts";
+import { sessionFamilies } from "./session-metrics.ts";
 import type { Status } from "./status.ts";
 
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -10,7 +11,7 @@ interface Sample {
   readonly value: number;
 }
 
-interface Family {
+export interface Family {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge";
@@ -279,6 +280,7 @@ export function renderMetrics(status: Status, applications: ApplicationsStatus):
     ...trafficFamilies(status),
     ...eventFamilies(status),
     ...applicationFamilies(applications),
+    ...sessionFamilies(status.sessions),
   ]) {
     // Without a sample the library would print a zero that nobody measured.
     if (family.samples.length > 0) register(registry, family);

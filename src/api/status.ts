@@ -1,6 +1,7 @@
 // What `pan status` shows: one node's view of itself, its cluster and its traffic, taken at one moment.
 import { type Static, Type } from "typebox";
 import { EventsStatus } from "./events.ts";
+import { SessionsStatus } from "./sessions.ts";
 import { Count, DeliveryMethod, ServiceName, TableVersion } from "./shapes.ts";
 
 const Role = Type.Union([
@@ -207,6 +208,9 @@ export const Status = Type.Object(
       },
       { description: "The deadline of this node's drain (B7)" },
     ),
+    sessions: Type.Array(SessionsStatus, {
+      description: "Servers on this machine whose connections outlive their member (A16)",
+    }),
     failovers: Type.Array(Failover, { maxItems: MAX_FAILOVERS, description: "Newest first" }),
     events: EventsStatus,
     uptimeMs: Type.Number({ description: "Since this agent started" }),

@@ -8,6 +8,7 @@ import {
   MAX_LINE_TO_APPLICATION,
   PROTOCOL,
   type Rules,
+  type SessionFigures,
   type Snapshot,
   type ToApplication,
   type Welcome,
@@ -18,6 +19,7 @@ export type {
   JoinVote,
   NodeName,
   Rules,
+  SessionFigures,
   Snapshot,
   Welcome,
 } from "#wire/applications/message.ts";
@@ -48,6 +50,8 @@ export interface ApplicationOptions {
 }
 
 export interface Application {
+  /** What a server counts of its sessions, for `pan status`; false: not now, or not to this agent. */
+  report(figures: SessionFigures): boolean;
   /** Ends the connection; it is not made again. */
   close(): void;
 }
@@ -55,7 +59,10 @@ export interface Application {
 /** Connects, and stays connected until it is closed. */
 export function joinIn(options: ApplicationOptions): Application {
   const connection = new Connection(options);
-  return { close: () => connection.close() };
+  return {
+    report: (figures) => connection.report(figures),
+    close: () => connection.close(),
+  };
 }
 
 class Connection {
@@ -75,6 +82,14 @@ class Connection {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#socket.destroy();
+  }
+
+  report(figures: SessionFigures): boolean {
+    if (this.#welcome?.takesReports !== true || !this.#socket.writable) return false;
+    // one that was not read yet is as good as the next
+    if (this.#socket.writableLength > 0) return false;
+    this.#socket.write(encodeLine({ type: "session-report", figures }));
+    return true;
   }
 
   #connect(): Socket {
@@ -97,6 +112,7 @@ class Connection {
   }
 
   #again(): void {
+    this.#welcome = undefined;
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#socket = this.#connect();

@@ -33,6 +33,18 @@ export const FROM_APPLICATION: Messages<FromApplication> = {
     when: `To a \`join-vote\`, with its number. \`reason\` may be left out when it accepts; more than ${MAX_REASON_BYTES} bytes are cut off. An answer that comes too late is counted and changes nothing.`,
     example: { type: "answer", vote: 7, accept: false, reason: "no tunnel to it" },
   },
+  "session-report": {
+    when: "From a server of sessions (A16), whenever it likes, to an agent whose `welcome` says `takesReports`: what `pan status` and the metrics show of it. Milliseconds, bytes and counts; the four last may be left out while nothing was measured.",
+    example: {
+      type: "session-report",
+      figures: {
+        ...{ served: 12, withoutReplica: 0, beyondLimit: 1, untold: 0, held: 25 },
+        ...{ replicas: 2, others: 2, waitingBytes: 0, lagMs: 0 },
+        ...{ takenOver: 4, lost: 0, abandoned: 0 },
+        ...{ commitMedianMs: 0.4, commitHighMs: 2.1, pauseMedianMs: 3.5, pauseWorstMs: 9 },
+      },
+    },
+  },
 };
 
 const EVENTS: Messages<Event> = {
@@ -74,7 +86,10 @@ const EVENTS: Messages<Event> = {
 export const TO_APPLICATION: Messages<ToApplication> = {
   welcome: {
     when: "The answer to hello. `node` is this node, `agent` the version of its agent.",
-    example: { type: "welcome", protocol: PROTOCOL, agent: "0.1.0", cluster: "demo", node: M1 },
+    example: {
+      ...{ type: "welcome", protocol: PROTOCOL, agent: "0.1.0", cluster: "demo", node: M1 },
+      takesReports: true,
+    },
   },
   snapshot: {
     when: "Once, after `welcome`: how things stand. `groups`: every group of which this node owns slots; `total` is the number of slots of the group. While this node is out of the cluster, `members` is what it knew last.",

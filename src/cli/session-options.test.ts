@@ -26,7 +26,7 @@ test("A16: numbers outside their range are refused with the range", () => {
 
 const RELAY = "relay --interface eth0 --listen 10.0.0.100:7000";
 const REFUSED: readonly (readonly [string, RegExp])[] = [
-  [`${RELAY}`, /required option '--backend <address>' not specified/],
+  [RELAY, /required option '--backend <address>' not specified/],
   [`${RELAY} --backend unix:app.sock`, /give host:port, \[IPv6 address\]:port, or unix:/],
   [`${RELAY} --backend db:1 --framing json`, /Allowed choices are line, u8/],
   [`${RELAY} --backend db:1 --on-loss pray`, /Allowed choices are replay, close/],

@@ -50,7 +50,7 @@ export const numberOf =
 export const wholeOf =
   (least: number, most: number) =>
   (text: string): number => {
-    const value = numberOf(least, most)(text);
+    const value = numberOf(least, most, "a whole number")(text);
     if (Number.isInteger(value)) return value;
     throw new InvalidArgumentError(`give a whole number, ${least} to ${most}`);
   };

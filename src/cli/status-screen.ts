@@ -4,6 +4,7 @@ import { ip } from "#base/address.ts";
 import type { Status } from "#api/contract.ts";
 import { formatService } from "#config/service.ts";
 import { formatByteRate, formatCount, formatDuration, formatRatio } from "./quantity.ts";
+import { SESSION_COLUMNS, sessionRemarks, sessionRow } from "./sessions-table.ts";
 import { type Column, formatTable } from "./table.ts";
 
 type Style = "bold" | "dim" | "green" | "yellow" | "red";
@@ -25,6 +26,7 @@ export function renderStatus(status: Status, colour: boolean): string {
     members(status, paint),
     ...(status.groups.length === 0 ? [] : [groups(status, paint)]),
     packets(status, paint),
+    ...(status.sessions.length === 0 ? [] : [sessions(status, paint)]),
     ...(status.checks.length === 0 ? [] : [checks(status, paint)]),
     ...(status.failovers.length === 0 ? [] : [failovers(status, paint)]),
   ];
@@ -186,6 +188,13 @@ function packets({ datapath, membership, control }: Status, paint: Paint): strin
   ].filter(({ count }) => count > 0);
   const rows = seen.map(({ reason, count }) => [reason, String(count)]);
   return section("Packets and messages", columns, rows, paint);
+}
+
+function sessions({ sessions: all }: Status, paint: Paint): string[] {
+  return [
+    ...section("Sessions that outlive their member", SESSION_COLUMNS, all.map(sessionRow), paint),
+    ...sessionRemarks(all).map((remark) => paint("yellow", remark)),
+  ];
 }
 
 function failovers(status: Status, paint: Paint): string[] {

@@ -454,6 +454,7 @@ export class NodeRuntime {
       failovers: this.#failovers,
       events: this.#eventLog.status,
       ...this.#instances.status,
+      sessions: this.#applications.sessions(),
       assignment: { ...this.#controller.assignment, held: this.#slots.held },
       datapath: {
         hook: datapath.hook,

@@ -46,6 +46,7 @@ const sources: StatusSources = {
   events: { kept: 0, dropped: 0, lost: 0, followers: 0 },
   instanceOf: () => undefined,
   checks: [],
+  sessions: [],
   drain: { endsInMs: undefined, closed: 0 },
   assignment: {
     movesWaiting: 4,

@@ -39,6 +39,7 @@ export interface StatusSources {
   readonly instanceOf: (id: NodeId, group: string) => InstanceReport | undefined;
   readonly checks: readonly CheckStatus[];
   readonly drain: { readonly endsInMs: number | undefined; readonly closed: number };
+  readonly sessions: Status["sessions"];
   readonly assignment: {
     readonly movesWaiting: number;
     readonly exceptions: { readonly count: number; readonly refused: number };
@@ -90,6 +91,7 @@ export function buildStatus(sources: StatusSources): Status {
       closed: sources.drain.closed,
       ...(sources.drain.endsInMs === undefined ? {} : { endsInMs: sources.drain.endsInMs }),
     },
+    sessions: sources.sessions,
     failovers: failovers.newestFirst(nameOf),
     events: sources.events,
     uptimeMs: Math.round(sources.uptimeMs),

@@ -12,12 +12,14 @@ import { openedMessage } from "#driver/tcp/opened.ts";
 import type { RawPackets } from "#driver/tcp/raw-packets.ts";
 import { leaveRepair, restore } from "#driver/tcp/restore.ts";
 import { bareSegment } from "#wire/takeover/bare-segment.ts";
+import type { SessionFigures } from "#wire/applications/message.ts";
 import type { ConnectionNumber, OwnerMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { now } from "./clock.ts";
 import { keyText } from "./key-text.ts";
 import type { Links } from "./links.ts";
 import { PeerWatch } from "./peer-watch.ts";
+import { Following, Samples, timesOf } from "./figures.ts";
 import { hostOf, progressNow, type Serving, serving, UNPROTECTED } from "./serving.ts";
 import { FRESH, Session, type SessionStart } from "./session.ts";
 import { Takeovers } from "./takeovers.ts";
@@ -71,6 +73,12 @@ export class Engine {
   readonly #accepted = new Map<string, Accepted>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #peers = new PeerWatch();
+  readonly #following = new Following();
+  readonly #pauses = new Samples();
+  /** When the takeovers that are under way began. */
+  readonly #takenAt = new Map<string, Instant>();
+  /** Sessions of whose beginning nothing was told. */
+  #untold = 0;
   #last = 0;
   /** How many records of others a shield stands for. */
   readonly #shields = new Map<string, number>();
@@ -88,6 +96,7 @@ export class Engine {
       restore: (held, resumed) => this.#resume(held, resumed),
       lost: (held) => {
         this.#counts.lost += 1;
+        this.#takenAt.delete(keyText(held.log.opened.initial.key));
         this.#unshield(held.log.opened.initial.key);
       },
     });
@@ -95,6 +104,23 @@ export class Engine {
 
   get counts(): EngineCounts {
     return { served: this.#serving.size, held: this.#replica.connections, ...this.#counts };
+  }
+
+  /** For the operator. */
+  figures(): Omit<SessionFigures, "others" | "replicas" | "waitingBytes"> {
+    const { takenOver, lost, abandoned } = this.#counts;
+    const all = [...this.#serving.values()];
+    const count = (is: (served: Serving) => boolean): number => all.filter(is).length;
+    return {
+      served: all.length + this.#untold,
+      withoutReplica: count((served) => served.alone && served.protected),
+      beyondLimit: count((served) => !served.protected),
+      untold: this.#untold,
+      held: this.#replica.connections,
+      lagMs: this.#following.lagMs(now()),
+      ...{ takenOver, lost, abandoned },
+      ...timesOf(this.#following.latencies, this.#pauses),
+    };
   }
 
   /** What the session program tells. */
@@ -134,6 +160,8 @@ export class Engine {
       this.#parts.program.release(accepted.key);
       const session = new Session(accepted.key, accepted.socket, UNPROTECTED, FRESH);
       session.exposed();
+      this.#untold += 1;
+      session.on("close", () => (this.#untold -= 1));
       this.#parts.onSession(session);
       session.begin();
     }
@@ -217,6 +245,7 @@ export class Engine {
     for (const effect of effects) {
       switch (effect.type) {
         case "send":
+          this.#following.sent(effect.to, now);
           this.#parts.links.tell(effect.to, effect.message);
           break;
         case "commit":
@@ -263,7 +292,11 @@ export class Engine {
   #expose(connection: ConnectionNumber, reason: "no-replica" | "limit"): void {
     this.#counts.exposed += 1;
     const serving = this.#serving.get(connection);
-    if (serving === undefined || reason === "no-replica") return;
+    if (serving === undefined) return;
+    if (reason === "no-replica") {
+      serving.alone = true;
+      return;
+    }
     serving.protected = false;
     this.#control(serving);
     serving.session?.exposed();
@@ -273,12 +306,18 @@ export class Engine {
   replicaChanged(replica: NodeId, isThere: boolean): void {
     // whoever joins is told what was, with today's clock
     const at = now();
-    if (isThere)
-      for (const served of this.#serving.values()) this.#happened(progressNow(served, at));
+    if (!isThere) this.#following.gone(replica);
+    for (const served of isThere ? this.#serving.values() : []) {
+      served.alone = false;
+      this.#happened(progressNow(served, at));
+    }
     this.#perform(this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica }));
   }
 
   answered(replica: NodeId, message: Parameters<Links["answer"]>[1]): void {
+    if (message.type === "acknowledged") {
+      this.#following.acknowledged(replica, message.messages, now());
+    }
     this.#perform(this.#owner.step({ type: "answered", replica, message }));
   }
 
@@ -306,6 +345,7 @@ export class Engine {
         case "resume":
           // From now on this node asks the peer.
           this.#parts.program.control(effect.connection.log.opened.initial.key, HELD);
+          this.#takenAt.set(keyText(effect.connection.log.opened.initial.key), now());
           this.#takeovers.begin(effect.connection);
           break;
       }
@@ -375,6 +415,8 @@ export class Engine {
     leaveRepair(fd);
     this.#unshield(key);
     this.#counts.takenOver += 1;
+    this.#pauses.add(elapsedMs(this.#takenAt.get(keyText(key)) ?? at, now()));
+    this.#takenAt.delete(keyText(key));
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.pause();
     this.#start(served, socket, startOf(resumed));

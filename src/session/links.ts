@@ -79,6 +79,20 @@ export class Links {
     });
   }
 
+  /** Other members, those that hear of this node's connections, and what waits for them. */
+  get counts(): {
+    readonly others: number;
+    readonly replicas: number;
+    readonly waitingBytes: number;
+  } {
+    const ready = [...this.#ready.values()];
+    return {
+      others: this.#members.size,
+      replicas: ready.length,
+      waitingBytes: ready.reduce((sum, { writableLength }) => sum + writableLength, 0),
+    };
+  }
+
   /** Who else is in the cluster. */
   setMembers(members: readonly MemberAddress[]): void {
     const { id: self } = this.#options.identity;

@@ -35,6 +35,7 @@ export const DEFAULT_SESSION_PORT = 7948;
 /** Connections of a dead owner that nobody here was to take: others have them by then. */
 const FORGET_MS = 10_000;
 const RETRY_LISTEN_MS = 200;
+const REPORT_MS = 1000;
 const MAPPED = /^::ffff:(?=\d+\.)/i;
 
 export interface SessionServerOptions {
@@ -45,6 +46,8 @@ export interface SessionServerOptions {
   readonly applicationsSocket?: string;
   /** Of the streams between members. */
   readonly port?: number;
+  /** For `pan apps` and `pan status`. */
+  readonly name?: string;
   readonly onTrouble?: (error: Error) => void;
 }
 
@@ -66,6 +69,7 @@ export class SessionServer {
   readonly #engine: Engine;
   readonly #listeners: net.Server[] = [];
   #application: Application | undefined;
+  readonly #reporter = setInterval(() => this.#report(), REPORT_MS).unref();
   #placement: Placement | undefined;
   /** Of the cluster, this node among them. */
   #members: readonly MemberAddress[] = [];
@@ -128,7 +132,7 @@ export class SessionServer {
   #join(): void {
     const { applicationsSocket } = this.#options;
     this.#application = joinIn({
-      name: "sessions",
+      name: this.#options.name ?? "sessions",
       ...(applicationsSocket === undefined ? {} : { socketPath: applicationsSocket }),
       onSnapshot: ({ members, groups }) => {
         this.#know(members.flatMap((member) => addressOf(member) ?? []));
@@ -141,6 +145,10 @@ export class SessionServer {
       onEvent: (event) => this.#event(event),
       ...(this.#options.onTrouble === undefined ? {} : { onTrouble: this.#options.onTrouble }),
     });
+  }
+
+  #report(): void {
+    this.#application?.report({ ...this.#engine.figures(), ...this.#links.counts });
   }
 
   #know(members: readonly MemberAddress[]): void {
@@ -235,6 +243,7 @@ export class SessionServer {
   close(): void {
     for (const server of this.#listeners) server.close();
     for (const timer of this.#gone.values()) clearTimeout(timer);
+    clearInterval(this.#reporter);
     this.#application?.close();
     this.#engine.close();
     this.#links.close();

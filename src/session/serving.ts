@@ -16,6 +16,8 @@ export interface Serving {
   committed: number;
   guarded: boolean;
   protected: boolean;
+  /** No replica holds it. */
+  alone: boolean;
   /** What came in, and what of the output the peer has, as told last. */
   received: number;
   delivered: number;
@@ -25,7 +27,7 @@ export interface Serving {
 }
 
 export const serving = (opened: Opened, committed: number): Serving => ({
-  ...{ opened, session: undefined, committed, guarded: true, protected: true },
+  ...{ opened, session: undefined, committed, guarded: true, protected: true, alone: false },
   ...{ received: 0, delivered: 0, states: 0, outputEnded: false },
 });
 

@@ -5,11 +5,12 @@ import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import type { Status } from "#api/status.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { logFile, startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { root } from "#tools/steps.ts";
-import { CALM, labName, PAN, skip, until } from "./agent-bench.ts";
+import { CALM, labName, PAN, panOk, skip, until } from "./agent-bench.ts";
 import { established, replicated, serverOf } from "./session-bench.ts";
 
 const PORT = 7000;
@@ -74,6 +75,15 @@ describe("A16: an interactive session through the relay", { skip }, () => {
     await replicated(cluster);
   }
 
+  /** The relay of a member, as `pan status` shows it, once it is as it should be. */
+  function shows(
+    member: string,
+    what: string,
+    holds: (sessions: Status["sessions"][number]) => boolean,
+  ): Promise<Status> {
+    return cluster.until(what, ({ sessions: [own] }) => own !== undefined && holds(own), member);
+  }
+
   /** Someone at a keyboard. */
   class Typist {
     readonly #nc: ChildProcess;
@@ -123,6 +133,15 @@ describe("A16: an interactive session through the relay", { skip }, () => {
       await typist.type("first\n");
       await typist.sees("first\n");
       const first = await serverOf(cluster, PORT);
+      await shows(first, "it serves one, which two others hold", (of) => {
+        const { served, withoutReplica, replicas, others, commitMedianMs = 0 } = of;
+        return (
+          served === 1 && withoutReplica === 0 && replicas + others === 4 && commitMedianMs > 0
+        );
+      });
+      for (const member of cluster.members.filter((each) => each !== first)) {
+        await shows(member, "it could take it over", ({ held }) => held === 1);
+      }
       await faults.kill(first);
       await typist.type("second\n");
       await typist.sees("second\n");
@@ -130,12 +149,20 @@ describe("A16: an interactive session through the relay", { skip }, () => {
       await typist.type("in the mid");
       const second = await serverOf(cluster, PORT);
       assert.notEqual(second, first);
+      await shows(second, "it has taken it over", ({ takenOver, pauseMedianMs = 0 }) => {
+        return takenOver > 0 && pauseMedianMs > 0;
+      });
       await faults.kill(second);
       await typist.type("dle\n");
       await typist.sees("middle\n");
       assert.equal(typist.seen, "first\nsecond\nin the middle\n");
+      const last = await serverOf(cluster, PORT);
+      await shows(last, "nobody protects it", (of) => of.withoutReplica === 1 && of.others === 0);
+      assert.match(await panOk(cluster, last, "status"), /relay: 1 unprotected: no other member/);
+      const metrics = await panOk(cluster, last, "metrics");
+      const unprotected = 'panoply_sessions_unprotected{application="relay",reason="no-replica"} 1';
+      assert.ok(metrics.includes(unprotected), metrics);
       typist.end("");
-      assert.equal(await typist.ended, 0);
       await revive(first, second);
     });
   }
@@ -178,6 +205,10 @@ describe("A16: an interactive session through the relay", { skip }, () => {
     await until("the backend is asked", () => asked("slow and lost") === 1);
     await typist.sees("answered\n");
     await cluster.lab.faults.kill(await serverOf(cluster, PORT));
+    await until("the connection has ended", async () => {
+      return (await established(cluster, STANDARD.client, `dport = :${PORT}`)) === 0;
+    });
+    typist.end("");
     assert.equal(await typist.ended, 0);
     assert.equal(typist.seen, "answered\n");
     assert.equal(asked("slow and lost"), 1);

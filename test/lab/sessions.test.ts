@@ -1,5 +1,4 @@
 // A16 with real agents and a stock curl: the member that serves a download dies without a word, and the download ends with the right bytes.
-// With the how-to about it.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +9,6 @@ import { LabCluster } from "#lab/cluster.ts";
 import { startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { CALM, labName, PAN, skip, until } from "./agent-bench.ts";
-import { blocksOf, declareBlocks, Machines } from "./howto-machines.ts";
 import { established, replicated, serverOf } from "./session-bench.ts";
 
 const PORT = 8080;
@@ -33,7 +31,6 @@ describe("A16: sessions in a cluster", { skip }, () => {
   let cluster: LabCluster;
   let folder: string;
   let digest: string;
-  let machines: Machines | undefined;
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "pan-sessions-"));
@@ -45,18 +42,10 @@ describe("A16: sessions in a cluster", { skip }, () => {
     });
     await cluster.settled();
     for (const member of cluster.members) await serve(member);
-    machines = new Machines(cluster.lab);
-    for (const name of [STANDARD.client, "m1"]) await machines.add(name);
   });
   after(async () => {
-    machines?.remove();
     await cluster.down();
     rmSync(folder, { recursive: true });
-  });
-
-  declareBlocks(blocksOf("docs/howto/sessions.md"), () => {
-    assert.ok(machines);
-    return machines;
   });
 
   /** The file server of a member, until it listens and is connected with the others. */

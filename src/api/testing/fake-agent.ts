@@ -167,6 +167,19 @@ export const STATUS: Status = {
     },
   ],
   drain: { endsInMs: 34_000, closed: 0 },
+  sessions: [
+    {
+      ...{ application: "relay", reportedMs: 400, served: 12, withoutReplica: 2, beyondLimit: 1 },
+      ...{ untold: 0, held: 25, replicas: 1, others: 2, waitingBytes: 700, lagMs: 2 },
+      ...{ takenOver: 4, lost: 0, abandoned: 0, commitMedianMs: 0.4, commitHighMs: 2.1 },
+      ...{ pauseMedianMs: 3.5, pauseWorstMs: 250 },
+    },
+    {
+      ...{ application: "files", reportedMs: 11_000, served: 0, withoutReplica: 0, beyondLimit: 0 },
+      ...{ untold: 0, held: 0, replicas: 2, others: 2, waitingBytes: 0, lagMs: 0 },
+      ...{ takenOver: 0, lost: 0, abandoned: 0 },
+    },
+  ],
   failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],
   events: { kept: 1200, dropped: 300, lost: 2, followers: 1 },
   uptimeMs: 3_723_000,

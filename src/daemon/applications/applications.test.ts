@@ -270,3 +270,25 @@ test("A10: a poll asks each voter once, and one refusal ends it", () => {
   assert.equal(poll.gone(a), false);
   assert.deepEqual(new Poll([], "refuse").verdict, { accepted: true });
 });
+
+test("A16: what a server of sessions reports is shown while it is connected", async (t) => {
+  const at = await bench(t);
+  const figures = {
+    ...{ served: 3, withoutReplica: 1, beyondLimit: 0, untold: 0, held: 2, replicas: 1, others: 2 },
+    ...{ waitingBytes: 0, lagMs: 1.5, takenOver: 4, lost: 0, abandoned: 0, pauseMedianMs: 3 },
+  };
+  const socketPath = path.join(at.folder, "run", "applications.sock");
+  const known = deferred<void>();
+  const application = joinIn({ name: "relay", socketPath, onSnapshot: () => known.resolve() });
+  t.after(() => application.close());
+  assert.equal(application.report(figures), false, "not connected yet");
+  await known.promise;
+  assert.deepEqual(at.applications.sessions(), []);
+  assert.equal(application.report(figures), true);
+  while (at.applications.sessions().length === 0) await pause(POLL_MS);
+  const [{ reportedMs, ...shown } = { reportedMs: -1 }] = at.applications.sessions();
+  assert.deepEqual(shown, { application: "relay", ...figures });
+  assert.ok(reportedMs >= 0);
+  application.close();
+  while (at.applications.sessions().length > 0) await pause(POLL_MS);
+});

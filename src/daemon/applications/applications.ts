@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { ApplicationsStatus } from "#api/applications.ts";
+import type { SessionsStatus } from "#api/sessions.ts";
 import type { Effect, Verdict, VoteRule } from "#core/membership/protocol.ts";
 import type { Departure, Member, View } from "#core/membership/types.ts";
 import { Chronicle, type News } from "#core/node/chronicle.ts";
@@ -178,7 +179,10 @@ export class Applications {
     };
     const cluster = this.#options.config().cluster.name;
     return [
-      { type: "welcome", protocol: PROTOCOL, agent: panoplyVersion, cluster, node: this.#self },
+      {
+        ...{ type: "welcome", protocol: PROTOCOL, agent: panoplyVersion, cluster },
+        ...{ node: this.#self, takesReports: true },
+      },
       snapshot,
       ...(this.#rules === undefined ? [] : [this.#rules]),
     ];
@@ -298,6 +302,15 @@ export class Applications {
       },
       counts: this.#tally.list,
     };
+  }
+
+  /** What servers on this machine say of their sessions (A16). */
+  sessions(): SessionsStatus[] {
+    return this.#server.sessions.flatMap(({ name, report }) => {
+      if (report === undefined) return [];
+      const reportedMs = Math.round(performance.now() - report.at);
+      return [{ application: name, ...report.figures, reportedMs }];
+    });
   }
 
   /** Ends connections and hooks. */

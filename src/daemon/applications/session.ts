@@ -7,6 +7,7 @@ import {
   MAX_LINE_TO_AGENT,
   MAX_LINE_TO_APPLICATION,
   PROTOCOL,
+  type SessionFigures,
   type Rejection,
   type ToApplication,
 } from "#wire/applications/message.ts";
@@ -41,6 +42,8 @@ export class Session implements Voter {
   asked = 0;
   answeredCount = 0;
   events = 0;
+  /** What it has said of its sessions last, if it serves any (A16). */
+  report: { readonly figures: SessionFigures; readonly at: number } | undefined;
 
   constructor(socket: Socket, host: SessionHost, maxQueuedBytes = MAX_QUEUED_BYTES) {
     this.#socket = socket;
@@ -84,9 +87,13 @@ export class Session implements Voter {
     const understood = fromApplication(line);
     if (!understood.ok) return this.reject("malformed", understood.problem);
     const { message } = understood;
-    if (message.type === "answer") {
-      if (!this.#isOpen) return this.reject("malformed", "the first line is hello");
-      return this.#host.answered(this, message);
+    if (message.type !== "hello" && !this.#isOpen) {
+      return this.reject("malformed", "the first line is hello");
+    }
+    if (message.type === "answer") return this.#host.answered(this, message);
+    if (message.type === "session-report") {
+      this.report = { figures: message.figures, at: performance.now() };
+      return;
     }
     if (this.#isOpen) return this.reject("malformed", "hello is said once");
     if (message.protocol !== PROTOCOL) {

@@ -21,7 +21,7 @@ export async function serveFiles({
     throw new PanError("PAN_NOT_FOUND", message);
   }
   return startServer(
-    { ...options, onTrouble: say },
+    { ...options, name: "serve-files", onTrouble: say },
     (session) => void new Conversation(session, { folder, onTrouble: say }),
   );
 }

@@ -53,5 +53,5 @@ export function relay(options: RelayOptions): Promise<SessionServer> {
     void new Conversation(session, rules);
   };
   const onTrouble = (error: Error): void => notices.say(error.message, error.message);
-  return startServer({ ...options, onTrouble }, onSession);
+  return startServer({ ...options, name: "relay", onTrouble }, onSession);
 }

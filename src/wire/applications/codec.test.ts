@@ -26,6 +26,19 @@ test("A10: hello and answer, as applications write them", () => {
   });
 });
 
+const FIGURES =
+  '{"served":3,"withoutReplica":1,"beyondLimit":0,"untold":0,"held":2,"replicas":1,"others":2,' +
+  '"waitingBytes":0,"lagMs":1.5,"takenOver":0,"lost":0,"abandoned":0,"commitMedianMs":0.25';
+
+test("A16: a report of a server of sessions; what was not measured is left out", () => {
+  const understood = read(`{"type":"session-report","figures":${FIGURES},"later":1}}`);
+  assert.ok(understood.ok && understood.message.type === "session-report");
+  const { figures } = understood.message;
+  assert.deepEqual([figures.served, figures.lagMs, figures.commitMedianMs], [3, 1.5, 0.25]);
+  assert.equal(figures.pauseMedianMs, undefined);
+  assert.equal("later" in figures, false);
+});
+
 test("A10: what is no message is refused with what to write", () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ["", /JSON object/],
@@ -39,6 +52,9 @@ test("A10: what is no message is refused with what to write", () => {
     ['{"type":"answer","vote":-1,"accept":true}', /"vote"/],
     ['{"type":"answer","vote":1}', /"accept"/],
     ['{"type":"answer","vote":1,"accept":false,"reason":5}', /"reason"/],
+    ['{"type":"session-report"}', /"figures"/],
+    ['{"type":"session-report","figures":{"served":1}}', /"withoutReplica"/],
+    [`{"type":"session-report","figures":${FIGURES},"pauseWorstMs":-1}}`, /"pauseWorstMs"/],
   ];
   for (const [text, expected] of cases) {
     const understood = read(text);

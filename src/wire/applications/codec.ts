@@ -7,6 +7,9 @@ import {
   type FromApplication,
   type Hello,
   MAX_REASON_BYTES,
+  SESSION_COUNTS,
+  SESSION_TIMES,
+  type SessionFigures,
   type ToApplication,
 } from "./message.ts";
 
@@ -80,7 +83,10 @@ export function fromApplication(line: Uint8Array): Understood {
   if (fields === undefined) return wrong("a line is one JSON object in UTF-8");
   const { type } = fields;
   if (type === "hello") return helloOf(fields);
-  return type === "answer" ? answerOf(fields) : wrong('"type" is "hello" or "answer"');
+  if (type === "session-report") return reportOf(fields);
+  return type === "answer"
+    ? answerOf(fields)
+    : wrong('"type" is "hello", "answer" or "session-report"');
 }
 
 function helloOf(fields: JsonObject): Understood {
@@ -107,4 +113,19 @@ function answerOf(fields: JsonObject): Understood {
     ? { type: "answer", vote, accept }
     : { type: "answer", vote, accept, reason: words };
   return { ok: true, message };
+}
+
+function reportOf(fields: JsonObject): Understood {
+  const given = asObject(fields["figures"]);
+  if (given === undefined) return wrong('"figures" of session-report is an object');
+  const figures: Partial<Record<keyof SessionFigures, number>> = {};
+  for (const name of [...SESSION_COUNTS, ...SESSION_TIMES]) {
+    const value = given[name];
+    if (value === undefined && SESSION_TIMES.some((time) => time === name)) continue;
+    if (typeof value !== "number" || value < 0) {
+      return wrong(`"${name}" of session-report is a number, 0 or more`);
+    }
+    figures[name] = value;
+  }
+  return { ok: true, message: { type: "session-report", figures: figures as SessionFigures } };
 }

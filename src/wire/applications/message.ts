@@ -92,6 +92,8 @@ export interface Welcome {
   readonly cluster: string;
   /** This node. */
   readonly node: NodeName;
+  /** Whether it takes session-report; absent: an earlier agent, which does not. */
+  readonly takesReports?: true;
 }
 
 /** A node asks to join; to applications that vote, at the master. */
@@ -163,4 +165,34 @@ export type Answer =
       readonly reason: string;
     };
 
-export type FromApplication = Hello | Answer;
+/** What a server of sessions counts (A16). */
+export const SESSION_COUNTS = [
+  "served", // sessions, protected or not
+  "withoutReplica", // of these: no other member holds them
+  "beyondLimit", // of these: their log was full
+  "untold", // of these: the session program had no room for them
+  "held", // sessions of others that this server could go on with
+  "replicas", // other members that hear of its sessions
+  "others", // other members
+  "waitingBytes", // for replicas, in this process
+  "lagMs", // age of the oldest thing that a replica has not acknowledged
+  "takenOver", // since the start, as those below
+  "lost", // at a takeover: the client was gone, or could not be reached
+  "abandoned", // left to a member that took over while this one could not be heard
+] as const;
+/** Absent: none measured yet. Of the last thousand: from something told until every replica held it; from a takeover's begin to the socket. */
+export const SESSION_TIMES = [
+  ...["commitMedianMs", "commitHighMs"],
+  ...["pauseMedianMs", "pauseWorstMs"],
+] as readonly ("commitMedianMs" | "commitHighMs" | "pauseMedianMs" | "pauseWorstMs")[];
+
+export type SessionFigures = Readonly<Record<(typeof SESSION_COUNTS)[number], number>> &
+  Readonly<Partial<Record<(typeof SESSION_TIMES)[number], number>>>;
+
+/** From a server of sessions, every now and then, to an agent whose welcome takes reports. */
+export interface SessionReport {
+  readonly type: "session-report";
+  readonly figures: SessionFigures;
+}
+
+export type FromApplication = Hello | Answer | SessionReport;
