@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 9,
+	ABI_REVISION = 10,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -35,6 +35,8 @@ enum abi {
 	ABI_HELD_FRAME = 2048, /* the longest frame that can wait */
 	ABI_HELD_SHORT_FRAME = 240, /* up to here it takes a short place in the ring */
 	ABI_OWN_ADDRESSES = 64, /* of one node; with peering */
+	ABI_VIP_OF_MASTER = 0, /* map vips: whoever has the answer lease answers */
+	ABI_VIP_OF_NOBODY = 0xffff, /* it is on its way from one interface node to another */
 	ABI_SLOT_PACKET_SHIFT = 40, /* slot_counters: packets above, bytes below */
 };
 
@@ -126,7 +128,8 @@ struct exception_bucket {
 	__u64 entry[ABI_EXCEPTIONS_PER_BUCKET];
 };
 
-/* Map vips: every virtual address, as struct address; IPv4 as ::ffff:a.b.c.d. */
+/* Map vips: every virtual address, as struct address, IPv4 as ::ffff:a.b.c.d; the value, 16 bits, is the id of its interface node or
+ * ABI_VIP_OF_… */
 
 /* Map own_addresses: this node's addresses, those of peering alone; the value is the peering programs'. */
 

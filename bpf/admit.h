@@ -28,13 +28,6 @@ static __noinline int is_own_address(const struct address *address)
 	return bpf_map_lookup_elem(&own_addresses, address) != 0;
 }
 
-/* This node has heard the cluster lately, so that nobody else serves what it does (docs/adr/0008). The coarse clock is a
- * few milliseconds late, within what the heart leaves as margin. */
-static __always_inline int is_accepting(void)
-{
-	return *(volatile __u64 *)&state.accept_until_ns > bpf_ktime_get_coarse_ns();
-}
-
 static __always_inline int is_multicast(const struct packet *packet)
 {
 	__u8 first = packet->family == 4 ? ((const __u8 *)packet->destination.word)[12] :

@@ -80,7 +80,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__type(key, struct address);
-	__type(value, __u8);
+	__type(value, __u16);
 } vips SEC(".maps");
 
 struct {

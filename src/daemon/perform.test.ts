@@ -18,7 +18,7 @@ const FORWARD = { method: "forward", primary: VIP } as const;
 const place: Extract<Effect, { type: "place-vips" }> = {
   type: "place-vips",
   vips: [VIP],
-  answer: true,
+  answered: [VIP],
   delivery: FORWARD,
 };
 
@@ -44,8 +44,8 @@ function world(): {
       },
     },
     host: {
-      apply: ({ interfaceNode, macs }) => {
-        act(["apply", interfaceNode, ...macs.listen].join(" "));
+      apply: ({ answered, macs }) => {
+        act(["apply", answered.length > 0, ...macs.listen].join(" "));
         return [{ type: "address-added", device: "lo", address: VIP }];
       },
     },

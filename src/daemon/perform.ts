@@ -112,7 +112,7 @@ export class Performer {
     this.#placement = undefined;
     if (placement === undefined) return;
     this.#trouble.guard("place-vips", () =>
-      this.#world.host.apply({ ...this.#desiredHost(placement), interfaceNode: false }),
+      this.#world.host.apply({ ...this.#desiredHost(placement), answered: [] }),
     );
   }
 
@@ -141,9 +141,9 @@ export class Performer {
     return changes;
   }
 
-  #desiredHost({ vips, answer, delivery }: Placement): DesiredHost {
+  #desiredHost({ vips, answered, delivery }: Placement): DesiredHost {
     const macs = desiredMacs(delivery, this.#world.ownMacs?.());
-    return { vips, interfaceNode: answer, macs };
+    return { vips, answered, macs };
   }
 
   /** Not what this node does not go by, nor before it hears what it will be sent: the master would count on it. */

@@ -7,6 +7,7 @@ import { configOf, type ClusterConfig } from "./cluster-config.ts";
 
 export const VIP: IpAddress = ip("10.77.0.100");
 const OTHER_VIP: IpAddress = ip("10.77.0.101");
+export const VIPS: readonly IpAddress[] = [VIP, OTHER_VIP];
 export const WEB_PORT = 80;
 export const WEB_SLOTS = 32;
 const STICKY_SLOTS = 8;
@@ -19,7 +20,7 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
   return {
     method: "forward",
     hash: "keyed",
-    vips: [VIP, OTHER_VIP],
+    vips: VIPS,
     drained: [],
     groups: [
       { name: "web", policy: "weighted", slots: WEB_SLOTS, services: web, nodes, ...rules },

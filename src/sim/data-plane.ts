@@ -1,6 +1,6 @@
 // Frames through the simulated cluster: a client's frame enters at the node whose MAC the client has, and each node treats it with the
 // real steer() under its own tables, leases and connections, until somebody takes or drops it.
-import { macBytes, type MacAddress } from "#base/address.ts";
+import { macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
 import { clusterMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
@@ -105,11 +105,9 @@ export class DataPlane {
     return this.#world.nodes[(((macs[4] ?? 0) << 8) | (macs[5] ?? 0)) - 1];
   }
 
-  /** Who would answer a client's question for the VIPs, of those that it reaches. */
-  answering(): SimNode[] {
-    return this.#world.nodes.filter(
-      ({ isUp, program }) => isUp && program.answers && program.leased,
-    );
+  /** Who would answer a client's question for the VIP, of those that it reaches. */
+  answering(vip: IpAddress): SimNode[] {
+    return this.#world.nodes.filter(({ isUp, program }) => isUp && program.answersFor(vip));
   }
 
   /** Rises with everything that can change a frame's fate, except the passing of time. */

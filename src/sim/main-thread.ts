@@ -244,7 +244,7 @@ export class MainThread {
       case "place-vips":
         return this.#node.placeVips(effect);
       case "announce-vips":
-        return this.#node.announce(effect.delivery);
+        return this.#node.announce(effect);
       case "report-group":
         return;
       case "install-tables":

@@ -5,7 +5,6 @@ import { clusterMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Instant } from "#base/time.ts";
 import type { Effect } from "#core/node/protocol.ts";
-import type { Delivery } from "#core/steering/tables.ts";
 import { tablesIn } from "./tables-bytes.ts";
 import type { NodeClock } from "./clock.ts";
 import type { ClusterConfig } from "./cluster-config.ts";
@@ -165,7 +164,7 @@ export class SimNode {
 
   /** It is no node of the cluster any more, so it answers for nothing and ends (daemon/rollout.ts). */
   agentOut(): void {
-    this.program.answers = false;
+    this.program.answers = [];
     this.program.leaseUntilMs = 0;
     this.agentEnded();
   }
@@ -195,16 +194,16 @@ export class SimNode {
     this.agent?.heart.holdUntil(this.#world.nowMs);
   }
 
-  placeVips({ answer, delivery }: Extract<Effect, { type: "place-vips" }>): void {
+  placeVips({ answered, delivery }: Extract<Effect, { type: "place-vips" }>): void {
     const { method, primary } = delivery;
     if (method !== "forward" && primary !== undefined) {
       this.program.listensTo.add(clusterMac(method, primary));
     }
-    this.program.answers = answer;
+    this.program.answers = answered;
     this.program.changes += 1;
   }
 
-  announce(delivery: Delivery): void {
-    this.#world.probes.announced(this, delivery);
+  announce({ vips, delivery }: Extract<Effect, { type: "announce-vips" }>): void {
+    this.#world.probes.announced(this, vips, delivery);
   }
 }

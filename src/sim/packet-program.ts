@@ -1,6 +1,6 @@
 // What stays in a node's kernel when its agent dies: the packet program with its tables and leases, the VIPs, and the server's
 // TCP connections. It is gone when the machine restarts.
-import { macBytes, type MacAddress } from "#base/address.ts";
+import { ipBytes, macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
 import { compareVersions, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import { FragmentMemory } from "#core/steering/fragments.ts";
 import type { IndexedTables } from "#core/steering/indexed-tables.ts";
@@ -61,8 +61,8 @@ export class PacketProgram implements Program {
   acceptUntil: () => number = () => 0;
   /** What this node listens to besides its own MAC (A13); once listened to, a cluster MAC stays so. */
   readonly listensTo = new Set<string>();
-  /** The VIPs are on the interface, so the kernel answers questions that the program lets pass. */
-  answers = false;
+  /** VIPs that are on the interface, so that the kernel answers questions for them that the program lets pass. */
+  answers: readonly IpAddress[] = [];
   /** Rises with everything that frames may notice. */
   changes = 0;
 
@@ -91,6 +91,13 @@ export class PacketProgram implements Program {
 
   get accepting(): boolean {
     return this.#nowMs() < this.acceptUntil();
+  }
+
+  /** Stage announce of the pipeline, and the kernel behind it. */
+  answersFor(vip: IpAddress): boolean {
+    if (!this.answers.includes(vip)) return false;
+    const holder = this.#indexed.holderOf(ipBytes(vip));
+    return holder === "master" ? this.leased : holder === this.self && this.accepting;
   }
 
   /** What becomes of a frame here. */

@@ -22,8 +22,8 @@ export interface Observer {
   tablesRefused?(id: number, tables: Tables): void;
   /** Started, ended, frozen, thawed. */
   nodeChanged?(node: SimNode): void;
-  /** Told everybody that its MAC is that of the VIPs. */
-  announced?(node: SimNode, delivery: Delivery): void;
+  /** Told everybody that its MAC is that of these VIPs. */
+  announced?(node: SimNode, vips: readonly IpAddress[], delivery: Delivery): void;
   /** A workload does something on purpose; faults say what they are. */
   fault?(what: string, detail?: unknown): void;
   /** Every SAMPLE_MS. */

@@ -98,7 +98,8 @@ export class World {
         note(node.id, "installs tables", () => ({ version, owners: groups[0]?.owners.join() })),
       tablesRefused: (id, { version }) => note(id, "kernel keeps its tables, not", version),
       nodeChanged: (node) => note(node.id, `is ${node.state}`),
-      announced: (node, { method }) => note(node.id, "announces the VIPs at the MAC of", method),
+      announced: (node, vips, { method }) =>
+        note(node.id, `announces ${vips.join()} at the MAC of`, method),
       fault: (what, detail) => note(0, what, detail),
     };
   }

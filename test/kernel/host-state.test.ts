@@ -51,7 +51,8 @@ const apply = (
   state: HostState,
   interfaceNode: boolean,
   { vips = VIPS, macs = NO_MACS }: Partial<DesiredHost> = {},
-): Change[] => segment.on(host, () => state.apply({ vips, interfaceNode, macs }));
+): Change[] =>
+  segment.on(host, () => state.apply({ vips, answered: interfaceNode ? vips : [], macs }));
 
 const short = (changes: readonly Change[]): string[] =>
   changes.map((change) => {

@@ -37,7 +37,8 @@ function place(host: HostName, interfaceNode: boolean): void {
   const options = { interface: "eth0", stateFolder };
   const state = states.get(host) ?? segment.on(host, () => HostState.open(options));
   states.set(host, state);
-  segment.on(host, () => state.apply({ vips: VIPS, interfaceNode, macs: NO_MACS }));
+  const answered = interfaceNode ? VIPS : [];
+  segment.on(host, () => state.apply({ vips: VIPS, answered, macs: NO_MACS }));
 }
 
 function announce(host: HostName): void {

@@ -7,5 +7,9 @@ const CLUSTER_MACS = [mac("02:bf:0a:09:00:64"), mac("03:bf:0a:09:00:64")];
 
 const [stateFolder = "", ...vips] = process.argv.slice(2);
 const state = HostState.open({ interface: "eth0", stateFolder });
-state.apply({ vips: vips.map(ip), interfaceNode: true, macs: { listen: CLUSTER_MACS, keep: [] } });
+state.apply({
+  vips: vips.map(ip),
+  answered: vips.map(ip),
+  macs: { listen: CLUSTER_MACS, keep: [] },
+});
 process.kill(process.pid, "SIGKILL");

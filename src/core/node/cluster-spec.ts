@@ -32,6 +32,14 @@ export type WhenNone =
   | { readonly type: "reset" | "drop" | "all" }
   | { readonly type: "sorry"; readonly node: NodeId };
 
+/** VIPs are spread over these nodes (B10). */
+export interface InterfaceNodesSpec {
+  /** Shares by weight; every node of the configuration is here, those that get none with weight 0. */
+  readonly nodes: readonly { readonly id: NodeId; readonly weight: number }[];
+  /** VIPs with nodes of their own, best first. */
+  readonly ranked: readonly { readonly vip: IpAddress; readonly nodes: readonly NodeId[] }[];
+}
+
 export interface ClusterSpec {
   /** How frames reach the members (A13). */
   readonly method: DeliveryMethod;
@@ -40,6 +48,8 @@ export interface ClusterSpec {
   readonly hash: HashKind;
   /** Every VIP, those of services included, without repetition. */
   readonly vips: readonly IpAddress[];
+  /** Absent: the master is the interface node of all VIPs. */
+  readonly interfaceNodes?: InterfaceNodesSpec;
   readonly groups: readonly GroupSpec[];
   /** Nodes that take no new connections, whatever their weight (B7). */
   readonly drained: readonly NodeId[];

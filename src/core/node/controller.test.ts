@@ -57,7 +57,7 @@ test("B6: at start the VIPs are placed, and tables from before a restart forward
   assert.deepEqual(effects[0], {
     type: "place-vips",
     vips: [VIP],
-    answer: false,
+    answered: [],
     delivery: { method: "forward", primary: VIP },
   });
   assert.deepEqual(tablesOf(effects, "install-tables").version, tables.version);
@@ -72,7 +72,7 @@ test("A3: a lone master answers for the VIPs, announces them and serves everythi
   const onHost = effects.slice(-2);
   assert.deepEqual(onHost, [
     { type: "announce-vips", vips: [VIP], delivery },
-    { type: "place-vips", vips: [VIP], answer: true, delivery },
+    { type: "place-vips", vips: [VIP], answered: [VIP], delivery },
   ]);
   const tables = tablesOf(effects, "install-tables");
   assert.deepEqual(owners(tables), [1]);
@@ -251,7 +251,7 @@ test("A5: a master that stands down stops answering for the VIPs and follows the
     view: view("member", 3, [N1, N2], N2),
   });
   const delivery = { method: "forward", primary: VIP };
-  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false, delivery });
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answered: [], delivery });
   assert.deepEqual(effects[1], { type: "follow", master: member(N2) });
   assert.equal(controller.deadline, undefined);
 });
@@ -280,7 +280,7 @@ test("A13: a new method is announced once every member goes by it, and never bef
   assert.deepEqual(first, []);
   const last = controller.step(at(102), { type: "tables-acknowledged", id: N3, version });
   assert.deepEqual(kinds(last), ["place-vips", "install-tables", "announce-vips"]);
-  assert.deepEqual(last[0], { type: "place-vips", vips: [VIP], answer: true, delivery });
+  assert.deepEqual(last[0], { type: "place-vips", vips: [VIP], answered: [VIP], delivery });
   assert.deepEqual(told(last), ["unicast"]);
   const again = controller.step(at(102 + 50), { type: "deadline-reached" });
   assert.deepEqual(told(again), ["unicast"], "single frames get lost");
@@ -302,7 +302,7 @@ test("A13: a member listens to the new MAC before it acknowledges, and answers f
   const effects = controller.step(at(2), { type: "tables-received", tables: next });
   assert.deepEqual(kinds(effects), ["place-vips", "install-tables", "acknowledge-tables"]);
   const { delivery } = next;
-  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answer: false, delivery });
+  assert.deepEqual(effects[0], { type: "place-vips", vips: [VIP], answered: [], delivery });
 });
 
 test("A13: with igmp every member reports the group at once, again, and then for ever", () => {

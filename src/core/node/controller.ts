@@ -1,11 +1,13 @@
 // Decides what a node does with what membership and the configuration tell it: where the VIPs are, whom it follows, what it
-// tells the segment (announcements.ts), and, while it is master, that tables are published (publication.ts).
+// tells the segment (announcements.ts), and, while it is master, that tables are published (publication.ts). Which VIPs it answers for is in
+// the tables that are in force here, or, where these say nothing of it, all of them while it is master (docs/adr/0025).
 //
 // A change of the delivery method is a change of tables like any other: every member listens to the new MAC before it
 // acknowledges them, and the interface node announces it only after they are in force there, so that no client is told of a
 // MAC that somebody does not listen to. The old one is listened to for as long as clients may remember it.
 //
 // Not here: elections (core/membership), slot arithmetic (core/steering), sockets (daemon).
+import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
@@ -28,10 +30,16 @@ export class Controller {
   readonly #self: NodeId;
   #spec: ClusterSpec;
   #view: View | undefined;
+  /** In force here. */
+  #installed: Tables | undefined;
+  /** What the host was last told that it answers for, and what neighbours were told. */
+  #placed: readonly IpAddress[] = [];
+  #announced: readonly IpAddress[] = [];
 
   constructor(state: ControllerState) {
     this.#self = state.self;
     this.#spec = state.spec;
+    this.#installed = state.tables;
     this.#publication = new Publication(state);
     this.#announcements = new Announcements(state.tables);
   }
@@ -69,16 +77,40 @@ export class Controller {
   }
 
   step(now: Instant, input: Input): Effect[] {
-    return this.#react(now, input).flatMap((effect) =>
+    const effects = this.#react(now, input).flatMap((effect) =>
       effect.type === "install-tables" ? this.#install(now, effect) : [effect],
     );
+    // clients wait for the others; to find out and change what is on the host takes longest
+    return sameVips(this.#answered, this.#placed) ? effects : [...effects, this.#placeVips()];
   }
 
   /** Listening comes before the tables that make others count on it; announcing after them. */
   #install(now: Instant, effect: Extract<Effect, { type: "install-tables" }>): Effect[] {
-    if (!this.#announcements.installed(effect.tables)) return [effect];
-    const announced = this.#isMaster ? this.#announcements.begin(now, this.#spec.vips) : [];
+    const isOtherWay = this.#announcements.installed(effect.tables);
+    this.#installed = effect.tables;
+    if (!isOtherWay) return [effect, ...this.#announceNew(now)];
+    const announced = this.#isInterfaceNode ? this.#beginAnnouncing(now) : [];
     return [this.#placeVips(), effect, ...this.#announcements.report(now), ...announced];
+  }
+
+  /** A VIP has come here, or this node has heard again that it is its own. */
+  #announceNew(now: Instant): Effect[] {
+    if (this.#installed?.vipHolders === undefined) return [];
+    if (!this.#isInterfaceNode) return this.#endAnnouncing();
+    const answered = this.#answered;
+    this.#announced = this.#announced.filter((vip) => answered.includes(vip));
+    return this.#announced.length === answered.length ? [] : this.#beginAnnouncing(now);
+  }
+
+  #beginAnnouncing(now: Instant): Effect[] {
+    this.#announced = this.#answered;
+    return this.#announcements.begin(now, this.#announced);
+  }
+
+  #endAnnouncing(): Effect[] {
+    this.#announced = [];
+    this.#announcements.end();
+    return [];
   }
 
   #react(now: Instant, input: Input): Effect[] {
@@ -94,7 +126,7 @@ export class Controller {
       case "tables-acknowledged":
         return this.#acknowledged(now, input.id, input.version);
       case "announce-wanted":
-        return this.#isMaster ? this.#announce(now) : [];
+        return this.#announce(now);
       case "slots-wanted":
         return this.#slotsWanted(now, input.slots);
       case "slots-reported":
@@ -110,7 +142,7 @@ export class Controller {
       case "deadline-reached":
         return [
           ...this.#publicationDue(now),
-          ...this.#announcements.deadlineReached(now, this.#spec.vips),
+          ...this.#announcements.deadlineReached(now, this.#isInterfaceNode ? this.#answered : []),
         ];
     }
   }
@@ -155,9 +187,27 @@ export class Controller {
     return this.#view?.role === "master";
   }
 
+  /** The VIPs of which this node is the interface node. Whether it may answer at this moment is the packet program's business. */
+  get #answered(): readonly IpAddress[] {
+    const { vips } = this.#spec;
+    const { vipHolders, vips: placed } = this.#installed ?? {};
+    if (vipHolders === undefined || placed === undefined) return this.#isMaster ? vips : [];
+    return vips.filter((vip) => vipHolders.holders[placed.indexOf(vip)] === this.#self);
+  }
+
+  /** Its tables are those of the cluster that it is in, by what it knows: what it announces is true. */
+  get #isInterfaceNode(): boolean {
+    const view = this.#view;
+    if (this.#isMaster) return true;
+    const version = this.#installed?.version;
+    const isCurrent = view?.epoch === version?.epoch && view?.master === version?.master;
+    return view?.role === "member" && isCurrent && this.#answered.length > 0;
+  }
+
   #placeVips(): Effect {
     const { delivery } = this.#announcements;
-    return { type: "place-vips", vips: this.#spec.vips, answer: this.#isMaster, delivery };
+    this.#placed = this.#answered;
+    return { type: "place-vips", vips: this.#spec.vips, answered: this.#placed, delivery };
   }
 
   #viewChanged(now: Instant, view: View): Effect[] {
@@ -166,11 +216,12 @@ export class Controller {
     for (const { id } of view.members) this.#publication.present(id);
     const effects: Effect[] = [];
     if (view.role === "master" && before?.role !== "master") {
-      effects.push(...this.#becomeMaster(now, view));
+      effects.push(...this.#becomeMaster(now, view, before?.secondary === this.#self));
     } else if (view.role === "master") {
       effects.push(...this.#membersChanged(now, view, before));
-    } else if (before?.role === "master") {
-      effects.push(...this.#standDown());
+    } else {
+      if (before?.role === "master") effects.push(...this.#standDown());
+      effects.push(...this.#memberAgain(now, view, before));
     }
     const following = view.role === "member" ? view.master : NO_NODE;
     const followed = before?.role === "member" ? before.master : NO_NODE;
@@ -180,11 +231,23 @@ export class Controller {
     return effects;
   }
 
-  #becomeMaster(now: Instant, view: View): Effect[] {
-    const announced = this.#announcements.begin(now, this.#spec.vips);
-    const published = this.#publication.becomeMaster(now, { view, spec: this.#spec });
-    // clients wait for the first two; to find out and change what is on the host takes longest
-    return [...published, ...announced, this.#placeVips()];
+  #becomeMaster(now: Instant, view: View, wasHeir: boolean): Effect[] {
+    const cluster = { view, spec: this.#spec };
+    const published = this.#publication.becomeMaster(now, cluster, wasHeir);
+    const spread = [this.#installed, this.#publication.tables].some((each) => each?.vipHolders);
+    if (!spread) return [...published, ...this.#beginAnnouncing(now), this.#placeVips()];
+    // tables come into force now, and then what this node has by them is announced
+    this.#announced = [];
+    return published;
+  }
+
+  /** Somebody who has just joined may have announced VIPs of this node, on a network that was split (A5). */
+  #memberAgain(now: Instant, view: View, before: View | undefined): Effect[] {
+    if (this.#installed?.vipHolders === undefined) return [];
+    if (!this.#isInterfaceNode) return this.#endAnnouncing();
+    const known = new Set(before?.members.map(({ id }) => id));
+    const isNews = before?.role !== "member" || view.members.some(({ id }) => !known.has(id));
+    return isNews ? this.#beginAnnouncing(now) : [];
   }
 
   #membersChanged(now: Instant, view: View, before: View | undefined): Effect[] {
@@ -196,8 +259,7 @@ export class Controller {
 
   #standDown(): Effect[] {
     this.#publication.standDown();
-    this.#announcements.end();
-    return [this.#placeVips()];
+    return [...this.#endAnnouncing(), this.#placeVips()];
   }
 
   #confirmed(now: Instant, id: NodeId, reason: Departure): Effect[] {
@@ -207,8 +269,8 @@ export class Controller {
 
   #specChanged(now: Instant, spec: ClusterSpec): Effect[] {
     this.#spec = spec;
-    const effects: Effect[] = [this.#placeVips()];
-    if (this.#isMaster) effects.push(...this.#announce(now), ...this.#publish(now, "planned"));
+    const effects: Effect[] = [this.#placeVips(), ...this.#announce(now)];
+    if (this.#isMaster) effects.push(...this.#publish(now, "planned"));
     return effects;
   }
 
@@ -245,6 +307,9 @@ export class Controller {
   }
 
   #announce(now: Instant): Effect[] {
-    return this.#announcements.announce(now, this.#spec.vips);
+    return this.#isInterfaceNode ? this.#announcements.announce(now, this.#answered) : [];
   }
 }
+
+const sameVips = (a: readonly IpAddress[], b: readonly IpAddress[]): boolean =>
+  a.length === b.length && a.every((vip, index) => vip === b[index]);

@@ -30,13 +30,13 @@ export type Input =
 
 export type Effect =
   /**
-   * Put the VIPs where they belong on this host (B5: loopback; the interface node also answers for them), and listen to the
-   * cluster MAC of this delivery (A13).
+   * Put the VIPs where they belong on this host (B5: loopback; those that this node is the interface node of it also answers for), and
+   * listen to the cluster MAC of this delivery (A13).
    */
   | {
       readonly type: "place-vips";
       readonly vips: readonly IpAddress[];
-      readonly answer: boolean;
+      readonly answered: readonly IpAddress[];
       readonly delivery: Delivery;
     }
   /** Tell neighbours that the VIPs are at the MAC of this delivery. */

@@ -11,7 +11,7 @@
 // those that gain them have acknowledged it (docs/adr/0012).
 //
 // Not here: slot arithmetic (core/steering), what a member does with tables that it gets (controller.ts).
-import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
+import { compareVersions, NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import { nextTables, type Desired } from "#core/steering/next-tables.ts";
@@ -20,7 +20,7 @@ import type { HealthReport, InstanceReport } from "#wire/control/health-report.t
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import { swept } from "#core/steering/sweep.ts";
 import { sameContent } from "#core/steering/same-content.ts";
-import type { Answering, NodeRow, Tables } from "#core/steering/tables.ts";
+import type { NodeRow, Tables } from "#core/steering/tables.ts";
 import { concerned } from "#core/steering/in-turn.ts";
 import {
   differences,
@@ -33,8 +33,10 @@ import {
 import { countExceptions, withExceptions } from "#core/steering/exceptions.ts";
 import type { FlowReport } from "#wire/control/flow-report.ts";
 import { Balancing, ROUND_MS } from "./balancing.ts";
-import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
+import type { ClusterSpec } from "./cluster-spec.ts";
+import { desiredGroups } from "./desired-groups.ts";
 import { Instances } from "./instances.ts";
+import { InterfaceNodes } from "./interface-nodes.ts";
 import { Pinning } from "./pinning.ts";
 import type { Effect } from "./protocol.ts";
 
@@ -80,6 +82,8 @@ export class Publication {
   readonly #behind = new Set<NodeId>();
   /** Slots that were let go, until that is acknowledged. */
   #uncertain: SlotSets = new Map();
+  /** As of the last publication. */
+  #secondary: NodeId = NO_NODE;
   #isNew = false;
   /** A change of master is over, and who serves what has been settled: from then on slots move for the sake of order. */
   #isQuiet = true;
@@ -88,12 +92,14 @@ export class Publication {
   /** Former owners without connections, as reported since the last round. */
   readonly #unused = new Map<NodeId, Map<string, Set<number>>>();
   readonly #instances = new Instances();
+  readonly #interfaceNodes: InterfaceNodes;
   #roundAt: Instant | undefined;
 
   constructor(state: PublicationState) {
     this.#self = state.self;
     this.#target = state.tables;
     this.#freshHashKey = state.hashKey;
+    this.#interfaceNodes = new InterfaceNodes(state.self);
   }
 
   /** The newest tables, installed or about to be. */
@@ -126,8 +132,11 @@ export class Publication {
     return true;
   }
 
-  /** A12, A18: the survivors hold the last tables already, so nothing waits for them. */
-  becomeMaster(now: Instant, cluster: Cluster): Effect[] {
+  /**
+   * A12, A18: the survivors hold the last tables already, so nothing waits for them.
+   * @param wasHeir whether this node was the secondary until now
+   */
+  becomeMaster(now: Instant, cluster: Cluster, wasHeir: boolean): Effect[] {
     const { members } = cluster.view;
     const known = new Set(this.#target?.nodes.map(({ id }) => id));
     this.#ready = new Set(members.map(({ id }) => id).filter((id) => known.has(id)));
@@ -139,6 +148,7 @@ export class Publication {
     );
     this.#wanted = this.#target;
     this.#behind.clear();
+    this.#interfaceNodes.becomeMaster(wasHeir);
     this.#uncertain = this.#target === undefined ? new Map() : ownerless(this.#target);
     this.#isNew = true;
     this.#isQuiet = this.#target === undefined;
@@ -153,7 +163,7 @@ export class Publication {
   standDown(): void {
     this.#waitingFor.clear();
     this.#installAfter = undefined;
-    this.#withheld = new Set();
+    this.#withheld = NOBODY;
     this.#acknowledgeBy = undefined;
     this.#roundAt = undefined;
     this.#pinning.forget();
@@ -255,11 +265,14 @@ export class Publication {
     this.#pinning.reported(now, id, { report, tables, isCurrent: this.#isInForce(report.tables) });
   }
 
-  /** What was seen under other tables says nothing about these; nor while packets still go by the ones before. */
+  /** What was seen under other tables says nothing about these; nor while packets still go by the ones before, at any interface node. */
   #isInForce(version: TableVersion): boolean {
-    const target = this.#target?.version;
-    const isCurrent = target !== undefined && compareVersions(version, target) === 0;
-    return isCurrent && this.#installAfter === undefined;
+    const target = this.#target;
+    if (target === undefined || compareVersions(version, target.version) !== 0) return false;
+    const isLate = (id: NodeId): boolean => this.#waitingFor.has(id) || this.#behind.has(id);
+    return (
+      this.#installAfter === undefined && ![...this.#interfaceNodes.others(target)].some(isLate)
+    );
   }
 
   /** Every two seconds: chains get shorter, and one slot of each measured group moves where that helps. */
@@ -280,7 +293,7 @@ export class Publication {
   /** Computes the tables that the present members and configuration call for, and sends out the next step to them. */
   publish(now: Instant, cluster: Cluster, urgency: Urgency): Effect[] {
     // one planned change at a time: who holds neither of two versions would be two moves behind. It comes after this one.
-    if (urgency === "planned" && this.#installAfter !== undefined) return [];
+    if (urgency === "planned" && this.#isOnItsWay) return [];
     const { view } = cluster;
     const version = this.#nextVersion(view);
     const before = this.#target;
@@ -288,7 +301,8 @@ export class Publication {
     const from =
       urgency === "planned" && before !== undefined ? swept(before, this.#unused) : before;
     const stepped = this.#step(from, this.#wanted, { ...cluster, urgency });
-    const { tables, refused } = withExceptions(before, stepped, this.#pinning.changes);
+    const { tables: pinned, refused } = withExceptions(before, stepped, this.#pinning.changes);
+    const tables = this.#placed(before, pinned, { ...cluster, urgency });
     this.#pinning.published(refused);
     if (this.#waitingFor.size === 0 && !this.#isNew) this.#uncertain = new Map();
     if (
@@ -299,15 +313,17 @@ export class Publication {
       return this.#installAnyway(now, tables, urgency);
     }
     this.#target = tables;
+    this.#interfaceNodes.published(before, tables, this.#isNew);
     this.#uncertain = lettingGo(before, tables, this.#uncertain);
     this.#isNew = false;
     this.#unused.clear();
     this.#waitingFor = new Set(
       view.members.map(({ id }) => id).filter((id) => id !== this.#self && this.#ready.has(id)),
     );
+    this.#secondary = view.secondary;
     this.#acknowledgeBy = this.#waitingFor.size === 0 ? undefined : after(now, ACKNOWLEDGE_MS);
     this.#installAfter = this.#needed(before, tables, urgency);
-    this.#withheld = this.#lateToHear(before, tables);
+    this.#withheld = this.#lateToHear(before, tables, urgency);
     const withheld = [...this.#withheld];
     const effects: Effect[] = [
       ...this.#installWhenAcknowledged(now),
@@ -317,6 +333,28 @@ export class Publication {
     return this.#waitingFor.size > 0
       ? effects
       : [...effects, ...this.publish(now, cluster, "planned")];
+  }
+
+  /** Not everybody who sends frames by the target has it. */
+  get #isOnItsWay(): boolean {
+    if (this.#installAfter !== undefined) return true;
+    return [...this.#interfaceNodes.others(this.#target)].some((id) => this.#waitingFor.has(id));
+  }
+
+  #placed(
+    before: Tables | undefined,
+    next: Tables,
+    { view, spec, urgency }: Cluster & { readonly urgency: Urgency },
+  ): Tables {
+    return this.#interfaceNodes.placed(before, next, {
+      view,
+      spec,
+      ready: this.#ready,
+      behind: this.#behind,
+      released: this.#waitingFor.size === 0 && !this.#isNew,
+      mayLetGo: urgency === "planned" && this.#isQuiet,
+      isNew: this.#isNew,
+    });
   }
 
   #step(
@@ -355,16 +393,31 @@ export class Publication {
     if (isForward && urgency === "urgent") return new Set();
     // clients are told of another delivery method only when every member goes by it
     const isSwitch = before?.delivery.method !== tables.delivery.method;
-    if (urgency === "planned" && (isForward || isSwitch)) return new Set(this.#waitingFor);
+    if (urgency === "planned" && (isForward || isSwitch)) {
+      const late = this.#lateToForward(before, tables);
+      return new Set([...this.#waitingFor].filter((id) => !late.has(id)));
+    }
     const gain = urgency === "urgent" ? [] : concerned(before, tables, this.#self).gain;
     const unfinished = this.#installAfter ?? [];
     return new Set([...gain, ...unfinished].filter((id) => this.#waitingFor.has(id)));
   }
 
+  /**
+   * Interface nodes beside this one and its heir: they send frames by tables when they get them. If this node died just then, its
+   * heir would not know to whom.
+   */
+  #lateToForward(before: Tables | undefined, tables: Tables): ReadonlySet<NodeId> {
+    const others = this.#interfaceNodes.others(before, tables);
+    if (others.size === 0 || concerned(before, tables, this.#self).gain.size === 0) return NOBODY;
+    return new Set([...others].filter((id) => this.#waitingFor.has(id) && id !== this.#secondary));
+  }
+
   /** Where every member filters: those that lose slots to members that have to acknowledge them first, in this version or the one before. */
-  #lateToHear(before: Tables | undefined, tables: Tables): ReadonlySet<NodeId> {
-    if (tables.delivery.method === "forward" || (this.#installAfter?.size ?? 0) === 0)
-      return new Set();
+  #lateToHear(before: Tables | undefined, tables: Tables, urgency: Urgency): ReadonlySet<NodeId> {
+    if (this.#installAfter === undefined) return NOBODY;
+    if (tables.delivery.method === "forward" && urgency === "planned")
+      return this.#lateToForward(before, tables);
+    if (tables.delivery.method === "forward" || this.#installAfter.size === 0) return NOBODY;
     const late = new Set(this.#withheld);
     for (const id of concerned(before, tables, this.#self).lose) late.add(id);
     for (const id of late) {
@@ -416,28 +469,16 @@ export class Publication {
       hashKey: this.#target?.hashKey ?? this.#freshHashKey,
       vips: spec.vips,
       nodes: [...rows.values()].sort((a, b) => a.id - b.id),
-      groups: spec.groups.map((group) => ({
-        ...group,
-        loads:
-          group.balance === "weights"
-            ? NOT_MEASURED
-            : this.#balancing.loads(group.name, group.slots),
-        nodes: this.#instances.nodesOf(group, this.#target, serves),
-        sorry: sorryNode(group, serves),
-        answer: answerOf(group),
-      })),
+      groups: desiredGroups(spec, {
+        serves,
+        loads: ({ name, slots }) => this.#balancing.loads(name, slots),
+        nodesOf: (group) => this.#instances.nodesOf(group, this.#target, serves),
+      }),
     };
   }
 }
 
-/** It stands in whatever its own health is, as long as it lives and is not drained. */
-const sorryNode = ({ whenNone }: GroupSpec, serves: (id: NodeId) => boolean): NodeId | undefined =>
-  whenNone?.type === "sorry" && serves(whenNone.node) ? whenNone.node : undefined;
-
-const answerOf = ({ whenNone }: GroupSpec): Answering | undefined =>
-  whenNone?.type === "reset" || whenNone?.type === "drop" ? whenNone.type : undefined;
-
-const NOT_MEASURED = new Float64Array();
+const NOBODY: ReadonlySet<NodeId> = new Set();
 
 const isMember = (view: View, id: NodeId): boolean =>
   view.members.some((member) => member.id === id);

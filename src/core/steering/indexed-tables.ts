@@ -20,6 +20,8 @@ export interface IndexedTables {
   /** Who published them. */
   readonly master: NodeId;
   isVip(address: Uint8Array): boolean;
+  /** Who answers for the VIP (B10); NO_NODE: nobody. Undefined: it is none. */
+  holderOf(address: Uint8Array): NodeId | "master" | undefined;
   /** One of the three addresses that every member listens to, whatever the method is. */
   isClusterMac(mac: Uint8Array): boolean;
   /** Table 1 (protocol, VIP, port), otherwise table 2 (protocol, VIP), otherwise table 3 (VIP). Protocols by their number. */
@@ -75,8 +77,10 @@ export const indexExceptions = ({ flows, nodes }: Exceptions): Map<FlowKey, Node
 
 /** Indexes tables once per version. Where two groups claim one service, the first in the list has it. */
 export function indexTables(tables: Tables): IndexedTables {
-  const vips = new BytesMap<true>();
-  for (const vip of tables.vips) vips.set(ipBytes(vip), true);
+  const vips = new BytesMap<NodeId | "master">();
+  for (const [index, vip] of tables.vips.entries()) {
+    vips.set(ipBytes(vip), tables.vipHolders?.holders[index] ?? "master");
+  }
   const shared = clusterMacs(tables);
   const macs = new Map(tables.nodes.map((row) => [row.id, macBytes(row.mac)]));
   const services = servicesOf(tables);
@@ -87,6 +91,7 @@ export function indexTables(tables: Tables): IndexedTables {
     master: tables.version.master,
     routed: tables.groups.find(({ policy }) => isRouted(policy)),
     isVip: (address) => vips.has(address),
+    holderOf: (address) => vips.get(address),
     isClusterMac: (address) => shared.has(address),
     groupOf: (protocol, vip, port) => {
       const known = services.get(vip);

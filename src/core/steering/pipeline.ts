@@ -29,7 +29,7 @@ export interface PipelineContext {
   readonly self: NodeId;
   /** This node's own MAC, six bytes. */
   readonly mac: Uint8Array;
-  /** This node is the interface node of the VIPs, and its lease has not run out. */
+  /** This node is master, and its lease for answering has not run out (docs/adr/0003). */
   readonly leased: boolean;
   /** This node may take frames that came to a cluster MAC: it has heard the cluster recently (docs/adr/0008). */
   readonly accepting: boolean;
@@ -94,10 +94,13 @@ function parse(
 }
 
 /** Stage 2: does it ask who has a VIP? Only the VIP's interface node may answer (B10). */
-function announce(packet: Packet, { tables, leased }: PipelineContext): Reason | undefined {
+function announce(packet: Packet, context: PipelineContext): Reason | undefined {
   const asked = askedAddress(packet);
-  if (asked === undefined || !tables.isVip(asked)) return undefined;
-  return leased ? "pass-announce" : "drop-announce";
+  const holder = asked === undefined ? undefined : context.tables.holderOf(asked);
+  if (holder === undefined) return undefined;
+  const answers =
+    holder === "master" ? context.leased : holder === context.self && context.accepting;
+  return answers ? "pass-announce" : "drop-announce";
 }
 
 /** Stage 3: is it for this node's own MAC, or for all members? What else a switch flooded must not be multiplied. */

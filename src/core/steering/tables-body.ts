@@ -3,7 +3,7 @@
 import { DELIVERY_METHODS, HASH_KINDS } from "#base/delivery.ts";
 import { ipBytes, ipFromBytes, macBytes, macFromBytes, type IpAddress } from "#base/address.ts";
 import { assert } from "#base/assert.ts";
-import { MAX_NODE_ID, type NodeId, type TableVersion } from "#base/ids.ts";
+import { MAX_NODE_ID, NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
 import { type FlowKey, readFlow, writeFlow } from "#wire/flow-key.ts";
 import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
@@ -20,6 +20,7 @@ import {
   type Protocol,
   type ServiceKey,
   type Tables,
+  type VipHolders,
 } from "./tables.ts";
 
 /** Slots of all groups together. Bounds what a few bytes of runs can make a receiver allocate: 10 MiB. */
@@ -63,6 +64,33 @@ export function writePreamble(writer: ByteWriter, tables: Preamble): void {
   }
   writeCount(writer, tables.vips.length);
   for (const vip of tables.vips) writeIp(writer, vip);
+  writeHolders(writer, tables);
+}
+
+function writeHolders(writer: ByteWriter, { vips, vipHolders }: Preamble): void {
+  writer.u8(vipHolders === undefined ? 0 : 1);
+  if (vipHolders === undefined) return;
+  const { holders, homes } = vipHolders;
+  assert(holders.length === vips.length && homes.length === vips.length, "every VIP has both");
+  for (const [index, holder] of holders.entries()) {
+    writer.u16(holder);
+    writer.u16(homes[index] ?? NO_NODE);
+  }
+}
+
+/** "none": the master answers for all. */
+function readHolders(reader: ByteReader, count: number): VipHolders | "none" | undefined {
+  const present = reader.u8();
+  if (present === 0) return "none";
+  if (present > 1) return undefined;
+  const [holders, homes]: [NodeId[], NodeId[]] = [[], []];
+  while (holders.length < count) {
+    const [holder, home] = [reader.u16() as NodeId, reader.u16() as NodeId];
+    if (reader.short || holder > MAX_NODE_ID || home > MAX_NODE_ID) return undefined;
+    holders.push(holder);
+    homes.push(home);
+  }
+  return { holders, homes };
 }
 
 export function readPreamble(reader: ByteReader): Preamble | undefined {
@@ -74,7 +102,10 @@ export function readPreamble(reader: ByteReader): Preamble | undefined {
   const vips = readList(reader, () => readIp(reader));
   if (version === undefined || hash === undefined || delivery === undefined) return undefined;
   if (nodes === undefined || vips === undefined) return undefined;
-  return { version, hashKey, hash, delivery, nodes, vips };
+  const vipHolders = readHolders(reader, vips.length);
+  if (vipHolders === undefined) return undefined;
+  const placed = vipHolders === "none" ? {} : { vipHolders };
+  return { version, hashKey, hash, delivery, nodes, vips, ...placed };
 }
 
 function writeDelivery(writer: ByteWriter, { method, primary }: Delivery): void {

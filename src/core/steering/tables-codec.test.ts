@@ -97,26 +97,39 @@ const group: fc.Arbitrary<GroupTable> = fc.integer({ min: 1, max: 7 }).chain((ex
     });
 });
 
-const tables: fc.Arbitrary<Tables> = fc.record(
-  {
-    version: fc.record({ epoch: u32, counter: u32, master: id }, plain),
-    hashKey: fc.tuple(u32, u32),
-    hash: fc.constantFrom(...HASH_KINDS),
-    delivery: fc.record(
-      {
-        method: fc.constantFrom(...DELIVERY_METHODS),
-        primary: fc.option(address, { nil: undefined }),
-      },
-      plain,
-    ),
-    nodes: fc
-      .uniqueArray(id, { maxLength: 6 })
-      .map((ids) => ids.map((node) => ({ id: node, mac: mac("02:00:00:00:00:01") }))),
-    vips: fc.array(address, { maxLength: 3 }),
-    groups: fc.array(group, { maxLength: 4 }),
-  },
-  plain,
-);
+const tables: fc.Arbitrary<Tables> = fc
+  .record(
+    {
+      version: fc.record({ epoch: u32, counter: u32, master: id }, plain),
+      hashKey: fc.tuple(u32, u32),
+      hash: fc.constantFrom(...HASH_KINDS),
+      delivery: fc.record(
+        {
+          method: fc.constantFrom(...DELIVERY_METHODS),
+          primary: fc.option(address, { nil: undefined }),
+        },
+        plain,
+      ),
+      nodes: fc
+        .uniqueArray(id, { maxLength: 6 })
+        .map((ids) => ids.map((node) => ({ id: node, mac: mac("02:00:00:00:00:01") }))),
+      vips: fc.array(address, { maxLength: 3 }),
+      holders: fc.option(fc.array(fc.tuple(id, id), { minLength: 3, maxLength: 3 }), {
+        nil: undefined,
+      }),
+      groups: fc.array(group, { maxLength: 4 }),
+    },
+    plain,
+  )
+  .map(({ holders, groups, ...fields }) => {
+    const placed = holders?.slice(0, fields.vips.length);
+    if (placed === undefined) return { ...fields, groups };
+    const vipHolders = {
+      holders: placed.map(([holder]) => holder),
+      homes: placed.map(([, home]) => home),
+    };
+    return { ...fields, vipHolders, groups };
+  });
 
 /** As `before`, with some slots given to others, and perhaps another list of groups. */
 const successor = (before: Tables): fc.Arbitrary<Tables> =>
@@ -142,6 +155,7 @@ const TINY: Tables = {
   delivery: { method: "multicast", primary: ip("192.0.2.9") },
   nodes: [{ id: nodeId(2), mac: mac("02:00:00:00:00:0a") }],
   vips: [ip("192.0.2.9")],
+  vipHolders: { holders: [nodeId(7)], homes: [nodeId(2)] },
   groups: [
     {
       name: "web",
@@ -158,7 +172,7 @@ const TINY: Tables = {
 };
 
 const TINY_FULL = [
-  "0400", // format 4, full
+  "0500", // format 5, full
   "03000000040100000200", // epoch 3, counter 260, master 2
   "4433221188776655", // hash key
   "01", // by exclusive or
@@ -167,6 +181,7 @@ const TINY_FULL = [
   "01000200",
   "02000000000a", // one node: 2
   "010004c0000209", // one VIP of four bytes
+  "0107000200", // node 7 answers for it, its home is node 2
   "0100", // one group
   "03776562",
   "01",
@@ -196,7 +211,7 @@ test("B9: golden bytes of a tiny table", () => {
   const bytes = Buffer.from(encodeTables(TINY));
   assert.equal(bytes.subarray(0, -4).toString("hex"), TINY_FULL);
   // CRC-32 of the bytes above, computed apart from our own code.
-  assert.equal(bytes.subarray(-4).toString("hex"), "7bcb0669");
+  assert.equal(bytes.subarray(-4).toString("hex"), "2eda4a1f");
 });
 
 test("B9: tables come back from their bytes, and have one encoding", () => {

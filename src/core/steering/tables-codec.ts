@@ -4,7 +4,7 @@
 //
 //   full    format(1) form=0(1) preamble  groups  crc32 of all before it (4)
 //   delta   format(1) form=1(1) preamble  base version(10) base crc(4) result crc(4)  changes
-//   preamble  version(10) hash key(8) hash(1) method(1) primary VIP  nodes  VIPs
+//   preamble  version(10) hash key(8) hash(1) method(1) primary VIP  nodes  VIPs  holders
 //
 // Integers are little-endian. The fields are in tables-body.ts, the slots in slot-column.ts, the changes in tables-delta.ts.
 import { assert } from "#base/assert.ts";
@@ -25,7 +25,7 @@ import {
 import { readGroupChanges, writeGroupChanges } from "./tables-delta.ts";
 import type { GroupTable, Tables } from "./tables.ts";
 
-export const TABLES_FORMAT = 4;
+export const TABLES_FORMAT = 5;
 const FULL = 0;
 const DELTA = 1;
 const CRC_LENGTH = 4;

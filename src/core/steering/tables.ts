@@ -93,6 +93,14 @@ export interface Delivery {
   readonly primary: IpAddress | undefined;
 }
 
+/** Who answers for which VIP (B10, docs/adr/0025); both lists in the order of the tables' `vips`. */
+export interface VipHolders {
+  /** The VIP's interface node; NO_NODE: nobody, it is on its way from one to another. */
+  readonly holders: readonly NodeId[];
+  /** Its interface node while every node lives. A node that returns gets these back. */
+  readonly homes: readonly NodeId[];
+}
+
 export interface Tables {
   readonly version: TableVersion;
   readonly delivery: Delivery;
@@ -102,5 +110,7 @@ export interface Tables {
   readonly nodes: readonly NodeRow[];
   /** Every virtual address, with or without a service. */
   readonly vips: readonly IpAddress[];
+  /** Absent: whoever is master answers for all of them. */
+  readonly vipHolders?: VipHolders;
   readonly groups: readonly GroupTable[];
 }

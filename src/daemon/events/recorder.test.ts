@@ -120,7 +120,7 @@ test("events: virtual addresses are taken, announced once however often it is re
   const delivery = { method: "forward", primary: v1 } as const;
   const flooded = { method: "unicast", primary: v1 } as const;
   const place = (answer: boolean, vips: readonly (typeof v1)[]) =>
-    recorder.performed([{ type: "place-vips", vips, answer, delivery }]);
+    recorder.performed([{ type: "place-vips", vips, answered: answer ? vips : [], delivery }]);
   const announce = (vips: readonly (typeof v1)[], by: typeof delivery | typeof flooded) =>
     recorder.performed([{ type: "announce-vips", vips, delivery: by }]);
   place(false, [v1]);

@@ -250,7 +250,7 @@ export class Recorder {
       if (effect.type === "replicate-tables") {
         this.#later((atMs) => this.#tablesPublished(effect.tables, atMs));
       } else if (effect.type === "place-vips") {
-        this.#later((atMs) => this.#vipsPlaced(effect.answer ? effect.vips : [], atMs));
+        this.#later((atMs) => this.#vipsPlaced(effect.answered, atMs));
       } else if (effect.type === "announce-vips") {
         this.#later((atMs) => this.#vipsAnnounced(effect, atMs));
       }

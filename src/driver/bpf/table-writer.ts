@@ -3,7 +3,7 @@
 // go first; then nodes, which groups hold, exceptions, slots, services, each needing only what was written before it; the version last.
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
 import { putMapped } from "#base/mapped-address.ts";
-import { compareVersions, type TableVersion } from "#base/ids.ts";
+import { compareVersions, NO_NODE, type TableVersion } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
 import {
@@ -15,6 +15,8 @@ import {
   SLOT_HAS_FORMER,
   TABLE_ANY,
   TABLE_VIP,
+  VIP_OF_MASTER,
+  VIP_OF_NOBODY,
 } from "./abi.gen.ts";
 import { cellsOf, ExceptionMap, exceptionBuckets, mapExceptions } from "./exception-map.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
@@ -28,6 +30,8 @@ import type { PublishReport } from "./types.ts";
 
 const FORMER_STRIDE = FORMER.size / 2;
 const ENOENT = 2;
+/** Of a value of map vips. */
+const HOLDER_SIZE = 2;
 
 export interface TableMapFds extends ServiceMapFds {
   readonly state: number;
@@ -57,7 +61,8 @@ export class TableWriter {
   readonly #exceptions: ExceptionMap;
   readonly #sessionIdle: SessionIdle;
   readonly #vipsFd: number;
-  readonly #vips = new Set<string>();
+  /** With the value that says who answers. */
+  readonly #vips = new Map<string, number>();
   readonly #capacities: Capacities;
   /** Names of the groups by counter index, as of the last publish. */
   #groupNames: ReadonlyMap<number, string> = new Map();
@@ -73,8 +78,8 @@ export class TableWriter {
     this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
-    for (const [key] of readHashMap(fds.vips, ADDRESS.size, 1)) {
-      this.#vips.add(key.toString("latin1"));
+    for (const [key, value] of readHashMap(fds.vips, ADDRESS.size, HOLDER_SIZE)) {
+      this.#vips.set(key.toString("latin1"), value.readUInt16LE(0));
     }
   }
 
@@ -112,7 +117,7 @@ export class TableWriter {
     this.state.setHash(tables.hash, tables.hashKey);
     const exceptions = added + this.#exceptions.keepOnly(pinned);
     this.state.delivery = tables.delivery;
-    const vips = this.#addVips(tables.vips);
+    const vips = this.#writeVips(tables);
     const services = holding + this.#writeServices(plan) + plan.vanished.length;
     const removed = this.#removeVips(tables.vips);
     nodes += this.#nodes.keepOnly(new Set(tables.nodes.map(({ id }) => id)));
@@ -205,21 +210,26 @@ export class TableWriter {
     return written;
   }
 
-  #addVips(vips: readonly IpAddress[]): number {
-    let added = 0;
-    for (const key of vips.map(vipKeyText)) {
-      if (this.#vips.has(key)) continue;
-      const bytes = Buffer.from(key, "latin1");
-      bpfCheck(libbpf().updateElem(this.#vipsFd, bytes, Uint8Array.of(1), 0), "write a VIP");
-      this.#vips.add(key);
-      added++;
+  #writeVips({ vips, vipHolders }: Tables): number {
+    let written = 0;
+    for (const [index, vip] of vips.entries()) {
+      const key = vipKeyText(vip);
+      const holder = vipHolders?.holders[index] ?? NO_NODE;
+      const placed = holder === NO_NODE ? VIP_OF_NOBODY : holder;
+      const value = vipHolders === undefined ? VIP_OF_MASTER : placed;
+      if (this.#vips.get(key) === value) continue;
+      const [bytes, holding] = [Buffer.from(key, "latin1"), Buffer.alloc(HOLDER_SIZE)];
+      holding.writeUInt16LE(value, 0);
+      bpfCheck(libbpf().updateElem(this.#vipsFd, bytes, holding, 0), "write a VIP");
+      this.#vips.set(key, value);
+      written++;
     }
-    return added;
+    return written;
   }
 
   #removeVips(vips: readonly IpAddress[]): number {
     const wanted = new Set(vips.map(vipKeyText));
-    const unwanted = [...this.#vips].filter((key) => !wanted.has(key));
+    const unwanted = [...this.#vips.keys()].filter((key) => !wanted.has(key));
     for (const key of unwanted) {
       const result = libbpf().deleteElem(this.#vipsFd, Buffer.from(key, "latin1"));
       if (result !== -ENOENT) bpfCheck(result, "remove a VIP");

@@ -1,7 +1,7 @@
 // What the agent does to its host's addresses, ARP settings and receive filters (B5, A3), and how it undoes it.
 //
-// Every member has every VIP on lo, so that its own stack accepts packets for it. The interface node has
-// the VIPs on the cluster interface as well, so that its kernel answers ARP and Neighbor Solicitations;
+// Every member has every VIP on lo, so that its own stack accepts packets for it. The interface node of a VIP has
+// it on the cluster interface as well, so that its kernel answers ARP and Neighbor Solicitations;
 // whether such requests reach the kernel at all is the packet program's business (docs/adr/0003), so an
 // address that stays behind does no harm.
 //
@@ -42,8 +42,8 @@ const LOOPBACK = "lo";
 
 export interface DesiredHost {
   readonly vips: readonly IpAddress[];
-  /** Whether this node's kernel answers for the VIPs. */
-  readonly interfaceNode: boolean;
+  /** Those of them that this node's kernel answers for. */
+  readonly answered: readonly IpAddress[];
   /** MAC addresses that the interfaces listen to beside their own. */
   readonly macs: DesiredMacs;
 }
@@ -219,12 +219,10 @@ export class HostState {
     return found;
   }
 
-  /** Every VIP on lo; where this node answers for them, also on the interface in whose network it is. */
-  #wanted({ vips, interfaceNode }: DesiredHost, attempt: Attempt): JournalAddress[] {
-    const addresses = [...new Set(vips)];
-    const onLoopback = addresses.map((address) => ({ device: LOOPBACK, address }));
-    if (!interfaceNode) return onLoopback;
-    const onInterfaces = addresses.flatMap((address) => {
+  /** Every VIP on lo; those that this node answers for also on the interface in whose network they are. */
+  #wanted({ vips, answered }: DesiredHost, attempt: Attempt): JournalAddress[] {
+    const onLoopback = [...new Set(vips)].map((address) => ({ device: LOOPBACK, address }));
+    const onInterfaces = [...new Set(answered)].flatMap((address) => {
       const device = this.portOf(address);
       if (device === undefined) attempt.fail(nowhere(address, this.#interfaces));
       return device === undefined ? [] : [{ device, address }];

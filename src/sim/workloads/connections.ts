@@ -1,5 +1,6 @@
 // Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
 // that took its SYN; whoever else takes one of its later segments would answer with a reset.
+import type { IpAddress } from "#base/address.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
@@ -61,8 +62,8 @@ export class Connections implements Observer {
     this.#prng = new Prng(seed ^ 0xc1e);
   }
 
-  announced(node: SimNode, delivery: Delivery): void {
-    if (!node.isUp) return;
+  announced(node: SimNode, vips: readonly IpAddress[], delivery: Delivery): void {
+    if (!node.isUp || !vips.includes(VIP)) return;
     this.entry = node;
     this.#delivery = delivery;
   }
@@ -111,7 +112,7 @@ export class Connections implements Observer {
 
   #resolve(): void {
     this.#resolveAtMs = this.#world.nowMs + RESOLVE_EVERY_MS;
-    const answering = this.#plane.answering();
+    const answering = this.#plane.answering(VIP);
     if (this.entry !== undefined && answering.includes(this.entry)) return;
     this.entry = answering[0] ?? this.entry;
   }

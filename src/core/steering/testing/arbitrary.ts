@@ -11,6 +11,7 @@ import {
   type GroupTable,
   type ServiceKey,
   type Tables,
+  type VipHolders,
 } from "../tables.ts";
 import {
   ACK,
@@ -110,8 +111,15 @@ export function randomScenario(prng: Prng): Scenario {
     groups,
   };
   const pinned = prng.chance(0.6) ? pinning(tables, randomPins(prng)) : tables;
-  return { tables: pinned, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
+  const placed = prng.chance(0.5) ? { ...pinned, vipHolders: randomHolders(prng, tables) } : pinned;
+  return { tables: placed, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
 }
+
+/** Nobody, node SELF or another one has each VIP. */
+const randomHolders = (prng: Prng, { vips }: Tables): VipHolders => {
+  const holders = vips.map(() => prng.pick([0, 1, 1, 2, 5]) as NodeId);
+  return { holders, homes: holders };
+};
 
 const octets = (prng: Prng, count: number): Uint8Array =>
   Uint8Array.from({ length: count }, () => prng.below(256));

@@ -191,11 +191,11 @@ export const EXTENSION_HEADERS: readonly Vector[] = [
 ];
 
 const asker = { mac: ROUTER_MAC, ip: "10.0.0.254" };
-const whoHas = (target: string, operation = 1): Uint8Array =>
+export const whoHas = (target: string, operation = 1): Uint8Array =>
   ethernet({ to: BROADCAST, from: ROUTER_MAC }, 0x0806, arp(operation, asker, target));
 const group = { to: "33:33:ff:00:01:00", from: ROUTER_MAC };
 const NDP = { source: "fe80::fe", destination: "ff02::1:ff00:100" };
-const ask6 = (target: string): Uint8Array =>
+export const ask6 = (target: string): Uint8Array =>
   ethernet(group, 0x86dd, ipv6(NDP, 58, solicitation(target, ROUTER_MAC)));
 const ask6Optioned = ethernet(
   group,

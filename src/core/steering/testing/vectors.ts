@@ -2,6 +2,7 @@
 import type { Vector } from "./vector.ts";
 import { EXCEPTIONS, SESSIONS } from "./vectors-exceptions.ts";
 import { FLOODED } from "./vectors-flooded.ts";
+import { HOLDERS } from "./vectors-holders.ts";
 import { PROTOCOLS } from "./vectors-protocols.ts";
 import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
 import { FRAGMENTS, HASH, LOOKUP, OWN } from "./vectors-steering.ts";
@@ -10,6 +11,7 @@ export const VECTORS: readonly Vector[] = [
   ...PARSE,
   ...EXTENSION_HEADERS,
   ...ANNOUNCE,
+  ...HOLDERS,
   ...ADMIT,
   ...ICMP_ERRORS,
   ...LOOKUP,

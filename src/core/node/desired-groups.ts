@@ -1,0 +1,33 @@
+// The service groups of the configuration, as tables are made for them: with who serves, and by which loads.
+import type { NodeId } from "#base/ids.ts";
+import type { DesiredGroup, DesiredNode } from "#core/steering/next-tables.ts";
+import type { Answering } from "#core/steering/tables.ts";
+import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
+
+export interface GroupFacts {
+  readonly serves: (id: NodeId) => boolean;
+  /** As measured, of a group that is balanced by them. */
+  readonly loads: (group: GroupSpec) => Float64Array;
+  readonly nodesOf: (group: GroupSpec) => readonly DesiredNode[];
+}
+
+const NOT_MEASURED = new Float64Array();
+
+export const desiredGroups = (
+  { groups }: ClusterSpec,
+  { serves, loads, nodesOf }: GroupFacts,
+): DesiredGroup[] =>
+  groups.map((group) => ({
+    ...group,
+    loads: group.balance === "weights" ? NOT_MEASURED : loads(group),
+    nodes: nodesOf(group),
+    sorry: sorryNode(group, serves),
+    answer: answerOf(group),
+  }));
+
+/** It stands in whatever its own health is, as long as it lives and is not drained. */
+const sorryNode = ({ whenNone }: GroupSpec, serves: (id: NodeId) => boolean): NodeId | undefined =>
+  whenNone?.type === "sorry" && serves(whenNone.node) ? whenNone.node : undefined;
+
+const answerOf = ({ whenNone }: GroupSpec): Answering | undefined =>
+  whenNone?.type === "reset" || whenNone?.type === "drop" ? whenNone.type : undefined;
