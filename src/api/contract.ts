@@ -25,6 +25,12 @@ export const Delivery = Type.Object(
   { title: "Delivery", additionalProperties: false },
 );
 
+/** B10: which node is to answer for a virtual address. */
+export const InterfaceNode = Type.Object(
+  { node: Type.String({ minLength: 1, maxLength: 63, description: "Name of the node" }) },
+  { title: "InterfaceNode", additionalProperties: false },
+);
+
 /** B7: how long the connections of a drained node may go on. */
 export const DrainWithin = Type.Object(
   { deadlineMs: Type.Integer({ minimum: 0, maximum: LIMITS.drainDeadlineMs }) },
@@ -148,6 +154,7 @@ export interface Route extends Address {
 const Name = Type.String({ minLength: 1, maxLength: 63 });
 const GroupNode = Type.Object({ group: Name, node: Name });
 const NodeName = Type.Object({ node: Name });
+const VirtualAddress = Type.Object({ vip: Type.String({ minLength: 2, maxLength: 45 }) });
 
 export const CONTRACT = {
   status: {
@@ -227,6 +234,20 @@ export const CONTRACT = {
     ...ROUTES.setDelivery,
     summary: "Change how client traffic reaches the members; connections go on",
     body: Delivery,
+    reply: Changed,
+  },
+  moveVip: {
+    ...ROUTES.moveVip,
+    summary:
+      "Move a virtual address to an interface node, the first of its list from now on; connections go on",
+    params: VirtualAddress,
+    body: InterfaceNode,
+    reply: Changed,
+  },
+  releaseVip: {
+    ...ROUTES.releaseVip,
+    summary: "Spread a virtual address with the others again; connections go on",
+    params: VirtualAddress,
     reply: Changed,
   },
   events: {

@@ -234,6 +234,25 @@ export const EVENTS = {
     causes: {},
     fields: { vips: needed("list", "All that it answered for until now and are not its own now.") },
   },
+  "vip-moved": {
+    about: "addresses",
+    doc: "Virtual addresses have another interface node, by the tables in force here (B10). Where the master is the one of all, `vips-taken` says so.",
+    causes: {
+      death: "The node fell silent.",
+      departure: "The node left or was refused; or it is gone, and this node does not know why.",
+      drain: "The node is drained.",
+      placement: "The configuration says so: `pan vips move`, weights, lists.",
+      join: "A node became a member and took its share.",
+      undrain: "A node is drained no more and took its share.",
+      other: "None of the above: an earlier change was brought to its end.",
+    },
+    fields: {
+      from: needed("text", "The interface node before."),
+      to: needed("text", "The interface node now."),
+      vips: needed("list", "The addresses; the first 32."),
+      moved: needed("count", "How many they are."),
+    },
+  },
   "vips-announced": {
     about: "addresses",
     doc: "Neighbours were told where these addresses are. Repetitions of the same are not kept.",

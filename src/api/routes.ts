@@ -27,6 +27,8 @@ export const ROUTES = {
   undrain: { method: "POST", path: "/v1/nodes/:node/undrain" },
   setMaintenance: { method: "PUT", path: "/v1/nodes/:node/maintenance" },
   setDelivery: { method: "PUT", path: "/v1/delivery" },
+  moveVip: { method: "PUT", path: "/v1/vips/:vip" },
+  releaseVip: { method: "DELETE", path: "/v1/vips/:vip" },
   events: { method: "GET", path: "/v1/events" },
   config: { method: "GET", path: "/v1/config" },
   putConfig: { method: "PUT", path: "/v1/config" },

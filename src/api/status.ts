@@ -122,6 +122,28 @@ export const GroupStatus = Type.Object(
 );
 export type GroupStatus = Static<typeof GroupStatus>;
 
+/** B10: who answers for a virtual address. */
+export const VipStatus = Type.Object(
+  {
+    vip: Type.String(),
+    node: Type.Optional(
+      Type.String({
+        description: "Name of its interface node; absent: it is on its way from one to another",
+      }),
+    ),
+    home: Type.Optional(
+      Type.String({
+        description: "Its interface node while every node lives, where VIPs are spread",
+      }),
+    ),
+    backups: Type.Array(Type.String(), {
+      description: "Who would be it if that one died, then that one, and so on",
+    }),
+  },
+  { title: "VipStatus" },
+);
+export type VipStatus = Static<typeof VipStatus>;
+
 export const Failover = Type.Object(
   {
     at: Type.String({ description: "Time of day, ISO 8601" }),
@@ -158,12 +180,23 @@ export const Status = Type.Object(
     }),
     members: Type.Array(MemberStatus),
     groups: Type.Array(GroupStatus),
+    vips: Type.Object(
+      {
+        spread: Type.Boolean({
+          description: "By these tables VIPs have interface nodes of their own; false: the master",
+        }),
+        addresses: Type.Array(VipStatus),
+      },
+      { description: "Virtual addresses, by the newest tables known here (B10)" },
+    ),
     datapath: Type.Object({
       hook: Type.Union([Type.Literal("xdp"), Type.Literal("tc"), Type.Literal("none")]),
       interface: Type.String(),
       arms: Type.Array(Type.String(), { description: "More interfaces with client traffic (A22)" }),
       counters: Type.Array(Count, { description: "Packets by verdict and reason" }),
-      leaseValid: Type.Boolean({ description: "This node may answer for the VIPs" }),
+      leaseValid: Type.Boolean({
+        description: "This node may answer for the VIPs of which the master is the interface node",
+      }),
       version: TableVersion,
     }),
     membership: Type.Object({

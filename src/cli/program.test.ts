@@ -103,6 +103,11 @@ const CHANGES: readonly [string, { operation: string; input: object }][] = [
     },
   ],
   ["undrain beta", { operation: "undrain", input: { params: { node: "beta" } } }],
+  [
+    "vips move fd77::100 beta",
+    { operation: "moveVip", input: { params: { vip: "fd77::100" }, body: { node: "beta" } } },
+  ],
+  ["vips release fd77::100", { operation: "releaseVip", input: { params: { vip: "fd77::100" } } }],
   ["delivery set igmp", { operation: "setDelivery", input: { body: { method: "igmp" } } }],
   [
     "service add vpn any fd77::102 --create sticky",
@@ -133,6 +138,21 @@ test("A13: pan delivery show tells the method and the MAC that clients send to",
   assert.deepEqual(await cli.run("delivery", "show"), shown);
   const { out } = await cli.run("delivery", "show", "--json");
   assert.deepEqual(JSON.parse(out), STATUS.cluster.delivery);
+});
+
+test("B10: pan vips tells who answers for which address, and who would next", async (t) => {
+  const cli = await commandLine(t);
+  const page = [
+    "ADDRESS      INTERFACE NODE  BACKUPS",
+    "10.77.0.100  alpha           beta",
+    "fd77::100    alpha           beta",
+    "",
+  ];
+  const shown = { status: 0, out: page.join("\n"), err: "" };
+  assert.deepEqual(await cli.run("vips"), shown);
+  assert.deepEqual(await cli.run("vips", "show"), shown);
+  const { out } = await cli.run("vips", "--json");
+  assert.deepEqual(JSON.parse(out), STATUS.vips);
 });
 
 test("A10: pan apps shows who is connected, which hooks are run, and what was counted", async (t) => {

@@ -36,6 +36,10 @@ const COMMANDS: readonly {
     load: async () => (await import("./commands/delivery.ts")).registerDelivery,
   },
   {
+    names: ["vips"],
+    load: async () => (await import("./commands/vips.ts")).registerVips,
+  },
+  {
     names: ["config"],
     load: async () => (await import("./commands/config.ts")).registerConfig,
   },

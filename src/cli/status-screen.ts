@@ -25,6 +25,7 @@ export function renderStatus(status: Status, colour: boolean): string {
     summary(status, paint),
     members(status, paint),
     ...(status.groups.length === 0 ? [] : [groups(status, paint)]),
+    ...(status.vips.spread ? [[paint("bold", "Virtual addresses"), ...vipTable(status.vips)]] : []),
     packets(status, paint),
     ...(status.sessions.length === 0 ? [] : [sessions(status, paint)]),
     ...(status.checks.length === 0 ? [] : [checks(status, paint)]),
@@ -59,7 +60,7 @@ function summary(status: Status, paint: Paint): string[] {
     datapath.hook === "none"
       ? "no packet program"
       : `${datapath.hook} on ${[datapath.interface, ...datapath.arms].join(", ")}`;
-  const lease = datapath.leaseValid ? "may answer for VIPs" : "may not answer for VIPs";
+  const lease = rightToAnswer(status);
   return [
     `${paint("bold", `Cluster ${cluster.name}`)}  master ${cluster.master ?? NONE}, secondary ${cluster.secondary ?? NONE}`,
     `  epoch ${cluster.epoch}, configuration ${config.counter} (${config.digest}), tables ${tables.epoch}.${tables.counter}, keepalive every ${formatDuration(cluster.keepaliveIntervalMs)}`,
@@ -70,9 +71,26 @@ function summary(status: Status, paint: Paint): string[] {
   ];
 }
 
+function rightToAnswer({ vips, node, datapath }: Status): string {
+  if (!vips.spread) return datapath.leaseValid ? "may answer for VIPs" : "may not answer for VIPs";
+  const own = vips.addresses.filter((each) => each.node === node.name);
+  return `interface node of ${own.length} of ${vips.addresses.length} VIPs`;
+}
+
 /** As `pan delivery show` prints it. */
 export const deliveryText = ({ method, mac }: Status["cluster"]["delivery"]): string =>
   mac === undefined ? method : `${method}, cluster MAC ${mac}`;
+
+/** As `pan vips` prints it. */
+export function vipTable({ addresses }: Status["vips"]): string[] {
+  const columns = [{ title: "ADDRESS" }, { title: "INTERFACE NODE" }, { title: "BACKUPS" }];
+  const rows = addresses.map(({ vip, node = "on its way", home, backups }) => [
+    vip,
+    home === undefined || home === node ? node : `${node} (home ${home})`,
+    backups.length === 0 ? NONE : backups.join(", "),
+  ]);
+  return formatTable(columns, rows);
+}
 
 function members(status: Status, paint: Paint): string[] {
   const right = "right" as const;

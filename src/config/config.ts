@@ -5,6 +5,7 @@ import { canonicalJson } from "#base/canonical-json.ts";
 import { type ConfigVersion, nodeId } from "#base/ids.ts";
 import { defaultRewrite } from "#base/peering.ts";
 import { serialText } from "#base/serial-number.ts";
+import type { InterfaceNodesConfig } from "./interface-nodes-schema.ts";
 import { rawHealth } from "./health-schema.ts";
 import type {
   ClusterConfig,
@@ -48,6 +49,22 @@ function peeringFrom(
   return { ...raw, primary, ...chosen, rewrite };
 }
 
+const interfaceNodesFrom = ({
+  nodes,
+  ranked,
+}: NonNullable<RawConfig["interfaceNodes"]>): InterfaceNodesConfig => ({
+  nodes,
+  ranked: ranked.map((each) => ({ ...each, vip: ip(each.vip) })),
+});
+
+const rawInterfaceNodes = ({
+  nodes,
+  ranked,
+}: InterfaceNodesConfig): NonNullable<RawConfig["interfaceNodes"]> => ({
+  nodes: nodes === "all" ? nodes : nodes.map((node) => ({ ...node })),
+  ranked: ranked.map((each) => ({ vip: each.vip, nodes: [...each.nodes] })),
+});
+
 function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
   const { maintenance = [], whenNone = "reset", ...group } = raw;
   return {
@@ -67,6 +84,9 @@ export function fromRaw(raw: RawConfig): ClusterConfig {
     applications: raw.applications,
     datapath: raw.datapath,
     delivery: raw.delivery,
+    ...(raw.interfaceNodes === undefined
+      ? {}
+      : { interfaceNodes: interfaceNodesFrom(raw.interfaceNodes) }),
     ...(raw.peering === undefined ? {} : { peering: peeringFrom(raw.peering, nodes) }),
     hash: raw.hash,
     nodes,
@@ -103,6 +123,9 @@ export function toRaw(config: ClusterConfig): RawConfig {
     applications: { ...config.applications },
     datapath: { ...config.datapath },
     delivery: { ...config.delivery },
+    ...(config.interfaceNodes === undefined
+      ? {}
+      : { interfaceNodes: rawInterfaceNodes(config.interfaceNodes) }),
     ...(config.peering === undefined ? {} : { peering: { ...config.peering } }),
     hash: config.hash,
     nodes: config.nodes.map(rawNode),
@@ -132,8 +155,17 @@ export function canonicalConfig(config: ClusterConfig): string {
     ...(group.maintenance === undefined ? {} : { maintenance: group.maintenance.sort() }),
   }));
   raw.vips = [...config.vips].sort(compareIp);
+  if (config.interfaceNodes !== undefined) raw.interfaceNodes = inOrder(config.interfaceNodes);
   raw.revoked = raw.revoked.sort();
   return canonicalJson(raw);
+}
+
+/** In each list of `ranked` the order is the meaning. */
+function inOrder({ nodes, ranked }: InterfaceNodesConfig): ReturnType<typeof rawInterfaceNodes> {
+  return rawInterfaceNodes({
+    nodes: nodes === "all" ? nodes : [...nodes].sort(byName),
+    ranked: [...ranked].sort((a, b) => compareIp(a.vip, b.vip)),
+  });
 }
 
 /** Interfaces of a node that carry client traffic beside the one that also carries the cluster's (A22). */

@@ -5,7 +5,7 @@ import type { DeliveryMethod } from "#base/delivery.ts";
 import { PanError } from "#base/error-codes.ts";
 import { MAX_NODE_ID, type NodeId, nodeId } from "#base/ids.ts";
 import { serialText } from "#base/serial-number.ts";
-import { fromRaw, toRaw } from "./config.ts";
+import { fromRaw, toRaw, virtualAddresses } from "./config.ts";
 import { showPath } from "./findings.ts";
 import { checkConfig, messageOf } from "./load.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig, NodeWeight, Service } from "./schema.ts";
@@ -144,6 +144,36 @@ export function setMaintenance(
 /** A13. PAN_CONFLICT when a group needs another method than the one asked for. */
 export const setDelivery = (config: ClusterConfig, method: DeliveryMethod): ClusterConfig =>
   settled({ ...config, delivery: { ...config.delivery, method } });
+
+/** B10. The node is the first of the address's list from now on. PAN_CONFLICT where the master is the interface node of all. */
+export function moveVip(config: ClusterConfig, vip: IpAddress, node: string): ClusterConfig {
+  requireNode(config, node);
+  const { nodes, ranked } = requireSpread(config, vip);
+  const list = ranked.find((each) => each.vip === vip)?.nodes ?? [];
+  const others = ranked.filter((each) => each.vip !== vip);
+  const moved = { vip, nodes: [node, ...list.filter((name) => name !== node)] };
+  return settled({ ...config, interfaceNodes: { nodes, ranked: [...others, moved] } });
+}
+
+/** B10. The address is spread with the others again. */
+export function releaseVip(config: ClusterConfig, vip: IpAddress): ClusterConfig {
+  const { nodes, ranked } = requireSpread(config, vip);
+  const others = ranked.filter((each) => each.vip !== vip);
+  return settled({ ...config, interfaceNodes: { nodes, ranked: others } });
+}
+
+function requireSpread(
+  config: ClusterConfig,
+  vip: IpAddress,
+): NonNullable<ClusterConfig["interfaceNodes"]> {
+  const vips = virtualAddresses(config);
+  if (!vips.includes(vip)) throw notFound("virtual address", vip, vips);
+  if (config.interfaceNodes !== undefined) return config.interfaceNodes;
+  throw new PanError(
+    "PAN_CONFLICT",
+    "The master is the interface node of all virtual addresses: add the section interfaceNodes to the configuration to spread them.",
+  );
+}
 
 /** The lowest id that no node has. PAN_CONFLICT when all 4095 are taken. */
 export function nextNodeId(config: ClusterConfig): NodeId {

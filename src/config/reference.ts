@@ -50,6 +50,8 @@ const TAIL = `## Limits
 - \`peering\` needs \`delivery.method: unicast\`, and its \`primary\` is a virtual address of the cluster. No two nodes may
   have the same dedicated MAC, nor one of the cluster MACs (C14). \`sourceCheck\` needs \`learnFromRequests: false\` and
   goes with no \`localResponder\`: who is never asked would never be heard.
+- \`interfaceNodes\` names nodes of \`nodes\` and virtual addresses of the cluster, each once. It holds with the method \`forward\`; with
+  the others every member receives every frame, and the master answers for all (B10).
 - A virtual address is never a node's own address, and both are unicast addresses; IPv4 and IPv6 mix
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more

@@ -4,6 +4,7 @@ import { type IpAddress, parseIp } from "#base/address.ts";
 import { serialText } from "#base/serial-number.ts";
 import type { Draft, Path, Report } from "./findings.ts";
 import { drainDeadlines, groupHealth } from "./health-rules.ts";
+import { checkInterfaceNodes } from "./interface-nodes-rules.ts";
 import { checkPeering } from "./peering-rules.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
@@ -18,6 +19,7 @@ type Rule = (config: DraftConfig, report: Report) => void;
 export function checkRules(config: DraftConfig, report: Report): void {
   for (const rule of RULES) rule(config, report);
   checkPeering(config, vipsOf(config), report);
+  checkInterfaceNodes(config, vipsOf(config), report);
 }
 
 export interface Placed<T> {

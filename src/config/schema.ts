@@ -11,6 +11,7 @@ import {
 } from "#base/delivery.ts";
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
 import { Health, type HealthConfig } from "./health-schema.ts";
+import { interfaceNodesSchema, type InterfaceNodesConfig } from "./interface-nodes-schema.ts";
 import {
   PEER_MAC_KINDS,
   PEER_RECOGNITIONS,
@@ -367,6 +368,7 @@ export const ClusterSchema = Type.Object(
     applications: Applications,
     datapath: Datapath,
     delivery: Delivery,
+    interfaceNodes: Type.Optional(interfaceNodesSchema(LIMITS)),
     peering: Type.Optional(Peering),
     hash: Type.Enum(HASH_KINDS, {
       default: "keyed",
@@ -479,6 +481,7 @@ export interface ClusterConfig {
   readonly applications: { readonly voteMs: number; readonly unanswered: "accept" | "refuse" };
   readonly datapath: { readonly hook: "auto" | "xdp" | "tc"; readonly slotCapacity: number };
   readonly delivery: { readonly method: DeliveryMethod };
+  readonly interfaceNodes?: InterfaceNodesConfig;
   readonly peering?: PeeringConfig;
   readonly hash: HashKind;
   readonly nodes: readonly NodeConfig[];

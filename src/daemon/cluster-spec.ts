@@ -31,6 +31,7 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
     primary: config.peering?.primary,
     hash: config.hash,
     vips: virtualAddresses(config),
+    ...interfaceNodesOf(config, idOf),
     drained: config.nodes
       .filter(({ drained, maintenance }) => drained || maintenance === true)
       .map(({ id }) => id),
@@ -45,6 +46,28 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
               return id === undefined ? [] : [{ id, weight }];
             }),
     })),
+  };
+}
+
+/** Every node can have a VIP, if nobody else is left. */
+function interfaceNodesOf(
+  { nodes, interfaceNodes }: ClusterConfig,
+  idOf: ReadonlyMap<string, NodeId>,
+): Pick<ClusterSpec, "interfaceNodes"> {
+  if (interfaceNodes === undefined) return {};
+  const { nodes: listed, ranked } = interfaceNodes;
+  const weights = listed === "all" ? undefined : new Map(listed.map((n) => [n.name, n.weight]));
+  return {
+    interfaceNodes: {
+      nodes: nodes.map(({ name, id }) => ({
+        id,
+        weight: weights === undefined ? 1 : (weights.get(name) ?? 0),
+      })),
+      ranked: ranked.map(({ vip, nodes: names }) => ({
+        vip,
+        nodes: names.flatMap((name) => idOf.get(name) ?? []),
+      })),
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import type { AgentPort } from "#api/agent-port.ts";
 import { listEvents } from "#api/event-route.ts";
 import type { EventSource } from "#api/event-stream.ts";
 import type { AddService, Changed, Input, Operation, Output } from "#api/contract.ts";
-import { parseIp } from "#base/address.ts";
+import { type IpAddress, parseIp } from "#base/address.ts";
 import { answerFor, errorFrom } from "#api/problem.ts";
 import type { ConfigVersion, NodeId } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
@@ -27,6 +27,8 @@ const CHANGES = [
   "undrain",
   "setDelivery",
   "setMaintenance",
+  "moveVip",
+  "releaseVip",
   "putConfig",
 ] as const satisfies readonly Operation[];
 type Change = (typeof CHANGES)[number];
@@ -87,6 +89,8 @@ export class Operator {
       undrain: (input) => this.#change("undrain", input),
       setDelivery: (input) => this.#change("setDelivery", input),
       setMaintenance: (input) => this.#change("setMaintenance", input),
+      moveVip: (input) => this.#change("moveVip", input),
+      releaseVip: (input) => this.#change("releaseVip", input),
       putConfig: (input) => this.#change("putConfig", input),
     };
   }
@@ -194,18 +198,28 @@ function edited(
       const { params, body } = input as Input<"setMaintenance">;
       return edits.setMaintenance(config, params.node, body);
     }
+    case "moveVip": {
+      const { params, body } = input as Input<"moveVip">;
+      return edits.moveVip(config, addressOf(params.vip), body.node);
+    }
+    case "releaseVip":
+      return edits.releaseVip(config, addressOf((input as Input<"releaseVip">).params.vip));
     case "setDelivery":
       return edits.setDelivery(config, (input as Input<"setDelivery">).body.method);
   }
 }
 
-function serviceOf({ protocol, vip, port }: AddService["service"]): Service {
-  const address = parseIp(vip);
-  if (address === undefined) {
-    throw new PanError("PAN_CONFLICT", `"${vip}" is not an IPv4 or IPv6 address`);
-  }
-  return { protocol, vip: address, port };
+function addressOf(text: string): IpAddress {
+  const address = parseIp(text);
+  if (address !== undefined) return address;
+  throw new PanError("PAN_CONFLICT", `"${text}" is not an IPv4 or IPv6 address`);
 }
+
+const serviceOf = ({ protocol, vip, port }: AddService["service"]): Service => ({
+  protocol,
+  vip: addressOf(vip),
+  port,
+});
 
 function withService(config: ClusterConfig, { group, service, create }: AddService): ClusterConfig {
   const exists = config.groups.some(({ name }) => name === group);

@@ -19,6 +19,7 @@ import type { ControlCounts } from "./followers.ts";
 import type { FailoverLog } from "./failover-log.ts";
 import type { HeartCounters } from "./heart-protocol.ts";
 import type { Traffic } from "./traffic.ts";
+import { vipStatus } from "./vip-status.ts";
 
 export interface StatusSources {
   readonly self: NodeConfig;
@@ -75,6 +76,7 @@ export function buildStatus(sources: StatusSources): Status {
     },
     members: config.nodes.map((node) => memberStatus(node, sources)),
     groups: config.groups.map((group) => groupStatus(group, sources)),
+    vips: vipStatus({ config, view, tables, nameOf }),
     datapath: {
       ...sources.datapath,
       arms: [...sources.datapath.arms],

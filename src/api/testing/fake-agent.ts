@@ -119,6 +119,13 @@ export const STATUS: Status = {
       packetsPerSecond: 1234,
     },
   ],
+  vips: {
+    spread: false,
+    addresses: [
+      { vip: "10.77.0.100", node: "alpha", backups: ["beta"] },
+      { vip: "fd77::100", node: "alpha", backups: ["beta"] },
+    ],
+  },
   datapath: {
     hook: "tc",
     interface: "eth0",
@@ -235,6 +242,8 @@ export function fakeAgent(): FakeAgent {
     undrain: answer("undrain", changed),
     setMaintenance: answer("setMaintenance", changed),
     setDelivery: answer("setDelivery", changed),
+    moveVip: answer("moveVip", changed),
+    releaseVip: answer("releaseVip", changed),
     events: async (input) => {
       asked.push({ operation: "events", input });
       return listEvents(eventSource, input.query);

@@ -11,6 +11,7 @@ import type { Departure, Member, Role, View } from "#core/membership/types.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 import { Chronicle } from "./chronicle.ts";
 import type { ClusterSpec, GroupSpec } from "./cluster-spec.ts";
+import { type VipMove, VipMoves } from "./vip-moves.ts";
 
 export type MoveCause =
   | "death"
@@ -83,6 +84,7 @@ export class Annals {
   /** What happened to each group last, for moves that their owners do not explain. */
   readonly #last = new Map<string, MoveCause>();
   #lostTo: NodeId = NO_NODE;
+  readonly #vipMoves = new VipMoves();
 
   constructor(self: NodeId, spec: ClusterSpec) {
     this.#self = self;
@@ -133,6 +135,7 @@ export class Annals {
   specChanged(spec: ClusterSpec): void {
     const before = this.#spec;
     this.#spec = spec;
+    this.#vipMoves.specChanged(before, spec);
     for (const { id } of spec.groups.flatMap(({ nodes }) => nodes)) {
       if (before.drained.includes(id) && !spec.drained.includes(id)) this.#arrived(id, "undrain");
     }
@@ -155,8 +158,21 @@ export class Annals {
     return { cause: causeOf(moves) ?? withoutMoves(before, after), moved, moves };
   }
 
+  /** B10: these tables are in force here now. */
+  vipsMoved(tables: Tables): VipMove[] {
+    return this.#vipMoves.installed(tables, (from) => this.#loss(from));
+  }
+
+  /** Why a node serves nothing any more, or takes nothing new. */
+  #loss(id: NodeId): "death" | "departure" | "drain" | undefined {
+    const isMember = this.#view?.members.some((member) => member.id === id) === true;
+    if (!isMember) return this.#gone.get(id) === "silent" ? "death" : "departure";
+    return this.#spec.drained.includes(id) ? "drain" : undefined;
+  }
+
   #arrived(id: NodeId, how: Arrival): void {
     this.#arrivals.set(id, how);
+    if (how !== "health") this.#vipMoves.arrived(how);
     for (const { name, nodes } of this.#spec.groups) {
       if (nodes.some((node) => node.id === id)) this.#last.set(name, how);
     }
@@ -223,11 +239,9 @@ export class Annals {
 
   #why({ spec, origin, to, isNewOwner, old }: MoveFacts): MoveCause {
     if (spec === undefined || old === undefined) return "other";
-    const { members } = this.#view ?? { members: [] };
     if (origin !== NO_NODE) {
-      const isMember = members.some(({ id }) => id === origin);
-      if (!isMember) return this.#gone.get(origin) === "silent" ? "death" : "departure";
-      if (this.#spec.drained.includes(origin)) return "drain";
+      const loss = this.#loss(origin);
+      if (loss !== undefined) return loss;
       if (this.#ill.get(spec.name)?.has(origin) === true) return "health";
       if (!spec.nodes.some(({ id, weight }) => id === origin && weight > 0)) return "weight";
     }

@@ -101,27 +101,43 @@ function firstOf(
     .sort((a, b) => a.count - b.count || a.id - b.id)[0]?.id;
 }
 
-/** Who would have the VIP if its holder died, and then that one, and so on; at most `limit` of them. */
+/**
+ * Of each VIP, who would have it if its holder died, and then that one, and so on; at most `limit` of them. Costs a computation of all
+ * holders for each row of deaths that differs.
+ */
 export function rankedBackups(
   before: HolderTable,
   desired: DesiredHolders,
-  { vip, limit }: { readonly vip: IpAddress; readonly limit: number },
-): NodeId[] {
-  const backups: NodeId[] = [];
-  const dead = new Set<NodeId>();
-  let now = before;
-  while (backups.length < limit) {
-    dead.add((now.get(vip) ?? NOWHERE).holder);
+  limit: number,
+): ReadonlyMap<IpAddress, readonly NodeId[]> {
+  const known = new Map<string, HolderTable>();
+  const without = (now: HolderTable, dead: readonly NodeId[]): HolderTable => {
+    const key = dead.join();
     const nodes = desired.nodes.map((node) =>
-      dead.has(node.id) ? { ...node, serves: false } : node,
+      dead.includes(node.id) ? { ...node, serves: false } : node,
     );
-    if (!nodes.some(({ serves }) => serves)) break;
-    now = wantedHolders(now, { ...desired, nodes, fallback: NO_NODE });
-    const next = (now.get(vip) ?? NOWHERE).holder;
-    if (next === NO_NODE || dead.has(next)) break;
-    backups.push(next);
+    const then = known.get(key) ?? wantedHolders(now, { ...desired, nodes, fallback: NO_NODE });
+    known.set(key, then);
+    return then;
+  };
+  return new Map(desired.vips.map((vip) => [vip, backupsOf(vip, before, { without, limit })]));
+}
+
+interface Deaths {
+  readonly without: (now: HolderTable, dead: readonly NodeId[]) => HolderTable;
+  readonly limit: number;
+}
+
+function backupsOf(vip: IpAddress, before: HolderTable, { without, limit }: Deaths): NodeId[] {
+  const dead: NodeId[] = [];
+  let now = before;
+  while (dead.length <= limit) {
+    const { holder } = now.get(vip) ?? NOWHERE;
+    if (holder === NO_NODE || dead.includes(holder)) break;
+    dead.push(holder);
+    if (dead.length <= limit) now = without(now, dead);
   }
-  return backups;
+  return dead.slice(1);
 }
 
 /** Who may still answer for a VIP that nobody has by the tables: its last holder, or any member. */

@@ -282,10 +282,19 @@ export class Recorder {
         { type: "tables-installed", ...this.#tablesInWords(tables.version, change) },
         atMs,
       );
+      this.#vipsMoved(tables, atMs);
       const [method, old] = [tables.delivery.method, before?.delivery.method];
       if (old === undefined || old === method) return;
       this.#options.record({ type: "delivery-changed", method, before: old }, atMs);
     });
+  }
+
+  #vipsMoved(tables: Tables, atMs: number): void {
+    for (const { from, to, cause, vips } of this.#annals.vipsMoved(tables)) {
+      const places = { from: this.#nameOf(from), to: this.#nameOf(to) };
+      const fields = { ...places, vips: vips.slice(0, MAX_MOVES), moved: vips.length };
+      this.#options.record({ type: "vip-moved", cause, ...fields }, atMs);
+    }
   }
 
   /** What is installed is mostly what was published just before; a million slots are compared once. */
