@@ -57,6 +57,8 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   await client.undrain({ params: { node: "beta" } });
   await client.setMaintenance({ params: { node: "beta" }, body: { on: true, group: "web" } });
   await client.setDelivery({ body: { method: "unicast" } });
+  await client.moveVip({ params: { vip: "fd77::100" }, body: { node: "beta" } });
+  await client.releaseVip({ params: { vip: "fd77::100" } });
   await client.putConfig({ body: { yaml: "cluster: {}" } });
   assert.equal((await client.config({})).yaml, "cluster: {name: demo}\n");
   assert.equal((await client.version({})).panoply, "0.1.0");

@@ -143,9 +143,9 @@ test("A13: pan delivery show tells the method and the MAC that clients send to",
 test("B10: pan vips tells who answers for which address, and who would next", async (t) => {
   const cli = await commandLine(t);
   const page = [
-    "ADDRESS      INTERFACE NODE  BACKUPS",
-    "10.77.0.100  alpha           beta",
-    "fd77::100    alpha           beta",
+    "  ADDRESS      INTERFACE NODE  BACKUPS",
+    "  10.77.0.100  alpha           beta",
+    "  fd77::100    alpha           beta",
     "",
   ];
   const shown = { status: 0, out: page.join("\n"), err: "" };

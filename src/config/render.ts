@@ -64,9 +64,9 @@ function mergeMap(document: Document, map: YAMLMap, before: Plain, after: Plain)
   }
 }
 
-/** Entries are the same when they have the same name, or mean the same text. */
+/** Entries are the same when they have the same name, are about the same virtual address, or mean the same text. */
 function identity(entry: unknown): string {
-  if (isPlain(entry)) return `name ${String(entry["name"])}`;
+  if (isPlain(entry)) return `name ${String(entry["name"] ?? entry["vip"])}`;
   const text = String(entry);
   const service = parseService(text);
   if (service.ok) return formatService(service.service);
@@ -86,12 +86,12 @@ function mergeSeq(
     const value = wanted.get(key);
     if (isMap(node) && isPlain(value)) mergeMap(document, node, before[index] as Plain, value);
   }
-  seq.items = seq.items.filter((_, index) => wanted.has(identity(before[index])));
-  for (const [key, value] of wanted) {
-    if (had.has(key)) continue;
-    const node = document.createNode(withoutNothing(value), { flow: isPlain(value) });
-    seq.items.push(node);
-  }
+  const items = [...seq.items];
+  // in the order in which they are wanted: in some lists it is the meaning
+  seq.items = [...wanted].map(([key, value]) => {
+    const kept = items[had.get(key) ?? -1];
+    return kept ?? document.createNode(withoutNothing(value), { flow: isPlain(value) });
+  });
   if (seq.items.length > 0 && before.length === 0) seq.flow = false;
 }
 

@@ -36,6 +36,13 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
   };
 }
 
+/** VIPs are spread over the nodes (B10). */
+export const spreadConfig = (admitted: readonly AdmittedNode[]): ClusterConfig => {
+  const { version: _version, ...content } = firstConfig(admitted);
+  const interfaceNodes = { nodes: admitted.map(({ id }) => ({ id, weight: 1 })), ranked: [] };
+  return configOf(1, { ...content, spec: { ...content.spec, interfaceNodes } });
+};
+
 export const firstConfig = (admitted: readonly AdmittedNode[]): ClusterConfig =>
   configOf(1, {
     admitted,

@@ -19,8 +19,8 @@ const SAY_EVERY_MS = 30_000;
 /** Ctrl-C ends it after the run that is going on. */
 const stop = new AbortController();
 
-const replay = ({ nodes, minutes, balancing }: SimOptions, seed: number): string =>
-  `npm run sim -- ${balancing ? "--balancing " : ""}--seed ${seed} --nodes ${nodes} --minutes ${minutes}`;
+const replay = ({ nodes, minutes, balancing, spread }: SimOptions, seed: number): string =>
+  `npm run sim -- ${balancing ? "--balancing " : ""}${spread ? "--spread " : ""}--seed ${seed} --nodes ${nodes} --minutes ${minutes}`;
 
 /** Standard output belongs to the JSON object. */
 function say({ json }: SimOptions, text: string): void {
@@ -49,12 +49,12 @@ function finish(options: SimOptions, totals: Totals, failed: RunResult | undefin
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function runSeeds(options: SimOptions, count: number): Promise<number> {
-  const { nodes, minutes } = options;
+  const { nodes, minutes, spread } = options;
   const totals = noTotals();
   const started = process.cpuUsage();
   let saidMs = performance.now();
   for (let seed = options.seed; seed < options.seed + count && !stop.signal.aborted; seed++) {
-    const settings = { seed, nodes, minutes };
+    const settings = { seed, nodes, minutes, spread };
     const run = options.balancing ? new BalancingRun(settings) : new Simulation(settings);
     const result = run.run();
     addTo(totals, result);

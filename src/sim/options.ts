@@ -8,6 +8,7 @@ export const USAGE = `usage: npm run sim -- [OPTION...]   whole clusters on virt
   --nodes N     nodes of the cluster, 1 … 16 (5)
   --minutes M   simulated minutes of each run (30)
   --balancing   instead of faults: load that shifts, and a group that is balanced by what its members measure
+  --spread      VIPs on several interface nodes, moved by operators and faults
   --digests     print the digest of each run's transcript
   --json        one JSON object on standard output
   --soak        seed after seed until Ctrl-C or a violation
@@ -45,6 +46,7 @@ export interface SimOptions {
   readonly minutes: number;
   /** Runs of balancing-run.ts. */
   readonly balancing: boolean;
+  readonly spread: boolean;
   readonly digests: boolean;
   readonly json: boolean;
 }
@@ -74,6 +76,7 @@ function parsed(args: readonly string[]) {
         nodes: { type: "string" },
         minutes: { type: "string", default: "30" },
         balancing: { type: "boolean", default: false },
+        spread: { type: "boolean", default: false },
         digests: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         soak: { type: "boolean", default: false },
@@ -110,6 +113,7 @@ function bulkOptions(values: ReturnType<typeof parsed>): BulkOptions | undefined
     throw new UsageError("--log, --first-seed, --keep-going and --workers go with --hours H");
   }
   if (values.balancing) throw new UsageError("--hours and --balancing exclude each other");
+  if (values.spread) throw new UsageError("--hours and --spread exclude each other");
   if (values.soak || values.scale)
     throw new UsageError("--hours, --soak and --scale exclude each other");
   return {
@@ -136,6 +140,7 @@ export function readOptions(args: readonly string[]): SimOptions {
     nodes: bulk === undefined ? whole("nodes", values.nodes ?? "5", NODES) : bulk.nodes.most,
     minutes: whole("minutes", values.minutes, { min: 1, max: 10_000 }),
     balancing: values.balancing,
+    spread: values.spread,
     digests: values.digests,
     json: values.json,
   };

@@ -17,7 +17,7 @@ import { Queues } from "./checkers/queues.ts";
 import { Replays } from "./checkers/replays.ts";
 import { TablesOrder } from "./checkers/tables-order.ts";
 import { Watchdog } from "./checkers/watchdog.ts";
-import { firstConfig } from "./cluster-spec.ts";
+import { firstConfig, spreadConfig } from "./cluster-spec.ts";
 import { Conditions } from "./conditions.ts";
 import { DataPlane } from "./data-plane.ts";
 import { Excuses } from "./excuses.ts";
@@ -34,6 +34,8 @@ export interface RunSettings {
   readonly seed: number;
   readonly nodes: number;
   readonly minutes: number;
+  /** VIPs on several interface nodes (B10). */
+  readonly spread?: boolean;
 }
 
 export interface Failure {
@@ -89,10 +91,10 @@ export class Simulation {
   #rounds = 0;
 
   constructor(settings: RunSettings) {
-    const { seed, nodes } = settings;
+    const { seed, nodes, spread = false } = settings;
     this.#settings = settings;
     this.#prng = new Prng(seed ^ 0x517);
-    const world = new World({ seed, nodes, config: firstConfig });
+    const world = new World({ seed, nodes, config: spread ? spreadConfig : firstConfig });
     this.world = world;
     const conditions = new Conditions(world);
     this.#conditions = conditions;
@@ -118,6 +120,7 @@ export class Simulation {
       ...common,
       prng: new Prng(seed ^ 0x09e7),
       failover: this.#failover,
+      spread,
     });
     this.#attacker = new Attacker(world, new Prng(seed ^ 0xa77));
     world.network.overheard = (packet) => this.#attacker.hear(packet);

@@ -1,13 +1,18 @@
 // ADR 3, ADR 25, A5, B10: of nodes that hear each other only one answers for a VIP, beyond the time of the lease and of the tie-break; and
 // a node that is no master, nor the VIP's interface node, does not answer for longer than a lease lasts.
 import type { IpAddress } from "#base/address.ts";
+import { NO_NODE } from "#base/ids.ts";
 import { VIPS } from "../cluster-spec.ts";
 import type { DataPlane } from "../data-plane.ts";
 import type { Parts } from "../parts.ts";
+import type { SimNode } from "../node.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 import { TIE_BREAK_MS } from "./one-master.ts";
+
+/** Whoever is late by a lease has lost it (docs/adr/0008). */
+const SETTLED_MS = 1000;
 
 export class Answering implements Observer {
   readonly #world: World;
@@ -26,6 +31,31 @@ export class Answering implements Observer {
     for (const vip of VIPS) this.#look(vip);
   }
 
+  /** Of nodes that follow one master and hear each other, never two, also while tables are on their way. */
+  installed(): void {
+    for (const vip of VIPS) {
+      const [first, second] = this.#plane.answering(vip);
+      if (first === undefined || second === undefined) continue;
+      const isOneCluster = this.#masterOf(first) === this.#masterOf(second);
+      if (!isOneCluster || this.#fineForMs(first, second) < SETTLED_MS) continue;
+      const text = `nodes ${first.id} and ${second.id} of one cluster answer for ${vip} at once`;
+      throw new Violation("answering", text);
+    }
+  }
+
+  /** For how long both, and those that they follow, have heard each other: only masters that meet can end it. */
+  #fineForMs(first: SimNode, second: SimNode): number {
+    const involved = new Set([first, second, this.#masterOf(first), this.#masterOf(second)]);
+    const all = [...involved];
+    const pairs = all.flatMap((a, at) => all.slice(at + 1).map((b) => [a, b] as const));
+    return Math.min(...pairs.map(([a, b]) => this.#parts.fineForMs(a, b)));
+  }
+
+  #masterOf(node: SimNode): SimNode {
+    const master = node.agent?.heart.machine.view.master ?? NO_NODE;
+    return master === NO_NODE ? node : this.#world.node(master);
+  }
+
   #look(vip: IpAddress): void {
     const { nowMs } = this.#world;
     const answering = this.#plane.answering(vip);
@@ -36,7 +66,7 @@ export class Answering implements Observer {
     }
     const sinceMs = this.#severalSinceMs.get(vip) ?? nowMs;
     this.#severalSinceMs.set(vip, sinceMs);
-    const bothMs = Math.min(nowMs - sinceMs, this.#parts.fineForMs(first, second));
+    const bothMs = Math.min(nowMs - sinceMs, this.#fineForMs(first, second));
     if (bothMs <= TIE_BREAK_MS) return;
     const ids = answering.map(({ id }) => id).join(" and ");
     throw new Violation(

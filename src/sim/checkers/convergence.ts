@@ -1,6 +1,7 @@
 // Liveness: once everything is healed, the cluster is whole within HEAL_MS: one master, every node a member of it, the same tables in
 // every packet program, and every node with slots where it should have some. And then it stays so.
 import { compareVersions } from "#base/ids.ts";
+import { VIPS } from "../cluster-spec.ts";
 import type { Conditions } from "../conditions.ts";
 import type { SimNode } from "../node.ts";
 import type { Observer } from "../probes.ts";
@@ -81,7 +82,17 @@ export class Convergence implements Observer {
       if (compareVersions(node.program.version, version) === 0) continue;
       return `node ${node.id} forwards by tables ${JSON.stringify(node.program.version)}, the master by ${JSON.stringify(version)}`;
     }
-    return this.#unserving(master);
+    return this.#unanswered() ?? this.#unserving(master);
+  }
+
+  /** B10: each VIP has one interface node, which answers for it. */
+  #unanswered(): string | undefined {
+    for (const vip of VIPS) {
+      const answering = this.#world.nodes.filter(({ program }) => program.answersFor(vip));
+      if (answering.length === 1) continue;
+      return `nodes ${answering.map(({ id }) => id).join() || "none"} answer for ${vip}`;
+    }
+    return undefined;
   }
 
   #notIn(node: SimNode, master: SimNode): string | undefined {

@@ -1,13 +1,14 @@
 // What operators do to a cluster that is well: drain and weights, nodes that leave and come back, configuration changes, and now and
 // then the death of one machine, whose failover is held to its limit.
 import type { Prng } from "#base/prng.ts";
+import { VIPS } from "../cluster-spec.ts";
 import type { Conditions } from "../conditions.ts";
 import type { Failover } from "../checkers/failover.ts";
 import type { MainThread } from "../main-thread.ts";
 import type { SimNode } from "../node.ts";
 import type { Parts } from "../parts.ts";
 import type { World } from "../world.ts";
-import type { GroupSpec } from "#core/node/cluster-spec.ts";
+import type { GroupSpec, InterfaceNodesSpec } from "#core/node/cluster-spec.ts";
 
 export interface OperationsParts {
   readonly world: World;
@@ -15,6 +16,8 @@ export interface OperationsParts {
   readonly conditions: Conditions;
   readonly failover: Failover;
   readonly parts: Parts;
+  /** VIPs are moved, too. */
+  readonly spread: boolean;
 }
 
 /** No two nodes ever have certificates of one serial number. */
@@ -30,7 +33,7 @@ export class Operations {
   #next = 0;
   readonly #kinds: readonly (() => void)[];
 
-  constructor({ world, prng, conditions, failover, parts }: OperationsParts) {
+  constructor({ world, prng, conditions, failover, parts, spread }: OperationsParts) {
     this.#world = world;
     this.#prng = prng;
     this.#conditions = conditions;
@@ -49,6 +52,7 @@ export class Operations {
       () => this.#revoke(),
       () => this.#deliver(),
       () => this.#deliver(),
+      ...(spread ? [() => this.#moveVip(), () => this.#moveVip(), () => this.#weighVips()] : []),
     ];
   }
 
@@ -117,6 +121,38 @@ export class Operations {
     if (method === spec.method) return;
     this.#say(`operator chooses delivery by ${method}`);
     main.tasks.post(() => main.edit({ spec: { ...spec, method } }));
+  }
+
+  /** B10: to a node of the operator's choice, or back to where it is spread to. */
+  #moveVip(): void {
+    const vip = this.#prng.pick(VIPS);
+    const { id } = this.#prng.pick(this.#world.nodes);
+    const isReleased = this.#prng.chance(0.3);
+    this.#place(`operator ${isReleased ? "releases" : `moves to node ${id}`} ${vip}`, (before) => ({
+      ...before,
+      ranked: [
+        ...before.ranked.filter((each) => each.vip !== vip),
+        ...(isReleased ? [] : [{ vip, nodes: [id] }]),
+      ],
+    }));
+  }
+
+  #weighVips(): void {
+    const { id } = this.#prng.pick(this.#world.nodes);
+    const weight = this.#prng.below(3);
+    this.#place(`operator gives node ${id} weight ${weight} for VIPs`, (before) => ({
+      ...before,
+      nodes: before.nodes.map((node) => (node.id === id ? { id, weight } : node)),
+    }));
+  }
+
+  #place(what: string, change: (before: InterfaceNodesSpec) => InterfaceNodesSpec): void {
+    const main = this.#master;
+    const before = main?.config.spec.interfaceNodes;
+    if (main === undefined || before === undefined) return;
+    this.#say(what);
+    const { spec } = main.config;
+    main.tasks.post(() => main.edit({ spec: { ...spec, interfaceNodes: change(before) } }));
   }
 
   #well(): SimNode | undefined {
