@@ -155,8 +155,8 @@ describe("virtual addresses on several interface nodes", { skip }, () => {
       await spread(3);
     });
     await agree();
-    const moves = await movesAt(witness);
-    assert.equal(moves.at(-1)?.cause, "death");
+    const moves = await movesAt(master);
+    assert.equal(moves.at(-1)?.cause, "death", "the master knows");
   });
 
   test("B10: the master dies: all VIPs are answered, and connections go on", async () => {

@@ -52,6 +52,7 @@ const OTHERS: Record<Exclude<keyof Tables, "version">, Partial<Tables>> = {
   hashKey: { hashKey: [1, 3] },
   nodes: { nodes: [{ id: TWO, mac: mac("02:00:00:00:00:01") }] },
   vips: { vips: [VIP, ip("10.77.0.101")] },
+  vipHolders: { vipHolders: { holders: [ONE], homes: [TWO] } },
   groups: { groups: [group(), group({ name: "second" })] },
 };
 
@@ -68,4 +69,8 @@ test("B3: tables that differ in any other field do not", () => {
     assert.equal(sameContent(tables(), tables({ groups: [group(changed)] })), false, field);
   }
   assert.equal(sameContent(tables(OTHERS.groups), tables()), false, "fewer groups");
+  const placed = tables(OTHERS.vipHolders);
+  const elsewhere = tables({ vipHolders: { holders: [TWO], homes: [TWO] } });
+  assert.equal(sameContent(placed, elsewhere), false, "another interface node");
+  assert.equal(sameContent(placed, tables({ ...OTHERS.vipHolders })), true);
 });

@@ -1,5 +1,5 @@
 // Whether two versions of the tables say the same: then publishing the second would be noise.
-import type { Exceptions, GroupTable, NodeRow, ServiceKey, Tables } from "./tables.ts";
+import type { Exceptions, GroupTable, NodeRow, ServiceKey, Tables, VipHolders } from "./tables.ts";
 
 function sameNumbers(a: Uint16Array, b: Uint16Array): boolean {
   if (a === b) return true;
@@ -42,6 +42,11 @@ const sameGroup = (a: GroupTable, b: GroupTable): boolean =>
 
 const sameRow = (a: NodeRow, b: NodeRow): boolean => a.id === b.id && a.mac === b.mac;
 
+const sameHolders = (a: VipHolders | undefined, b: VipHolders | undefined): boolean =>
+  a === undefined || b === undefined
+    ? a === b
+    : sameLists(a.holders, b.holders) && sameLists(a.homes, b.homes);
+
 /** Whether all is the same but the version and, of each group, its slots with whether they hold packets and what is pinned. */
 export const sameFrame = (a: Tables, b: Tables): boolean =>
   a.delivery.method === b.delivery.method &&
@@ -50,6 +55,7 @@ export const sameFrame = (a: Tables, b: Tables): boolean =>
   sameLists(a.hashKey, b.hashKey) &&
   sameLists(a.nodes, b.nodes, sameRow) &&
   sameLists(a.vips, b.vips) &&
+  sameHolders(a.vipHolders, b.vipHolders) &&
   sameLists(a.groups, b.groups, sameGroup);
 
 /** True when nothing but the version differs. */

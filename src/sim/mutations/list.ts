@@ -10,8 +10,8 @@ export interface Mutation {
   /** A run that finds it. */
   readonly seed: number;
   readonly minutes?: number;
-  /** balancing: a run of balancing-run.ts finds it, and none of faults would. */
-  readonly run?: "balancing";
+  /** balancing: a run of balancing-run.ts finds it, and none of faults would. spread: VIPs are on several interface nodes. */
+  readonly run?: "balancing" | "spread";
 }
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -168,7 +168,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the old owner of a slot hears of the new one with everybody else",
     file: "core/node/publication.ts",
-    find: "this.#withheld = this.#lateToHear(before, tables);",
+    find: "this.#withheld = this.#lateToHear(before, tables, urgency);",
     replace: "this.#withheld = new Set();",
     seed: 1,
     minutes: 2,
@@ -207,5 +207,21 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 1,
     minutes: 12,
     run: "balancing",
+  },
+  {
+    name: "a VIP goes from one living node to another in one step",
+    file: "core/steering/vip-holders.ts",
+    find: "return stays || before === wanted ? before : NO_NODE;",
+    replace: "return stays ? before : wanted;",
+    seed: 1,
+    run: "spread",
+  },
+  {
+    name: "nobody gets a VIP that was let go",
+    file: "core/steering/vip-holders.ts",
+    find: "return mayStillAnswer || (rules.frozen && rules.members.has(last)) ? last : wanted;",
+    replace: "return mayStillAnswer ? last : NO_NODE;",
+    seed: 1,
+    run: "spread",
   },
 ];

@@ -39,7 +39,7 @@ async function hunt(): Promise<MutantOutcome> {
   const { Simulation } = await import("../simulation.ts");
   const { BalancingRun } = await import("../balancing-run.ts");
   for (const seed of seeds) {
-    const settings = { seed, nodes: 4, minutes };
+    const settings = { seed, nodes: 4, minutes, spread: mutation.run === "spread" };
     const run =
       mutation.run === "balancing" ? new BalancingRun(settings) : new Simulation(settings);
     const { failure } = run.run();
