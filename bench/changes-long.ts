@@ -19,6 +19,8 @@ export interface LongOptions {
   /** From the beginning of one to that of the next, at least. */
   readonly everyMs: number;
   readonly method?: "forward" | "multicast";
+  /** Several VIPs, spread over the members, which move as well (B10). */
+  readonly spread?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -28,15 +30,21 @@ export interface LongFindings {
   readonly findings: Findings;
   /** Slots that have changed owner, one change with the next. */
   readonly slotsMoved: number;
+  /** How often a VIP had another interface node after a change than before. */
+  readonly vipMoves: number;
   readonly mostExceptions: number;
   readonly exceptionsRefused: number;
 }
 
 const MEMBERS = 4;
 const GROUP = "echo";
-const GROUPS = `groups:
+/** The first one is the only one where VIPs are not spread. */
+const VIPS = [STANDARD.vip4, "10.77.0.101", "10.77.0.102", STANDARD.vip6] as const;
+const serviceOf = (vip: string): string =>
+  `"tcp ${vip.includes(":") ? `[${vip}]` : vip}:${ECHO_PORT}"`;
+const groups = (vips: readonly string[]): string => `groups:
   - name: ${GROUP}
-    services: ["tcp ${STANDARD.vip4}:${ECHO_PORT}"]
+    services: [${vips.map(serviceOf).join(", ")}]
 `;
 /** Every so many changes a node leaves the configuration and comes back. */
 const MEMBERSHIP_EVERY = 20;
@@ -66,6 +74,29 @@ const undrain =
   (cluster) =>
     cluster.client("m1").undrain({ params: { node } });
 
+const moveVip =
+  (vip: string, node: string): Act =>
+  (cluster) =>
+    cluster.client("m1").moveVip({ params: { vip }, body: { node } });
+const releaseVip =
+  (vip: string): Act =>
+  (cluster) =>
+    cluster.client("m1").releaseVip({ params: { vip } });
+
+/** Between the others, where VIPs are spread; those also move with each node that is drained, leaves or returns. */
+const VIP_ACTS: readonly Act[] = [
+  moveVip(VIPS[0], "m2"),
+  moveVip(VIPS[1], "m1"),
+  moveVip(VIPS[0], "m3"),
+  moveVip(VIPS[3], "m2"),
+  releaseVip(VIPS[1]),
+  moveVip(VIPS[0], "m1"),
+  moveVip(VIPS[2], "m3"),
+  releaseVip(VIPS[3]),
+  moveVip(VIPS[0], "m2"),
+  releaseVip(VIPS[2]),
+];
+
 /** Every slot moves several times in a turn of these. */
 const ACTS: readonly Act[] = [
   weight("m2", 5),
@@ -82,12 +113,12 @@ const ACTS: readonly Act[] = [
 
 /** Everything is removed when this process ends, also by a signal. */
 export async function changesUnderLongConnections(options: LongOptions): Promise<LongFindings> {
-  const { name, method = "forward" } = options;
+  const { name, method = "forward", spread = false } = options;
   const cluster = await LabCluster.up({
     name,
     members: MEMBERS,
-    groups: GROUPS,
-    extraConfig: `delivery: { method: ${method} }\n`,
+    groups: groups(vipsOf(spread)),
+    extraConfig: `delivery: { method: ${method} }\n${spread ? "interfaceNodes: {}\n" : ""}`,
     programs: (member) => [echoServer(member)],
     downOnExit: true,
   });
@@ -99,6 +130,8 @@ export async function changesUnderLongConnections(options: LongOptions): Promise
   }
 }
 
+const vipsOf = (spread: boolean): readonly string[] => (spread ? VIPS : VIPS.slice(0, 1));
+
 class LongRun {
   readonly #cluster: LabCluster;
   readonly #options: LongOptions;
@@ -106,16 +139,24 @@ class LongRun {
   #mostExceptions = 0;
   #refused = 0;
   #slots = new Map<string, number>();
+  #vipMoves = 0;
+  #holders = new Map<string, string>();
+  readonly #acts: readonly Act[];
 
   constructor(cluster: LabCluster, options: LongOptions) {
     this.#cluster = cluster;
     this.#options = options;
+    const more = options.spread === true ? VIP_ACTS : [];
+    this.#acts = ACTS.flatMap((act, index) => [act, ...more.slice(index, index + 1)]);
   }
 
   async run(): Promise<LongFindings> {
     const { connections, sayEveryMs, changes, say } = this.#options;
     const { lab } = this.#cluster;
-    const clients = await EchoConnections.open(lab, connections, STANDARD.vip4, sayEveryMs);
+    const vips = vipsOf(this.#options.spread === true);
+    const each = Math.ceil(connections / vips.length);
+    const clients: EchoConnections[] = [];
+    for (const vip of vips) clients.push(await EchoConnections.open(lab, each, vip, sayEveryMs));
     say(`${connections} connections are open`);
     const startedAt = performance.now();
     let done = 0;
@@ -125,19 +166,20 @@ class LongRun {
       if (done % 10 < 2) say(`${done} changes, ${this.#mostExceptions} exceptions at most`);
     }
     const seconds = (performance.now() - startedAt) / 1000;
-    const findings = await clients.finish();
+    const findings = together(await Promise.all(clients.map((client) => client.finish())));
     return {
       changes: done,
       seconds,
       findings,
       slotsMoved: this.#slotsMoved,
+      vipMoves: this.#vipMoves,
       mostExceptions: this.#mostExceptions,
       exceptionsRefused: this.#refused,
     };
   }
 
   async #act(index: number): Promise<number> {
-    const act = ACTS[index % ACTS.length];
+    const act = this.#acts[index % this.#acts.length];
     const next = pause(this.#options.everyMs);
     await act?.(this.#cluster);
     await this.#look();
@@ -179,10 +221,30 @@ class LongRun {
       this.#slotsMoved += Math.max(0, count - (this.#slots.get(node) ?? count));
     }
     this.#slots = slots;
+    for (const { vip, node } of status.vips.addresses) {
+      if (node === undefined) continue;
+      if ((this.#holders.get(vip) ?? node) !== node) this.#vipMoves += 1;
+      this.#holders.set(vip, node);
+    }
     const { exceptions, exceptionsRefused } = status.assignment;
     this.#mostExceptions = Math.max(this.#mostExceptions, exceptions);
     this.#refused = Math.max(this.#refused, exceptionsRefused);
   }
+}
+
+/** Of the clients of several VIPs. */
+function together(all: readonly Findings[]): Findings {
+  const servers: Record<string, number> = {};
+  for (const findings of all) {
+    for (const [server, count] of Object.entries(findings.servers)) {
+      servers[server] = (servers[server] ?? 0) + count;
+    }
+  }
+  return {
+    opened: all.reduce((sum, { opened }) => sum + opened, 0),
+    broken: all.flatMap(({ broken }) => broken),
+    servers,
+  };
 }
 
 const slotsOf = ({ groups }: Status, node: string): number =>

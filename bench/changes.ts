@@ -6,7 +6,7 @@ import { changesUnderLongConnections, type LongFindings } from "./changes-long.t
 import { publications, type PublishFindings } from "./changes-publish.ts";
 import type { Row, Suite } from "./suite.ts";
 
-const FULL = { connections: 10_000, changes: 200, everyMs: 2700, publications: 15 };
+const FULL = { connections: 10_000, changes: 200, everyMs: 2850, publications: 15 };
 const QUICK = { connections: 1000, changes: 40, everyMs: 1000, publications: 5 };
 const SAY_EVERY_MS = 5000;
 const MOST_MS = 100;
@@ -17,6 +17,7 @@ export async function changes({ quick, say }: SuiteOptions): Promise<Suite> {
   const published = await publications({ ...plan, say });
   const long = await changesUnderLongConnections({
     ...plan,
+    spread: true,
     name: `bl${process.pid}`,
     sayEveryMs: SAY_EVERY_MS,
     say,
@@ -25,8 +26,8 @@ export async function changes({ quick, say }: SuiteOptions): Promise<Suite> {
     name: "changes",
     title: "Changes under long connections",
     method: [
-      `${connections} TCP connections through one VIP to four members, each saying a line every ${SAY_EVERY_MS / 1000} s and waiting for its echo;`,
-      "broken: reset, closed, or silent for 5 s. Changes: weights, drained nodes, a node taken out of the configuration and put back.",
+      `${connections} TCP connections through four VIPs on several interface nodes to four members, each saying a line every ${SAY_EVERY_MS / 1000} s and waiting for`,
+      "its echo; broken: reset, closed, or silent for 5 s. Changes: weights, drained nodes, VIPs moved, a node taken out of the configuration and put back.",
       "Publication: a weight moves half of 65 536 slots; from the operator's request until the packet program of the last",
       `of four members goes by the new tables. Median of ${plan.publications}.`,
     ],
@@ -51,6 +52,7 @@ function longRows(long: LongFindings, wanted: number): Row[] {
     { name: "changes", value: long.changes, unit: "", target: enough },
     { name: "they took", value: long.seconds, unit: "s" },
     { name: "slots that moved", value: long.slotsMoved, unit: "" },
+    { name: "VIPs that moved", value: long.vipMoves, unit: "" },
     { name: "most exceptions at once", value: long.mostExceptions, unit: "" },
     { name: "exceptions refused", value: long.exceptionsRefused, unit: "" },
     noneOf(`connections broken, of ${long.findings.opened}`, long.findings.broken.length),

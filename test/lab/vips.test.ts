@@ -97,7 +97,7 @@ describe("virtual addresses on several interface nodes", { skip }, () => {
   test("B10: each VIP is answered by its own interface node and by no other", async () => {
     await agree();
     const status = await cluster.status("m1");
-    assert.deepEqual([...holders(status)].sort(), ["m1", "m2", "m3", "m4"]);
+    assert.deepEqual(new Set(holders(status)), new Set(["m1", "m2", "m3", "m4"]));
     for (const { backups } of status.vips.addresses) assert.equal(backups.length, 3);
     for (const vip of VIPS) {
       const bearers = await Promise.all(

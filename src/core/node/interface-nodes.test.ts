@@ -135,7 +135,7 @@ function settled(spec = spread()): Cluster {
 
 test("B10: VIPs are spread over the members, each answered by one and announced by it", () => {
   const cluster = settled();
-  assert.deepEqual([...cluster.holders].sort(), ALL);
+  assert.deepEqual(new Set(cluster.holders), new Set(ALL));
   assert.equal(cluster.most, 1);
   for (const id of ALL) {
     const own = VIPS.filter((_, at) => cluster.holders[at] === id);
@@ -157,7 +157,7 @@ test("B10: the option is switched on and off while the cluster runs", () => {
   const { interfaceNodes: _none, ...plain } = spread();
   const cluster = settled(plain);
   cluster.everywhere({ type: "spec-changed", spec: spread() });
-  assert.deepEqual([...cluster.holders].sort(), ALL);
+  assert.deepEqual(new Set(cluster.holders), new Set(ALL));
   cluster.everywhere({ type: "spec-changed", spec: plain });
   assert.deepEqual(cluster.holders, [N1, N1, N1]);
   assert.equal(cluster.installed.get(N3)?.vipHolders, undefined);

@@ -421,7 +421,7 @@ export class Publication {
     const late = new Set(this.#withheld);
     for (const id of concerned(before, tables, this.#self).lose) late.add(id);
     for (const id of late) {
-      if (!this.#waitingFor.has(id) || this.#installAfter?.has(id) === true) late.delete(id);
+      if (!this.#waitingFor.has(id) || this.#installAfter.has(id)) late.delete(id);
     }
     return late;
   }
