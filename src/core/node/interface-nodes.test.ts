@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ip } from "#base/address.ts";
-import { NO_NODE, NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
+import { NO_NODE, nodeId, type NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
@@ -104,6 +104,13 @@ class Cluster {
     });
   }
 
+  /** What a master does with a member that connects to it. */
+  #bringUpToDate(id: NodeId): void {
+    const tables = this.nodes.get(this.#master)?.tables;
+    if (tables === undefined) return;
+    this.#wire.push({ to: id, input: { type: "tables-received", tables } });
+  }
+
   #perform(id: NodeId, effect: Effect): void {
     const acknowledged = (version: Tables["version"]): void => {
       this.#wire.push({ to: this.#master, input: { type: "tables-acknowledged", id, version } });
@@ -114,7 +121,7 @@ class Cluster {
       this.announced.push(`${id}: ${effect.vips.map((vip) => vip.slice(-3)).join()}`);
     }
     if (effect.type === "acknowledge-tables") acknowledged(effect.version);
-    if (effect.type === "follow" && effect.master !== undefined) acknowledged(NO_TABLES);
+    if (effect.type === "follow" && effect.master !== undefined) this.#bringUpToDate(id);
     if (effect.type !== "replicate-tables" && effect.type !== "release-tables") return;
     const { tables } = effect;
     for (const to of ALL) {

@@ -85,7 +85,7 @@ test("B5: a frame that is forwarded from node to node comes to rest, whatever ta
       if (verdict.action !== "forward") break;
       at = verdict.node;
       passages++;
-      assert.ok(passages <= 4, `seed ${seed}: forwarded ${passages} times`);
+      assert.ok(passages <= MAX_HOP, `seed ${seed}: forwarded ${passages} times`);
     }
   }
 });
