@@ -22,31 +22,35 @@ static __always_inline int is_of_link(__u8 family, __u8 type)
 	return family == 6 && type >= FIRST_ND && type <= LAST_ND;
 }
 
-static __noinline int classify_quote(frame_t *frame, const struct packet *packet, struct flow *flow)
+static __noinline int classify_quote(frame_t *frame, struct desk *desk)
 {
-	struct packet quote = {};
+	const struct packet *packet = &desk->packet;
+	struct packet *quote = &desk->quote;
+	struct flow *flow = &desk->flow;
 	struct ports ports = {};
 
-	quote.family = packet->family;
-	quote.header = packet->transport + 8;
-	quote.end = packet->end;
-	if (!parse_quote(frame, &quote) || !same_address(&quote.source, &packet->destination))
+	quote->family = packet->family;
+	quote->header = packet->transport + 8;
+	quote->end = packet->end;
+	if (!parse_quote(frame, quote) || !same_address(&quote->source, &packet->destination))
 		return 0;
-	if (has_ports(quote.protocol) && read_bytes(frame, quote.transport, &ports, sizeof(ports)))
+	if (has_ports(quote->protocol) && read_bytes(frame, quote->transport, &ports, sizeof(ports)))
 		return 0;
-	flow->source = quote.destination;
-	flow->destination = quote.source;
+	flow->source = quote->destination;
+	flow->destination = quote->source;
 	flow->source_port = ports.destination;
 	flow->destination_port = ports.source;
-	flow->discriminator = quoted_discriminator(frame, &quote, ports);
-	flow->protocol = quote.protocol;
+	flow->discriminator = quoted_discriminator(frame, quote, ports);
+	flow->protocol = quote->protocol;
 	flow->quoted = 1;
 	return 1;
 }
 
-/* Answers 0 for what is no flow. `flow` is all zero; a later fragment does not get here. */
-static __always_inline int classify(frame_t *frame, const struct packet *packet, struct flow *flow)
+/* Answers 0 for what is no flow. A later fragment does not get here. */
+static __always_inline int classify(frame_t *frame, struct desk *desk)
 {
+	const struct packet *packet = &desk->packet;
+	struct flow *flow = &desk->flow;
 	struct ports ports = {};
 	__u8 flags = 0, type;
 
@@ -55,7 +59,7 @@ static __always_inline int classify(frame_t *frame, const struct packet *packet,
 		if (read_bytes(frame, packet->transport, &type, sizeof(type)))
 			return 0;
 		if (is_icmp_error(packet->family, type))
-			return classify_quote(frame, packet, flow);
+			return classify_quote(frame, desk);
 		if (is_of_link(packet->family, type))
 			return 0;
 	}

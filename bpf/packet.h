@@ -2,8 +2,8 @@
 #ifndef PANOPLY_PACKET_H
 #define PANOPLY_PACKET_H
 
-#include "abi.h"
 #include "ethernet.h"
+#include "maps.h"
 
 enum {
 	TCP_FIN_SYN_RST_ACK = 0x17,
@@ -44,6 +44,31 @@ struct flow {
 	__u8 opening; /* a SYN without ACK */
 	__u8 quoted; /* taken from an ICMP error: there is no segment to check a cookie with */
 };
+
+/* What the stages of one frame work on, off the stack, which has 512 bytes for all of them together. One for each CPU: no frame
+ * interrupts another there. */
+struct desk {
+	struct packet packet;
+	struct packet quote; /* in an ICMP error */
+	struct flow flow;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct desk);
+} desks SEC(".maps");
+
+static __always_inline struct desk *clear_desk(void)
+{
+	__u32 only = 0;
+	struct desk *desk = bpf_map_lookup_elem(&desks, &only);
+
+	if (desk)
+		__builtin_memset(desk, 0, sizeof(*desk));
+	return desk;
+}
 
 static __always_inline void map_ipv4(struct address *address, __be32 ipv4)
 {

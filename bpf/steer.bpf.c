@@ -27,7 +27,6 @@ struct ethernet {
 /* Of a packet that only its addresses count of. */
 static __always_inline void take_addresses(const struct packet *packet, struct flow *flow)
 {
-	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->family = packet->family;
 	flow->protocol = packet->protocol;
 	flow->source = packet->source;
@@ -52,27 +51,28 @@ static __noinline int lookup(const struct flow *flow, int through, struct servic
 
 /* Stages classify … own of a packet that parse and admit have let through, in any shape. Of what is only routed through
  * the cluster, fragments have addresses, too, and so has an error that quotes nothing that can be read. */
-static __always_inline struct decision place(frame_t *frame, struct packet *packet, int through)
+static __always_inline struct decision place(frame_t *frame, struct desk *desk, int through)
 {
+	struct packet *packet = &desk->packet;
+	struct flow *flow = &desk->flow;
 	struct decision decision;
 	struct service service;
-	struct flow flow = {};
 	__u32 slot;
 	__u16 entry;
 
-	if (packet->fragment == FRAGMENT_LATER || !classify(frame, packet, &flow)) {
+	if (packet->fragment == FRAGMENT_LATER || !classify(frame, desk)) {
 		if (!through)
 			return decide(REASON_PASS_NO_FLOW);
-		take_addresses(packet, &flow);
+		take_addresses(packet, flow);
 	}
-	if (!lookup(&flow, through, &service) ||
-	    !read_slot(&service, hash_flow(&service, &flow), &slot, &entry))
+	if (!lookup(flow, through, &service) ||
+	    !read_slot(&service, hash_flow(&service, flow), &slot, &entry))
 		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
-	if (!except(frame, packet, &flow, service.flags, slot, entry, &decision))
-		decision = own(frame, packet, &flow, service.flags, slot, entry);
-	if (is_of_session(flow.protocol, service.flags) &&
+	if (!except(frame, packet, flow, service.flags, slot, entry, &decision))
+		decision = own(frame, packet, flow, service.flags, slot, entry);
+	if (is_of_session(flow->protocol, service.flags) &&
 	    (decision.reason == REASON_PASS_LOCAL || decision.reason == REASON_PASS_EXCEPTION))
-		note_session(&flow, service.group);
+		note_session(flow, service.group);
 	decision.group = service.group + 1;
 	decision.slot = slot;
 	decision.base = service.base;
@@ -80,8 +80,9 @@ static __always_inline struct decision place(frame_t *frame, struct packet *pack
 }
 
 /* Stages parse … own, for frames of any shape. */
-static __always_inline struct decision judge(frame_t *frame, struct packet *packet)
+static __always_inline struct decision judge(frame_t *frame, struct desk *desk)
 {
+	struct packet *packet = &desk->packet;
 	__u8 reason = REASON_COUNT;
 	struct decision decision;
 	struct ethernet ethernet;
@@ -121,7 +122,7 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 		return decide(REASON_PASS_NO_FLOW);
 	if (packet->fragment == FRAGMENT_LATER && !through)
 		return recall_fragment(packet);
-	decision = place(frame, packet, through);
+	decision = place(frame, desk, through);
 	if (packet->fragment == FRAGMENT_FIRST)
 		remember_fragment(packet, &decision);
 	return decision;
@@ -129,13 +130,17 @@ static __always_inline struct decision judge(frame_t *frame, struct packet *pack
 
 static __noinline int steer_any(frame_t *frame)
 {
-	struct packet packet = {};
+	struct desk *desk = clear_desk();
+	struct decision decision;
+	__u32 flooded;
 
-	struct decision decision = judge(frame, &packet);
-
-	if (packet.flooded && is_taken(decision.reason) && !is_accepting())
+	if (!desk)
+		return VERDICT_DROP;
+	decision = judge(frame, desk);
+	flooded = desk->packet.flooded;
+	if (flooded && is_taken(decision.reason) && !is_accepting())
 		decision = decide(REASON_DROP_UNLEASED);
-	return emit(frame, decision, packet.flooded, frame_length(frame));
+	return emit(frame, decision, flooded, frame_length(frame));
 }
 
 #include "fast.h"
