@@ -122,8 +122,8 @@ struct former {
 	__u16 reserved;
 };
 
-/* Map exceptions: each entry is a flow's print (52 bits) and below it the id of the node that it is pinned to (12 bits); 0: free. A flow is in
- * one of two buckets. Written and read as a whole. */
+/* Map exceptions: each entry is a flow's print (51 bits) and below it the id of the node that it is pinned to (12 bits); 0: free. A flow is in
+ * one of two buckets of the part of the map that is looked at. Written and read as a whole. */
 struct exception_bucket {
 	__u64 entry[ABI_EXCEPTIONS_PER_BUCKET];
 };
@@ -199,6 +199,7 @@ struct state {
 	__u64 lease_until_ns; /* CLOCK_MONOTONIC; this node may answer for the VIPs until then */
 	__u64 accept_until_ns; /* likewise: it may take frames that came to a cluster MAC */
 	__u64 cluster_mac[ABI_CLUSTER_MACS]; /* as in struct node; 0 while there is no VIP */
+	__u64 exceptions; /* part of map exceptions that is looked at: its first bucket above, below it how many there are, less one */
 	__u64 routed; /* struct service of the group of traffic through the cluster; 0 = none */
 	__u32 hash_key[2]; /* written together */
 	__u64 epoch; /* version of the tables that were last written completely */
@@ -223,7 +224,6 @@ struct config {
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
 	struct held_header reserved_held; /* likewise */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
-	__u32 exception_mask; /* there is one bucket more */
 	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
 	__u32 peering; /* the interface has the cluster MAC, and the peering programs come next (peer.bpf.c) */
 };

@@ -1,6 +1,6 @@
 /*
  * Stage exception: is the connection pinned to a node that is not its slot's owner (B4, docs/adr/0016)? Only slots with exceptions ask,
- * and only the node that would decide by the slot. A flow is known again by 52 bits of a hash of it, its print, which lies in
+ * and only the node that would decide by the slot. A flow is known again by 51 bits of a hash of it, its print, which lies in
  * one of two buckets of a cache line each; the agent sees to it that no two exceptions have the same (src/wire/flow-key.ts).
  */
 #ifndef PANOPLY_EXCEPTION_H
@@ -9,7 +9,7 @@
 #include "hash.h"
 #include "own.h"
 
-enum { PRINT_SHIFT = 12 };
+#define PRINT_FACTOR 0x9e3779b1U
 
 struct print {
 	__u32 place; /* 16 bits for the first bucket, 16 for the second */
@@ -17,70 +17,71 @@ struct print {
 	__u32 low;
 };
 
-static __always_inline void mix_print(struct print *print)
+/* Of the words that source address and source port have come to for the slot. */
+static __always_inline struct print print_of(struct words words, __u32 vip, __be16 port, __u8 protocol)
 {
-	mix_all(&print->place, &print->high, &print->low);
+	__u32 service = vip + (protocol | (__u32)port << 16);
+	/* what differs most from service to service comes into the lowest bits */
+	__u32 spread = rotate(service, 8) * PRINT_FACTOR;
+
+	return (struct print){
+		.place = words.b + (spread ^ spread >> 16),
+		.high = words.a + service,
+		.low = words.c + vip * PRINT_FACTOR,
+	};
 }
 
-static __always_inline struct print print4(__be32 source, __be32 vip, __u32 ports, __u8 protocol)
-{
-	struct print print = { state.hash_key[0] + source, state.hash_key[1] + ports, vip + protocol };
-
-	mix_print(&print);
-	return print;
-}
-
-static __always_inline struct print print6(const struct address *source, const struct address *vip, __u32 ports,
-					   __u8 protocol)
-{
-	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
-	struct print print = { k0 + source->word[0], k0 + source->word[1], k1 + source->word[2] };
-
-	mix_print(&print);
-	print.place += source->word[3];
-	print.high += ports;
-	print.low += (vip->word[0] ^ vip->word[1] ^ vip->word[2] ^ vip->word[3]) + protocol;
-	mix_print(&print);
-	return print;
-}
-
-static __always_inline __u64 search_exceptions(__u32 index, __u64 print)
+/* `wanted`: an entry without a node. What differs from it by a node only is the entry, and the difference is the node: found without a
+ * branch, for which entry it is cannot be predicted. Neither number has its highest bit. */
+static __always_inline __u32 search_exceptions(__u32 index, __u64 wanted)
 {
 	volatile struct exception_bucket *bucket = bpf_map_lookup_elem(&exceptions, &index);
-	__u64 found = 0, entry;
+	__u64 found = 0, difference;
+	__s64 sign;
 
 	if (!bucket)
 		return 0;
 #pragma unroll
 	for (__u32 i = 0; i < ABI_EXCEPTIONS_PER_BUCKET; i++) {
-		entry = bucket->entry[i];
-		found |= entry & equal_mask(entry >> PRINT_SHIFT, print);
+		difference = bucket->entry[i] ^ wanted;
+		sign = difference - (ABI_SLOT_OWNER + 1);
+		barrier_var(sign);
+		found |= difference & sign >> 63;
 	}
-	return found & ABI_SLOT_OWNER;
+	return found;
 }
 
 /* The node that a flow is pinned to; 0: none. */
 static __always_inline __u32 find_exception(struct print print)
 {
-	__u64 wanted = ((__u64)print.high << 32 | print.low) >> PRINT_SHIFT;
-	__u64 node = search_exceptions(print.place & config.exception_mask, wanted);
+	__u64 wanted = ((__u64)print.high << 32 | print.low) >> 1 & ~(__u64)ABI_SLOT_OWNER;
+	__u64 part = *(volatile __u64 *)&state.exceptions;
+	__u32 first = part >> 32, mask = part;
+	__u32 node = search_exceptions(first + (print.place & mask), wanted);
 
 	if (likely(node))
 		return node;
-	return search_exceptions(print.place >> 16 & config.exception_mask, wanted);
+	return search_exceptions(first + (print.place >> 16 & mask), wanted);
+}
+
+static __always_inline __u32 fold_vip(const struct address *vip)
+{
+	return vip->word[0] ^ vip->word[1] ^ vip->word[2] ^ vip->word[3];
 }
 
 static __noinline __u32 pinned_to(const struct flow *flow)
 {
-	__u32 ports;
+	const struct address *vip;
+	struct words words;
+	int four;
 
 	if (!flow)
 		return 0;
-	ports = flow->source_port | (__u32)flow->destination_port << 16;
-	if (flow->family == 4)
-		return find_exception(
-			print4(flow->source.word[3], flow->destination.word[3], ports, flow->protocol));
-	return find_exception(print6(&flow->source, &flow->destination, ports, flow->protocol));
+	four = flow->family == 4;
+	vip = &flow->destination;
+	words = four ? words4(flow->source.word[3], flow->source_port) : words6(&flow->source, flow->source_port);
+	return find_exception(
+		print_of(words, four ? vip->word[3] : fold_vip(vip), flow->destination_port, flow->protocol));
 }
 
 /* Answers 0 where the slot decides. */

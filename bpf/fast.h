@@ -41,39 +41,23 @@ static __always_inline int settle_flooded(frame_t *frame, void *data, const stru
 	return emit_taken(frame, data, REASON_PASS_LOCAL, bytes);
 }
 
-static __always_inline int is_segment_in_place(const __u8 *transport)
+/* What a segment without SYN is pinned to, read in place; 0: nothing. */
+static __always_inline __u32 pinned_in_place(void *data, void *end, int family, struct print print)
 {
-	return (transport[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
-}
+	__u8 *flags = data + (family == 4 ? IPV4_TRANSPORT : IPV6_TRANSPORT) + TCP_FLAGS;
 
-/* What a segment without SYN is pinned to, read in place; 0: nothing. Functions of their own, for the stack is short. */
-static __noinline __u32 pinned4_in_place(void *data, void *end)
-{
-	struct ipv4_header *ip = data + ETHERNET_LENGTH;
-
-	if (data + IPV4_TRANSPORT + TCP_FLAGS + 1 > end)
-		return NOT_IN_PLACE;
-	if (!is_segment_in_place(data + IPV4_TRANSPORT))
+	if (protocol_in_place(data, family) != PROTOCOL_TCP)
 		return 0;
-	return find_exception(
-		print4(ip->source, ip->destination, *(__u32 *)(data + IPV4_TRANSPORT), PROTOCOL_TCP));
-}
-
-static __noinline __u32 pinned6_in_place(void *data, void *end)
-{
-	struct ipv6_header *ip = data + ETHERNET_LENGTH;
-
-	if (data + IPV6_TRANSPORT + TCP_FLAGS + 1 > end)
+	if (unlikely((void *)(flags + 1) > end))
 		return NOT_IN_PLACE;
-	if (!is_segment_in_place(data + IPV6_TRANSPORT))
+	if ((*flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return 0;
-	return find_exception(
-		print6(&ip->source, &ip->destination, *(__u32 *)(data + IPV6_TRANSPORT), PROTOCOL_TCP));
+	return find_exception(print);
 }
 
 /* Stages exception, own and emit. */
 static __always_inline int settle(frame_t *frame, void *data, void *end, const struct service *service, __u32 hash,
-				  int family, int flooded, __u32 bytes)
+				  struct print print, int family, int flooded, __u32 bytes)
 {
 	__u32 way = way_of(*(__u32 *)(data + 6));
 	__u8 reason = REASON_FORWARD_OWNER;
@@ -87,8 +71,7 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	if (unlikely(entry & ABI_SLOT_HAS_EXCEPTIONS) && !way) {
 		if (is_noted(data, family, service))
 			return steer_any(frame);
-		if (protocol_in_place(data, family) == PROTOCOL_TCP)
-			node = family == 4 ? pinned4_in_place(data, end) : pinned6_in_place(data, end);
+		node = pinned_in_place(data, end, family, print);
 		if (node && ((entry & ABI_SLOT_OWNER) == config.self || node == config.self || node == NOT_IN_PLACE))
 			return steer_any(frame);
 		if (node)
@@ -126,6 +109,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 	struct ipv4_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV4_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
+	struct words words;
 	__u64 destination = *(__u64 *)data;
 	int flooded = !is_own_mac(destination);
 	struct service service;
@@ -140,16 +124,18 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		     !is_usual(ip->protocol, ports->destination) ||
 		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
-	hash = hash4(ip->source, ports->source);
+	words = words4(ip->source, ports->source);
 	if (!lookup4(ip->protocol, ip->destination, ports->destination, &service))
 		return flooded || way_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
 								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
+	hash = words.c;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
 		hash = collapse(ip->source ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash4(ip->source, 0);
-	return settle(frame, data, end, &service, hash, 4, flooded, bytes);
+	return settle(frame, data, end, &service, hash,
+		      print_of(words, ip->destination, ports->destination, ip->protocol), 4, flooded, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
@@ -157,6 +143,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 	struct ipv6_header *ip = data + ETHERNET_LENGTH;
 	struct ports *ports = data + IPV6_TRANSPORT;
 	__u32 bytes = frame_length(frame), length, hash;
+	struct words words;
 	__u64 destination = *(__u64 *)data;
 	int flooded = !is_own_mac(destination);
 	struct service service;
@@ -169,16 +156,18 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		     !is_usual(ip->next, ports->destination) ||
 		     (flooded && !is_cluster_mac(destination))))
 		return steer_any(frame);
-	hash = hash6(&ip->source, ports->source);
+	words = words6(&ip->source, ports->source);
 	if (!lookup6(ip->next, &ip->destination, ports->destination, &service))
 		return flooded || way_of(*(__u32 *)(data + 6)) ? steer_any(frame) :
 								 emit_pass(REASON_PASS_NO_SERVICE, bytes);
 	port = service.flags & ABI_SERVICE_STICKY ? 0 : ports->source;
+	hash = words.c;
 	if (unlikely(state.hash_kind != ABI_HASH_KEYED))
 		hash = collapse(xor_words(6, &ip->source) ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash6(&ip->source, 0);
-	return settle(frame, data, end, &service, hash, 6, flooded, bytes);
+	return settle(frame, data, end, &service, hash,
+		      print_of(words, fold_vip(&ip->destination), ports->destination, ip->next), 6, flooded, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

@@ -13,37 +13,56 @@ static __always_inline __u32 rotate(__u32 x, int bits)
 	return x << bits | x >> (32 - bits);
 }
 
-/* The closing mix of Jenkins' lookup3, all three words of it. */
-static __always_inline void mix_all(__u32 *a, __u32 *b, __u32 *c)
+/* What is mixed, and what comes of it: `c` chooses the slot, all three tell exceptions apart. */
+struct words {
+	__u32 a;
+	__u32 b;
+	__u32 c;
+};
+
+/* The closing mix of Jenkins' lookup3. */
+static __always_inline struct words mix_all(__u32 a, __u32 b, __u32 c)
 {
-	*c = (*c ^ *b) - rotate(*b, 14);
-	*a = (*a ^ *c) - rotate(*c, 11);
-	*b = (*b ^ *a) - rotate(*a, 25);
-	*c = (*c ^ *b) - rotate(*b, 16);
-	*a = (*a ^ *c) - rotate(*c, 4);
-	*b = (*b ^ *a) - rotate(*a, 14);
-	*c = (*c ^ *b) - rotate(*b, 24);
+	c = (c ^ b) - rotate(b, 14);
+	a = (a ^ c) - rotate(c, 11);
+	b = (b ^ a) - rotate(a, 25);
+	c = (c ^ b) - rotate(b, 16);
+	a = (a ^ c) - rotate(c, 4);
+	b = (b ^ a) - rotate(a, 14);
+	c = (c ^ b) - rotate(b, 24);
+	return (struct words){ a, b, c };
 }
 
 static __always_inline __u32 mix(__u32 a, __u32 b, __u32 c)
 {
-	mix_all(&a, &b, &c);
-	return c;
+	return mix_all(a, b, c).c;
+}
+
+static __always_inline struct words words4(__be32 source, __u32 discriminator)
+{
+	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
+
+	return mix_all(k0 + source, k0 + discriminator, k1);
+}
+
+static __always_inline struct words words6(const struct address *source, __u32 discriminator)
+{
+	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
+	struct words first = mix_all(k0 + source->word[0], k0 + source->word[1], k1 + discriminator);
+	struct words all = mix_all(k0 + source->word[2], k0 + source->word[3], first.c);
+
+	all.a += first.b;
+	return all;
 }
 
 static __always_inline __u32 hash4(__be32 source, __u32 discriminator)
 {
-	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
-
-	return mix(k0 + source, k0 + discriminator, k1);
+	return words4(source, discriminator).c;
 }
 
 static __always_inline __u32 hash6(const struct address *source, __u32 discriminator)
 {
-	__u32 k0 = state.hash_key[0], k1 = state.hash_key[1];
-
-	k1 = mix(k0 + source->word[0], k0 + source->word[1], k1 + discriminator);
-	return mix(k0 + source->word[2], k0 + source->word[3], k1);
+	return words6(source, discriminator).c;
 }
 
 static __always_inline __u32 hash_address(__u8 family, const struct address *address, __u32 discriminator)

@@ -3,7 +3,7 @@
 //
 //   u8 protocol, plus 128 for IPv6 | source address | source port | destination address | destination port
 //
-// Ports are in network order. Its *print* are 52 bits by which the packet program knows a flow again; follows bpf/exception.h.
+// Ports are in network order. Its *print* are 51 bits by which the packet program knows a flow again; follows bpf/exception.h.
 import type { ByteReader, ByteWriter } from "./byte-cursor.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "./ipv4.ts";
 
@@ -70,7 +70,7 @@ export function readFlow(reader: ByteReader): FlowKey | undefined {
 
 /** By what the packet program knows a flow, and where it looks for it. */
 export interface FlowPrint {
-  /** 52 bits. Two flows with the same print are one flow to the packet program. */
+  /** 51 bits. Two flows with the same print are one flow to the packet program. */
   readonly print: number;
   /** 32 bits: 16 for the first bucket in which it may be, 16 for the second. */
   readonly place: number;
@@ -79,7 +79,7 @@ export interface FlowPrint {
 const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
 
 /** The closing mix of Jenkins' lookup3, all three words of it. */
-function mixed(words: Uint32Array): void {
+function mixed(words: Int32Array): void {
   let [a = 0, b = 0, c = 0] = words;
   c = ((c ^ b) - rotate(b, 14)) | 0;
   a = ((a ^ c) - rotate(c, 11)) | 0;
@@ -100,32 +100,39 @@ const word = (key: FlowKey, at: number): number =>
   (key.charCodeAt(at + 2) << 16) |
   (key.charCodeAt(at + 3) << 24);
 
-/** Both ports, the source's in the lower half. */
-function portWords(key: FlowKey, size: number): number {
-  const [from, to] = [1 + size, 3 + 2 * size];
-  return (
-    key.charCodeAt(from) |
-    (key.charCodeAt(from + 1) << 8) |
-    (key.charCodeAt(to) << 16) |
-    (key.charCodeAt(to + 1) << 24)
-  );
+/** As a little-endian machine loads two bytes. */
+const half = (key: FlowKey, at: number): number =>
+  key.charCodeAt(at) | (key.charCodeAt(at + 1) << 8);
+
+/** Odd, so that no bit of an address is lost. */
+const PRINT_FACTOR = 0x9e3779b1;
+
+/** Of source address and port, as for the slot (core/steering/hash.ts), but of all three words. */
+function mixedSource([k0, k1]: readonly [number, number], key: FlowKey): Int32Array {
+  if (key.length === IPV4_LENGTH) {
+    const words = Int32Array.of(k0 + word(key, 1), k0 + half(key, 5), k1);
+    mixed(words);
+    return words;
+  }
+  const words = Int32Array.of(k0 + word(key, 1), k0 + word(key, 5), k1 + half(key, 17));
+  mixed(words);
+  const folded = words[1] ?? 0;
+  words[0] = k0 + word(key, 9);
+  words[1] = k0 + word(key, 13);
+  mixed(words);
+  words[0] = (words[0] ?? 0) + folded;
+  return words;
 }
 
 /** `hashKey`: the two keys of the cluster's flow hash. */
-export function flowPrint([k0, k1]: readonly [number, number], key: FlowKey): FlowPrint {
+export function flowPrint(hashKey: readonly [number, number], key: FlowKey): FlowPrint {
+  const [a = 0, b = 0, c = 0] = mixedSource(hashKey, key);
+  const isIpv4 = key.length === IPV4_LENGTH;
+  const vip = isIpv4 ? word(key, 7) : word(key, 19) ^ word(key, 23) ^ word(key, 27) ^ word(key, 31);
   const protocol = key.charCodeAt(0) & ~IPV6;
-  let words: Uint32Array;
-  if (key.length === IPV4_LENGTH) {
-    words = Uint32Array.of(k0 + word(key, 1), k1 + portWords(key, 4), word(key, 7) + protocol);
-  } else {
-    words = Uint32Array.of(k0 + word(key, 1), k0 + word(key, 5), k1 + word(key, 9));
-    mixed(words);
-    words[0] = (words[0] ?? 0) + word(key, 13);
-    words[1] = (words[1] ?? 0) + portWords(key, 16);
-    const vip = word(key, 19) ^ word(key, 23) ^ word(key, 27) ^ word(key, 31);
-    words[2] = (words[2] ?? 0) + vip + protocol;
-  }
-  mixed(words);
-  const [place = 0, high = 0, low = 0] = words;
-  return { print: high * 2 ** 20 + (low >>> 12), place };
+  const service = (vip + (protocol | (half(key, key.length - 2) << 16))) | 0;
+  const spread = Math.imul(rotate(service, 8), PRINT_FACTOR);
+  const high = (a + service) >>> 0;
+  const low = (c + Math.imul(vip, PRINT_FACTOR)) >>> 0;
+  return { print: high * 2 ** 19 + (low >>> 13), place: (b + (spread ^ (spread >>> 16))) >>> 0 };
 }

@@ -36,7 +36,7 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   services6: sizes.services,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
-  exceptions: exceptionBuckets(sizes.exceptions),
+  exceptions: 2 * exceptionBuckets(sizes.exceptions),
   udp_sessions: sizes.sessions,
   udp_idle: sizes.groups,
   vips: sizes.vips,
@@ -63,7 +63,6 @@ export function constants(place: Place, sizes: Sizes, multiBuffer: boolean): Uin
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
   bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
-  bytes.writeUInt32LE(exceptionBuckets(sizes.exceptions) - 1, CONFIG.exceptionMask);
   bytes.writeUInt32LE(peerLink, CONFIG.peerLink);
   bytes.writeUInt32LE(peering ? 1 : 0, CONFIG.peering);
   return bytes;

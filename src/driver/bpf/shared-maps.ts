@@ -11,6 +11,12 @@ import { FORMER, LINKS, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } fro
 const macNumber = (mac: Uint8Array): bigint =>
   mac.reduce((value, byte, index) => value | (BigInt(byte) << BigInt(8 * index)), 0n);
 
+/** Buckets of a map; how many is a power of two. */
+export interface BucketRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** Map .data.state: hash key, version of the tables, leases, and what must outlive the agent. */
 export class StateMap {
   readonly #mapping: Mapping;
@@ -74,6 +80,17 @@ export class StateMap {
       Atomics.store(this.#u64, STATE.clusterMac / 8 + index, mac);
     }
     Atomics.store(this.#u32, STATE.method / 4, DELIVERY_METHODS.indexOf(method));
+  }
+
+  /** The part of map exceptions that the packet program looks at. */
+  get exceptions(): BucketRange {
+    const both = this.#u64[STATE.exceptions / 8] ?? 0n;
+    return { first: Number(both >> 32n), count: Number(both & 0xffff_ffffn) + 1 };
+  }
+
+  set exceptions({ first, count }: BucketRange) {
+    const both = (BigInt(first) << 32n) | BigInt(count - 1);
+    Atomics.store(this.#u64, STATE.exceptions / 8, both);
   }
 
   /** struct service of the routed group as a number; 0: there is none. */

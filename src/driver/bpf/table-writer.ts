@@ -74,7 +74,7 @@ export class TableWriter {
     this.#nodes = new NodeMap(fds.nodes);
     this.#services = new ServiceMap(fds, capacities.services, this.state);
     this.#exceptionMemory = mapExceptions(fds.exceptions, exceptionBuckets(capacities.exceptions));
-    this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory));
+    this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory), this.state);
     this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
