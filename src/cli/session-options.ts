@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly port?: number;
 }
 
+const LAST_WORDS_MS = 1000;
+
 interface ListenAddress {
   readonly address: string;
   readonly port: number;
@@ -91,4 +93,6 @@ export async function serveUntilStopped(
     process.once("SIGTERM", resolve);
   });
   server.close();
+  // whoever has not taken note by then is not waited for
+  setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
 }

@@ -422,8 +422,13 @@ export class Engine {
     this.#start(served, socket, startOf(resumed));
   }
 
+  /** Sessions end: their clients and replicas are told. */
   close(): void {
     clearInterval(this.#sweeper);
+    for (const [connection, { session }] of [...this.#serving]) {
+      this.#closed(connection);
+      session?.close();
+    }
     this.#takeovers.close();
     this.#peers.close();
   }

@@ -204,7 +204,9 @@ export class Links {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    for (const socket of [...this.#outgoing.values(), ...this.#incoming.values()]) socket.destroy();
+    // what replicas were told last still goes out
+    for (const socket of this.#outgoing.values()) socket.destroySoon();
+    for (const socket of this.#incoming.values()) socket.destroy();
     this.#server.close();
   }
 }

@@ -14,8 +14,10 @@ const SHARE = 10;
 export class PeerWatch {
   readonly #askers = new Set<Asker>();
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   add(asker: Asker): void {
+    if (this.#closed) return;
     this.#askers.add(asker);
     this.#timer ??= setTimeout(() => this.#ask(), EVERY_MS);
   }
@@ -30,6 +32,7 @@ export class PeerWatch {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#askers.clear();
   }

@@ -239,7 +239,7 @@ export class SessionServer {
     this.#engine.accepted({ vip, port, peer, peerPort }, socket);
   }
 
-  /** Ends listening and lets go of everything; the interface is as before. Sessions end with their sockets. */
+  /** Ends listening and every session, and lets go of everything; the interface is as before. */
   close(): void {
     for (const server of this.#listeners) server.close();
     for (const timer of this.#gone.values()) clearTimeout(timer);

@@ -283,6 +283,12 @@ export class Session extends EventEmitter<SessionEventMap> {
     if (!this.#closed) this.#perform(this.#outbox.expose());
   }
 
+  /** The engine's: the server ends, and with it the connection. */
+  close(): void {
+    this.#stopLingering();
+    this.#socket.destroy();
+  }
+
   /** The engine's: this machine has nothing to do with the connection any more, and says nothing. */
   vanish(): void {
     if (this.#lingering !== undefined) freeze(this.#lingering.fd);

@@ -116,6 +116,11 @@ describe("A16: an interactive session through the relay", { skip }, () => {
       this.#nc.stdin?.end(last);
     }
 
+    /** Closes the window. */
+    leave(): void {
+      this.#nc.kill("SIGTERM");
+    }
+
     sees(text: string): Promise<void> {
       return until(`the client sees "${text.trim()}"`, () => this.seen.endsWith(text));
     }
@@ -162,7 +167,7 @@ describe("A16: an interactive session through the relay", { skip }, () => {
       const metrics = await panOk(cluster, last, "metrics");
       const unprotected = 'panoply_sessions_unprotected{application="relay",reason="no-replica"} 1';
       assert.ok(metrics.includes(unprotected), metrics);
-      typist.end("");
+      typist.leave();
       await revive(first, second);
     });
   }
@@ -178,7 +183,7 @@ describe("A16: an interactive session through the relay", { skip }, () => {
     await typist.sees("bye\n");
     assert.equal(typist.seen, "quick\nslow to come\nbye\n");
     assert.equal(asked("slow to come"), 2);
-    typist.end("");
+    typist.leave();
     await revive(dead);
   });
 
@@ -194,11 +199,21 @@ describe("A16: an interactive session through the relay", { skip }, () => {
     }
   });
 
-  test("A16: with --on-loss close a request is never done twice: the client's connection ends behind the last answer", async () => {
+  test("A16: a relay that is told to end ends its clients' connections, and itself", async () => {
+    const typist = new Typist(STANDARD.vip4);
+    await typist.type("before\n");
+    await typist.sees("before\n");
     for (const child of relays.values()) child.kill("SIGTERM");
     for (const member of cluster.members) {
       await until(`the relay of ${member} has ended`, () => relays.get(member)?.exitCode === 0);
     }
+    await until("the client's connection has ended", async () => {
+      return (await established(cluster, STANDARD.client, `dport = :${PORT}`)) === 0;
+    });
+    typist.leave();
+  });
+
+  test("A16: with --on-loss close a request is never done twice: the client's connection ends behind the last answer", async () => {
     await relayEverywhere("--on-loss", "close");
     const typist = new Typist(STANDARD.vip4);
     await typist.type("answered\nslow and lost\n");
