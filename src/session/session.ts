@@ -94,6 +94,8 @@ export class Session extends EventEmitter<SessionEventMap> {
   #commits = 0;
   #state: Uint8Array | undefined;
   #inputOffset: number;
+  /** Input that the last state has taken in. */
+  #savedInput: number;
   #protected = true;
   /** Input that is taken in again, while there is any. */
   #replay: Uint8Array[];
@@ -114,6 +116,7 @@ export class Session extends EventEmitter<SessionEventMap> {
     this.#start = start;
     this.#state = start.state;
     this.#inputOffset = start.inputOffset;
+    this.#savedInput = start.inputOffset;
     this.#replay = start.input.map(({ bytes }) => bytes);
     const { delivered, ended, states } = start;
     this.#outbox = new Outbox({ made: start.outputOffset, delivered, ended, states });
@@ -213,7 +216,12 @@ export class Session extends EventEmitter<SessionEventMap> {
       );
     }
     const taken = this.#inputOffset - unread;
-    if (unread < 0 || taken < 0) throw new RangeError(`${unread} bytes have not come`);
+    if (unread < 0 || taken < this.#savedInput) {
+      throw new RangeError(
+        `${unread} bytes have not come since the last state; unread counts input that is not in this one.`,
+      );
+    }
+    this.#savedInput = taken;
     return taken;
   }
 
