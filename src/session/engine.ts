@@ -444,6 +444,7 @@ function startOf(resumed: Resumed): SessionStart {
     delivered: outputOffset,
     ...{ resend, input, inputEnded, finAcknowledged },
     ended: resumed.outputEnd !== undefined,
+    endsAt: resumed.outputEnd,
     states: snapshot === undefined ? 0 : 1,
   };
 }

@@ -185,6 +185,25 @@ test("A16: after a takeover the client gets the copies that it lacks, then what 
   await scene.closed;
 });
 
+test("A16: an end that the client does not know of yet comes again by itself, once all before it is made", async () => {
+  const start: SessionStart = {
+    ...{ ...FRESH, resumed: true, states: 1, state: text("s"), outputOffset: 4, delivered: 2 },
+    ...{ resend: [text("cd")], ended: true, endsAt: 4 },
+  };
+  const scene = await Scene.begin(start);
+  assert.ok(scene.session.outputEnded);
+  scene.session.begin();
+  scene.session.committed(1, true);
+  assert.equal(await read(scene.client), "cd");
+  const early = await Scene.begin({ ...start, outputOffset: 2, resend: [] });
+  early.session.begin();
+  assert.ok(!early.session.outputEnded);
+  early.session.write(text("cd"));
+  early.session.end();
+  early.session.committed(1, true);
+  assert.equal(await read(early.client), "cd");
+});
+
 test("A16: a FIN that the client has is not sent again", async () => {
   const start = { ...FRESH, resumed: true, ended: true, finAcknowledged: true, states: 1 };
   const scene = await Scene.begin(start);

@@ -35,6 +35,8 @@ export interface SessionStart {
   readonly inputEnded: boolean;
   /** The output's end has been told already; and the peer has it. */
   readonly ended: boolean;
+  /** Where; undefined: it has not. */
+  readonly endsAt: number | undefined;
   readonly finAcknowledged: boolean;
   /** Snapshots that the log has seen. */
   readonly states: number;
@@ -43,6 +45,7 @@ export interface SessionStart {
 export const FRESH: SessionStart = {
   ...{ resumed: false, state: undefined, inputOffset: 0, outputOffset: 0, delivered: 0 },
   ...{ resend: [], input: [], inputEnded: false, ended: false, finAcknowledged: false, states: 0 },
+  endsAt: undefined,
 };
 
 /** What the engine does for a session. */
@@ -146,6 +149,7 @@ export class Session extends EventEmitter<SessionEventMap> {
 
   /** The engine's: handlers are set, input may flow. */
   begin(): void {
+    if (this.outputEnded) this.end();
     this.#flowing = true;
     this.#flow();
   }
@@ -228,6 +232,12 @@ export class Session extends EventEmitter<SessionEventMap> {
   /** Bytes that this application has made, from the connection's first. */
   get outputOffset(): number {
     return this.#outbox.made;
+  }
+
+  /** Nothing is to be written any more: end() was called, here or by the application of a member before, which had made all of it. */
+  get outputEnded(): boolean {
+    const { endsAt } = this.#start;
+    return this.#outbox.ended || (endsAt !== undefined && this.#outbox.made >= endsAt);
   }
 
   /** Bytes from here on are really sent: what the peer has need not be made again (see skip()). */

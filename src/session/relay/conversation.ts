@@ -38,6 +38,8 @@ export class Conversation {
     this.#session = session;
     this.#rules = rules;
     this.#exchange = new Exchange(rules);
+    // a member before has answered the last, and the client's own end is all that is missing
+    if (session.outputEnded) return;
     session.on("data", (bytes) => this.#step({ type: "client", bytes }));
     session.on("end", () => this.#step({ type: "client-ended" }));
     session.on("drain", () => this.#backend?.resume());
