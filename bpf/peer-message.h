@@ -12,7 +12,19 @@
 #include "ethernet.h"
 #include "peer-maps.h"
 
-enum { SOLICITED_OVERRIDE = 0x60 };
+enum {
+	SOLICITED_OVERRIDE = 0x60,
+	REDIRECT = 137,
+	ICMPV6 = ETHERNET_LENGTH + 40,
+	REDIRECT_OPTION = ICMPV6 + 40, /* behind the next hop's address and the destination's */
+};
+
+struct ipv6_start {
+	__be32 version;
+	__be16 payload_length;
+	__u8 next;
+	__u8 hop_limit;
+};
 
 /* An IPv6 packet with a Neighbor Solicitation or Advertisement. */
 struct neighbor {
@@ -102,20 +114,40 @@ static __always_inline void read_message(struct __sk_buff *frame, __be16 type, s
 		read_neighbor(frame, message);
 }
 
+static __always_inline void tell_option(struct __sk_buff *frame, __u32 at, struct option *before, __u64 mac)
+{
+	struct option after = *before;
+	__s64 difference;
+
+	__builtin_memcpy(after.mac, &mac, 6);
+	difference = bpf_csum_diff((__be32 *)before, sizeof(*before), (__be32 *)&after, sizeof(after), 0);
+	bpf_l4_csum_replace(frame, ICMPV6_CHECKSUM, 0, difference, 0);
+	bpf_skb_store_bytes(frame, at, &after, sizeof(after), 0);
+}
+
 static __always_inline void tell(struct __sk_buff *frame, const struct message *message, __u64 mac)
 {
-	struct option before = { .type = 1 + message->reply, .length = 1 }, after = before;
-	__s64 difference;
+	struct option before = { .type = 1 + message->reply, .length = 1 };
 
 	if (message->kind == MESSAGE_ARP) {
 		bpf_skb_store_bytes(frame, ARP_SENDER_MAC, &mac, 6, 0);
 		return;
 	}
 	__builtin_memcpy(before.mac, &message->mac, 6);
-	__builtin_memcpy(after.mac, &mac, 6);
-	difference = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
-	bpf_l4_csum_replace(frame, ICMPV6_CHECKSUM, 0, difference, 0);
-	bpf_skb_store_bytes(frame, NEIGHBOR_OPTION, &after, sizeof(after), 0);
+	tell_option(frame, NEIGHBOR_OPTION, &before, mac);
+}
+
+/* Whether an IPv6 packet is a redirect that tells the next hop's link-layer address; then `option` has it. */
+static __always_inline int read_redirect(struct __sk_buff *frame, struct option *option)
+{
+	struct ipv6_start start;
+	__u8 type;
+
+	return !bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &start, sizeof(start)) && start.next == PROTOCOL_ICMPV6 &&
+	       !bpf_skb_load_bytes(frame, ICMPV6, &type, 1) && type == REDIRECT &&
+	       bpf_ntohs(start.payload_length) >= REDIRECT_OPTION + sizeof(*option) - ICMPV6 &&
+	       !bpf_skb_load_bytes(frame, REDIRECT_OPTION, option, sizeof(*option)) && option->type == 2 &&
+	       option->length == 1;
 }
 
 static __always_inline void store_macs(struct __sk_buff *frame, __u64 destination, __u64 source)

@@ -29,12 +29,12 @@ struct ends {
 	struct address destination;
 };
 
-/* Answers 0 for what is none of our business: too short, or with a VLAN tag. */
+/* Answers 0 for what is too short. */
 static __always_inline int read_ethernet(struct __sk_buff *frame, struct ethernet *ethernet)
 {
 	void *data = (void *)(long)frame->data;
 
-	if (data + ETHERNET_LENGTH > (void *)(long)frame->data_end || frame->vlan_present)
+	if (data + ETHERNET_LENGTH > (void *)(long)frame->data_end)
 		return 0;
 	ethernet->destination = *(__u64 *)data << 16 >> 16;
 	ethernet->source = *(__u32 *)(data + 6) | (__u64) * (__u16 *)(data + 10) << 32;
@@ -76,12 +76,23 @@ static __always_inline int is_dedicated(__u64 mac)
 	return 0;
 }
 
-/* Whose masked or dedicated source 02:0h:ll or 02:1h:ll that is; 0: nobody's in this cluster. */
+/* Whose MAC that is; null: no peer's. */
+static __always_inline __u32 *find_peer(__u64 mac)
+{
+	if ((mac & config.peer_mask) != config.peer_bits)
+		return 0;
+	return bpf_map_lookup_elem(&peer_macs, &mac);
+}
+
+/* Whose source that is, masked or dedicated (02:0h:ll or 02:1h:ll, or of a table); 0: nobody's in this cluster. */
 static __always_inline __u32 node_of_source(__u64 source)
 {
-	if ((source & 0xffffff00e0ff) != ((config.cluster_mac & 0xffffff000000) | 2))
-		return 0;
-	return (source >> 8 & 0x0f) << 8 | (source >> 16 & 0xff);
+	__u32 *node;
+
+	if ((source & 0xffffff00e0ff) == ((config.cluster_mac & 0xffffff000000) | 2))
+		return (source >> 8 & 0x0f) << 8 | (source >> 16 & 0xff);
+	node = find_peer(source);
+	return node ? *node : 0;
 }
 
 static __always_inline int is_link_local(const struct address *address)
@@ -89,20 +100,17 @@ static __always_inline int is_link_local(const struct address *address)
 	return (address->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
-/* The dedicated MAC of the peer that a message tells of, if it tells the cluster MAC instead; 0: it does not. */
-static __always_inline __u64 hidden_peer(struct message *message, __u64 source, __u32 *node)
+/* The dedicated MAC of the peer that has an address; nobody lists link-local ones, so the Ethernet source tells whose. 0: no peer. */
+static __always_inline __u64 peer_at(const struct address *address, __u64 source, __u32 *node)
 {
-	struct peer *peer;
+	struct peer *peer = bpf_map_lookup_elem(&peers, address);
 	__u64 *mac;
 
-	if (message->mac != config.cluster_mac)
-		return 0;
-	peer = bpf_map_lookup_elem(&peers, told(message));
 	if (peer) {
 		*node = peer->node;
 		return peer->mac;
 	}
-	if (!is_link_local(told(message)))
+	if (!is_link_local(address))
 		return 0;
 	*node = node_of_source(source);
 	mac = bpf_map_lookup_elem(&peer_nodes, node);
@@ -110,14 +118,12 @@ static __always_inline __u64 hidden_peer(struct message *message, __u64 source, 
 }
 
 /* A peer that has not asked for this node may have asked before the agent started: its stack asks again. */
-static __always_inline int is_unasked(const struct address *source)
+static __always_inline int is_unasked(const struct address *address, __u64 source)
 {
-	struct peer *peer = bpf_map_lookup_elem(&peers, source);
-	__u32 node, *asked;
+	__u32 node = 0, *asked;
 
-	if (!peer)
+	if (!peer_at(address, source, &node))
 		return 0;
-	node = peer->node;
 	asked = bpf_map_lookup_elem(&peer_asked, &node);
 	return asked && !*asked;
 }
@@ -137,7 +143,9 @@ static __always_inline __u32 learn(struct __sk_buff *frame, struct message *mess
 
 	if (message->kind == MESSAGE_ARP && message->reply && is_dedicated(message->target_mac))
 		bpf_skb_store_bytes(frame, ARP_TARGET_MAC, &shared, 6, 0);
-	mac = hidden_peer(message, source, &node);
+	if (message->mac != config.cluster_mac)
+		return PEER_REASON_PASS_OTHER;
+	mac = peer_at(told(message), source, &node);
 	if (!mac)
 		return PEER_REASON_PASS_OTHER;
 	if (!message->reply && is_own(&message->target)) {
@@ -177,7 +185,7 @@ static __noinline int arrive(struct __sk_buff *frame, struct ethernet *ethernet,
 	if (config.choices & PEER_BY_SOURCE && !ours && known && ethernet->type != bpf_htons(ETHERTYPE_ARP) &&
 	    ethernet->destination != config.cluster_mac)
 		ours = is_own(&ends.destination) && bpf_map_lookup_elem(&peers, &ends.source);
-	if (config.choices & PEER_SOURCE_CHECK && ours && !message.kind && known && is_unasked(&ends.source))
+	if (config.choices & PEER_SOURCE_CHECK && ours && !message.kind && known && is_unasked(&ends.source, ethernet->source))
 		return drop(frame, PEER_REASON_DROP_UNASKED);
 	if (ours) {
 		bpf_skb_store_bytes(frame, 0, &mac, 6, 0);
@@ -219,7 +227,7 @@ int peer_ingress(struct __sk_buff *frame)
 	struct ethernet ethernet;
 	int ours;
 
-	if (unlikely(!read_ethernet(frame, &ethernet)))
+	if (unlikely(!read_ethernet(frame, &ethernet) || frame->vlan_present))
 		return TC_ACT_UNSPEC;
 	ours = is_dedicated(ethernet.destination);
 	if (!ours && !(config.choices & PEER_BY_SOURCE) && likely(!may_be_message(frame, ethernet.type)))
@@ -281,12 +289,17 @@ static __always_inline void count_sent(struct __sk_buff *frame, __u32 node, __be
 	count_out(frame, node);
 }
 
-/* Whose MAC that is; null: no peer's. */
-static __always_inline __u32 *find_peer(__u64 mac)
+/* A router says that the next hop is a peer: outsiders have peers at the cluster MAC (C8). */
+static __always_inline void hide_next_hop(struct __sk_buff *frame)
 {
-	if ((mac & config.peer_mask) != config.peer_bits)
-		return 0;
-	return bpf_map_lookup_elem(&peer_macs, &mac);
+	struct option option;
+	__u64 mac = 0;
+
+	if (!read_redirect(frame, &option))
+		return;
+	__builtin_memcpy(&mac, option.mac, 6);
+	if (find_peer(mac))
+		tell_option(frame, REDIRECT_OPTION, &option, config.cluster_mac);
 }
 
 /* A discovery message, or a frame to a peer. */
@@ -308,6 +321,8 @@ static __noinline int depart(struct __sk_buff *frame, struct ethernet *ethernet)
 		reason = PEER_REASON_SEND_PEER;
 		if (!(config.choices & PEER_INITIATOR) && tell_reply(frame, &message))
 			reason = PEER_REASON_TELL_REPLY;
+	} else if (ethernet->type == bpf_htons(ETHERTYPE_IPV6)) {
+		hide_next_hop(frame);
 	}
 	set_source(frame, ethernet->source, node ? config.peer_source : config.outsider_source);
 	count_reason(frame, reason);
@@ -323,8 +338,9 @@ int peer_egress(struct __sk_buff *frame)
 	    (ethernet.source != config.cluster_mac && ethernet.source != config.outsider_source &&
 	     ethernet.source != config.dedicated[0]))
 		return TC_ACT_UNSPEC;
-	if (unlikely(may_be_message(frame, ethernet.type)) ||
-	    (ethernet.destination & config.peer_mask) == config.peer_bits)
+	if (likely(!frame->vlan_present) && /* an interface of a VLAN has the cluster MAC from this one, and is no member's */
+	    (unlikely(may_be_message(frame, ethernet.type)) ||
+	     (ethernet.destination & config.peer_mask) == config.peer_bits))
 		return depart(frame, &ethernet);
 	set_source(frame, ethernet.source, config.outsider_source);
 	count_reason(frame, PEER_REASON_MASK_SOURCE);

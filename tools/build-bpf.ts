@@ -21,6 +21,7 @@ export const PROGRAMS: readonly Program[] = [
   { object: "generator.o", source: "bpf/bench/generator.bpf.c", defines: [] },
   { object: "empty.o", source: "bpf/bench/empty.bpf.c", defines: [] },
   { object: "lab-loss.o", source: "bpf/lab/loss.bpf.c", defines: [] },
+  { object: "lab-tag.o", source: "bpf/lab/tag.bpf.c", defines: [] },
 ];
 
 /** What is generated from the type information of an object. */

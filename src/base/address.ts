@@ -152,3 +152,9 @@ export function macFromBytes(bytes: Uint8Array): MacAddress {
   for (const byte of bytes) text += text === "" ? HEX[byte] : `:${HEX[byte]}`;
   return text as MacAddress;
 }
+
+/** The link-local address that an interface makes of its MAC (RFC 4291 appendix A). */
+export function linkLocalOf(address: MacAddress): IpAddress {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macBytes(address);
+  return ipFromBytes(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f));
+}

@@ -1,7 +1,7 @@
 // What the doctor says of which facts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, mac } from "#base/address.ts";
+import { ip, linkLocalOf, mac } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
 
@@ -18,6 +18,8 @@ const eth0: InterfaceFacts = {
     { name: "peer_egress", attached: true },
   ],
   duplicates: [],
+  madeOfClusterMac: undefined,
+  sysctls: [{ name: "arp_ignore", value: 1, wanted: 1 }],
 };
 const row = (neighbour: string) => ({
   address: ip("10.77.0.12"),
@@ -33,6 +35,7 @@ const peering: PeeringFacts = {
   dedicated: [MASKED],
   rows: [row("02:10:02:4d:00:64")],
   refused: [],
+  missing: [],
   querier: undefined,
   rewrite: "responder",
   unreachable: [],
@@ -75,8 +78,20 @@ test("C1, C8: what is wrong is said with what to do", () => {
       /another host has fe80::1.*accept_dad/,
     ],
     [
+      { interfaces: [{ ...eth0, madeOfClusterMac: linkLocalOf(CM) }] },
+      /warning interface eth0: .*fe80::bf:aff:fe4d:64 is made of the cluster MAC.*addr_gen_mode to 1/,
+    ],
+    [
+      { interfaces: [{ ...eth0, sysctls: [{ name: "arp_ignore", value: 8, wanted: 1 }] }] },
+      /wrong interface eth0: .*arp_ignore come to 8 and not to 1.*set net\.ipv4\.conf\.all\.arp_ignore to 0/,
+    ],
+    [
       { flooding: { mac: CM, missed: ["m3"], others: 2 } },
       /wrong switch and cluster MAC: .*does not reach m3 \| .*static entry of 02:bf/,
+    ],
+    [
+      { peering: { ...peering, missing: [ip("fd77::11")] } },
+      /wrong address fd77::11: .*the machine does not have it.*add it to its interface/,
     ],
     [
       { peering: { ...peering, rows: [row(CM)] } },

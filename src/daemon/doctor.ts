@@ -17,6 +17,16 @@ export interface InterfaceFacts {
   readonly programs: readonly { readonly name: string; readonly attached: boolean }[];
   /** IPv6 addresses that duplicate address detection has taken out of use. */
   readonly duplicates: readonly IpAddress[];
+  /** The link-local address that the kernel makes of the cluster MAC, if it is there: other members' make the same. */
+  readonly madeOfClusterMac: IpAddress | undefined;
+  /** Settings that the kernel goes by: the larger of the interface's and that of all. */
+  readonly sysctls: readonly SysctlFact[];
+}
+
+export interface SysctlFact {
+  readonly name: string;
+  readonly value: number;
+  readonly wanted: number;
 }
 
 export interface PeeringFacts {
@@ -25,6 +35,8 @@ export interface PeeringFacts {
   readonly dedicated: readonly MacAddress[];
   readonly rows: readonly PeerRow[];
   readonly refused: readonly HostRow[];
+  /** Listed as this node's, and not on the machine. */
+  readonly missing: readonly IpAddress[];
   readonly querier: IpAddress | undefined;
   readonly rewrite: PeerRewrite;
   /** Live peers that do not answer by IPv4, and those that do not even answer ARP. */
@@ -74,8 +86,32 @@ function judgeInterface(facts: InterfaceFacts): Finding[] {
     const remedy = `set net.ipv6.conf.${facts.name}.accept_dad to 0 where members share one MAC, then add the address again`;
     findings.push(bad("warning", check, found, remedy));
   }
+  findings.push(
+    ...judgeLinkLocal(facts),
+    ...facts.sysctls.flatMap((each) => judgeSysctl(facts, each)),
+  );
   if (findings.length > 0) return findings;
   return [ok(check, `up, MAC ${facts.wanted}, with ${facts.programs.length} programs`)];
+}
+
+function judgeLinkLocal({ name, madeOfClusterMac: address }: InterfaceFacts): Finding[] {
+  if (address === undefined) return [];
+  const found = `its link-local address ${address} is made of the cluster MAC, as other members' would be`;
+  const remedy =
+    `set net.ipv6.conf.${name}.addr_gen_mode to 1, remove ${address}, ` +
+    "and add one of its own (docs/howto/peers.md)";
+  return [bad("warning", `interface ${name}`, found, remedy)];
+}
+
+/** The agent sets the interface's own; what is set for all interfaces may be larger. */
+function judgeSysctl(
+  { name: device }: InterfaceFacts,
+  { name, value, wanted }: SysctlFact,
+): Finding[] {
+  if (value === wanted) return [];
+  const found = `net.ipv4.conf.{all,${device}}.${name} come to ${value} and not to ${wanted}: ARP for virtual addresses is not answered as the cluster needs it`;
+  const remedy = `set net.ipv4.conf.all.${name} to 0 and net.ipv4.conf.${device}.${name} to ${wanted}`;
+  return [bad("wrong", `interface ${device}`, found, remedy)];
 }
 
 function judgeFlooding({ mac, missed, others }: NonNullable<DoctorFacts["flooding"]>): Finding {
@@ -98,6 +134,14 @@ function judgePeering(facts: PeeringFacts): Finding[] {
         `address ${address}`,
         `its dedicated MAC ${mac} is another node's (C14)`,
         "change one of the addresses, or set peering.mac to masked",
+      ),
+    ),
+    ...facts.missing.map((address) =>
+      bad(
+        "wrong",
+        `address ${address}`,
+        "it is listed as this node's, and the machine does not have it: a link that goes down loses IPv6 addresses",
+        "add it to its interface, or take it out of nodes[].addresses",
       ),
     ),
     judgeQuerier(facts),

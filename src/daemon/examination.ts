@@ -1,12 +1,14 @@
 // Gathers what the doctor judges: looks at this host, and asks the network. Changes nothing.
 import { connect } from "node:net";
 import type { Diagnosis } from "#api/peers.ts";
+import { linkLocalOf } from "#base/address.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { occupied } from "#driver/bpf/attachment.ts";
 import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
 import type { Hook } from "#driver/bpf/types.ts";
+import { ARP_SETTINGS, effectiveSysctl } from "#driver/host/arp-settings.ts";
 import type { SwitchProbe } from "#driver/host/switch-probe.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
@@ -57,15 +59,23 @@ function lookAtInterfaces({ facts, datapath: { hook }, peers }: Patient): Interf
               { name: "peer_egress", attached: places.peerOut },
             ]),
       ];
+      const present = addresses.filter((each) => each.link === link);
+      const ofMac = port.linkMac && linkLocalOf(port.linkMac);
       return {
         name: port.interface,
         mac: device?.mac,
         wanted: port.linkMac ?? port.mac,
         up: hasCarrier(port.interface),
         programs,
-        duplicates: addresses
-          .filter((each) => each.link === link && (each.flags & IFA_F_DADFAILED) !== 0)
+        duplicates: present
+          .filter(({ flags }) => (flags & IFA_F_DADFAILED) !== 0)
           .map(({ address }) => address),
+        madeOfClusterMac: present.find(({ address }) => address === ofMac)?.address,
+        sysctls: ARP_SETTINGS.map(({ name, value: wanted }) => ({
+          name,
+          wanted,
+          value: effectiveSysctl(port.interface, name),
+        })),
       };
     });
   } finally {
@@ -102,6 +112,7 @@ async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
     rewrite: report.peering.rewrite,
     rows: report.rows,
     refused: report.refused,
+    missing: report.missing,
     querier: peers.querier,
     unreachable: silent.map(({ name, address }) => ({
       name,

@@ -1,7 +1,7 @@
 // Members that share one MAC (part C), on this node: keeps the host list in the kernel, from the configuration, from what
 // keepalives tell and from the addresses that the machine has, and says what is known of each peer.
 import type { Logger } from "pino";
-import type { IpAddress, MacAddress } from "#base/address.ts";
+import { familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { dedicatedMac, isGroupMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from "#base/peering.ts";
 import { virtualAddresses } from "#config/config.ts";
@@ -42,6 +42,8 @@ export interface PeersReport {
   readonly own: readonly OwnEntry[];
   readonly rows: readonly PeerRow[];
   readonly refused: readonly HostRow[];
+  /** Listed as this node's, and not on the machine. */
+  readonly missing: readonly IpAddress[];
   readonly counts: ReadonlyMap<NodeId, PeerCount>;
   readonly reasons: Readonly<Record<PeerReason, Count>>;
 }
@@ -91,8 +93,8 @@ export class Peers {
    * port of these, from frames that go nowhere.
    */
   announce(): void {
-    const { clusterMac, outsiderSource, dedicated } = this.#settings();
-    this.#frames.teach(dedicated.filter(isUnicast));
+    const { clusterMac, outsiderSource } = this.#settings();
+    this.#teach();
     for (const { address } of this.#own) this.#frames.announce(address, clusterMac, outsiderSource);
   }
 
@@ -117,44 +119,61 @@ export class Peers {
   /** Every few seconds: addresses come and go, switches forget, and a peer that was started anew does not know who asked it before (C15). */
   repair(): void {
     this.refresh();
-    const { dedicated, clusterMac } = this.#settings();
-    this.#frames.teach(dedicated.filter(isUnicast));
+    const { clusterMac } = this.#settings();
+    this.#teach();
     void this.#igmp.querier; // takes what has come
     if (!this.#peering.sourceCheck) return;
-    for (const { address, mac, node, live } of this.#list.rows) {
-      if (live || node === this.#options.self.id || address.includes(":")) continue;
+    for (const { address, mac } of this.#others()) {
+      if (familyOf(address) !== 4) continue;
       this.#frames.ask({ address, mac }, { address: this.#options.self.address, mac: clusterMac });
     }
   }
 
+  /** A switch that learned the shared MAC (C11) would send what is for all members to the last one that taught it. */
+  #teach(): void {
+    const { dedicated, shared } = this.#settings();
+    this.#frames.teach(dedicated.filter((mac) => !isGroupMac(mac) && mac !== shared));
+  }
+
   report(): PeersReport {
-    const { self, config } = this.#options;
+    const { config } = this.#options;
     const names = new Map(config().nodes.map(({ id, name }) => [id, name]));
     const neighbours = new Map(this.#netlink.neighbours().map((each) => [each.address, each]));
-    const rows = this.#list.rows
-      .filter(({ node }) => node !== self.id)
-      .map((row) => {
-        const neighbour = neighbours.get(row.address);
-        const name = names.get(row.node) ?? String(row.node);
-        return { ...row, name, ...(neighbour === undefined ? {} : { neighbour }) };
-      });
+    const rows = this.#others().map((row) => {
+      const neighbour = neighbours.get(row.address);
+      const name = names.get(row.node) ?? String(row.node);
+      return { ...row, name, ...(neighbour === undefined ? {} : { neighbour }) };
+    });
     const { table } = this.#programs;
+    const own = new Set(this.#own.map(({ address }) => address));
+    const ownRows = this.#list.rows.filter(({ node }) => node === this.#options.self.id);
     return {
       peering: this.#peering,
       clusterMac: this.#settings().clusterMac,
       own: this.#own,
       rows,
       refused: this.#list.refused,
+      missing: ownRows.map(({ address }) => address).filter((address) => !own.has(address)),
       counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
       reasons: table.reasons(),
     };
   }
 
+  /** The programs go on, and nobody tells them any more who lives: a local responder must not answer (C13). */
   close(): void {
-    this.#frames.close();
-    this.#igmp.close();
-    this.#programs.close();
-    this.#netlink.close();
+    try {
+      const others = this.#others().map((row) => ({ ...row, live: false }));
+      this.#programs.table.write(others, this.#own);
+    } finally {
+      this.#frames.close();
+      this.#igmp.close();
+      this.#programs.close();
+      this.#netlink.close();
+    }
+  }
+
+  #others(): HostRow[] {
+    return this.#list.rows.filter(({ node }) => node !== this.#options.self.id);
   }
 
   /** Turned off while this agent runs: it goes on as it started until it is started again. */
@@ -231,9 +250,8 @@ export class Peers {
   }
 
   #write(): void {
-    const { self, log } = this.#options;
-    const others = this.#list.rows.filter(({ node }) => node !== self.id);
-    const left = this.#programs.table.write(others, this.#own);
+    const { log } = this.#options;
+    const left = this.#programs.table.write(this.#others(), this.#own);
     const refused = this.#list.refused.map(({ address, mac }) => `${address} (${mac})`);
     const trouble = JSON.stringify([left, refused]);
     if (trouble === this.#warned) return;
@@ -244,5 +262,3 @@ export class Peers {
     }
   }
 }
-
-const isUnicast = (mac: MacAddress): boolean => !isGroupMac(mac);

@@ -8,6 +8,7 @@ import { hostList, sourceMacs, type HostRow } from "#core/peering/host-list.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import type { PeeringContext } from "#core/peering/rules.ts";
 import { PEER_NAMES, type Direction } from "#driver/bpf/attachment.ts";
+import { bpfCheck, libbpf } from "#driver/bpf/libbpf.ts";
 import { PEER_CONFIG } from "#driver/bpf/peer-abi.gen.ts";
 import { PEER_SETTINGS_MAP, writeSettings } from "#driver/bpf/peer-programs.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
@@ -87,7 +88,11 @@ export function contextOf(bench: Bench): PeeringContext {
       const last = others.filter((row) => row.node === node).at(-1);
       return last && macBytes(last.mac);
     },
-    isPeerMac: (bytes) => others.some((row) => hex(macBytes(row.mac)) === hex(bytes)),
+    nodeOfMac: (bytes) => {
+      const owners = others.filter((row) => hex(macBytes(row.mac)) === hex(bytes));
+      const [first, ...more] = new Set(owners.map(({ node }) => node));
+      return more.length > 0 ? 0 : first;
+    },
     asked: new Set(),
   };
 }
@@ -118,7 +123,24 @@ export class PeerProgram {
   }
 
   run(direction: Direction, frame: Uint8Array) {
-    const { returned, bytes } = testRun(this.#object.programFd(PEER_NAMES[direction]), frame);
+    return this.#outcome(testRun(this.#object.programFd(PEER_NAMES[direction]), frame));
+  }
+
+  /** With a VLAN tag that lies beside the frame. */
+  runTagged(direction: Direction, frame: Uint8Array) {
+    const tag = LoadedObject.load("lab-tag.o");
+    try {
+      const number = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
+      const program = this.#object.programFd(PEER_NAMES[direction]);
+      const result = libbpf().updateElem(tag.mapFd("next"), number(0), number(program), 0);
+      bpfCheck(result, "name the next program");
+      return this.#outcome(testRun(tag.programFd("tag"), frame));
+    } finally {
+      tag.close();
+    }
+  }
+
+  #outcome({ returned, bytes }: ReturnType<typeof testRun>) {
     const before = this.#counts;
     this.#counts = this.#table.reasons();
     const names = Object.keys(before) as PeerReason[];

@@ -59,6 +59,22 @@ test("C4, C5, C6: rows 600 … 640 through the programs; on the wire the masked 
   two.close();
 });
 
+test("C8: what an interface of a VLAN sends from the cluster MAC leaves with the masked source; into the stack nothing is done", () => {
+  const program = new PeerProgram(bench("masked"));
+  const packet = "0800 4500001c00000000 4011 0000 0c0c0465 0c0c0466 0001000200080000";
+  const frame = (to: string, from: string): Uint8Array => unhex(`${to}${from}${packet}`);
+  for (const to of ["0200000000aa", "021002bbccdd"]) {
+    const out = program.runTagged("out", frame(to, "02bfaabbccdd"));
+    assert.equal(hex(out.frame), hex(frame(to, "020001bbccdd")));
+    assert.equal(out.reason, "mask-source");
+  }
+  const own = frame("021001bbccdd", "021002bbccdd");
+  const into = program.runTagged("in", own);
+  assert.equal(hex(into.frame), hex(own));
+  assert.equal(into.reason, "pass-other");
+  program.close();
+});
+
 const CHOICES: readonly Partial<PeerChoices>[] = [
   {},
   { rewrite: "initiator" },
@@ -144,10 +160,13 @@ class FrameMaker {
 
   #nd(head: string): Uint8Array {
     const [source, destination] = [unhex(this.#ip6()), unhex(this.#ip6())];
-    const type = this.#one(["87", "88", "87", "88", "86"]);
-    const option = this.#one(["0101", "0201", type === "88" ? "0201" : "0101"]);
+    const type = this.#one(["87", "88", "87", "88", "86", "89"]);
+    const option = this.#one(["0101", "0201", type === "87" ? "0101" : "0201"]);
+    const second = type === "89" ? this.#ip6() : "";
     const longer = this.#prng.chance(0.2) ? "0e01010203040506" : "";
-    const body = unhex(`${type}000000 60000000 ${this.#ip6()} ${option}${this.#mac()}${longer}`);
+    const body = unhex(
+      `${type}000000 60000000 ${this.#ip6()} ${second} ${option}${this.#mac()}${longer}`,
+    );
     const sum = transportChecksum({ source, destination }, 58, body);
     body.set([sum >>> 8, sum & 0xff], 2);
     const length = body.byteLength.toString(16).padStart(4, "0");

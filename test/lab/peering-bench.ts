@@ -233,6 +233,7 @@ export class Capture {
     this.#child.kill("SIGINT");
     await once(this.#child, "close");
     const frames = framesIn(readFileSync(this.#file));
+    assert.ok(frames.length > 0, "a capture without frames shows nothing");
     this.#ended = macs.flatMap((each) =>
       frames
         .filter((frame) => frame.includes(Buffer.from(macBytes(mac(each)))))

@@ -6,6 +6,7 @@ import type { PeerMacKind } from "#base/peering.ts";
 import type { LabCluster } from "#lab/cluster.ts";
 import { insideAddress, STANDARD } from "#lab/standard.ts";
 import { skip, until } from "./agent-bench.ts";
+import { switchTable } from "./delivery-bench.ts";
 import {
   Capture,
   client,
@@ -16,6 +17,7 @@ import {
   meshWorks,
   neighbour,
   outsiderSees,
+  pairs,
   peeringCluster,
   pings,
   ring,
@@ -39,6 +41,14 @@ async function reconfigure(cluster: LabCluster, change: (yaml: string) => string
   for (const name of cluster.members) {
     await cluster.lab.exec(name, ["ip", "neigh", "flush", "dev", STANDARD.interface]);
   }
+}
+
+async function linkLocalOf(cluster: LabCluster, host: string): Promise<string> {
+  const argv = ["ip", "-6", "-o", "addr", "show", "dev", STANDARD.interface, "scope", "link"];
+  const { stdout } = await cluster.lab.exec(host, argv);
+  const found = /fe80:[0-9a-f:]+/.exec(stdout)?.[0];
+  assert.ok(found !== undefined, stdout);
+  return found;
 }
 
 const peering = (section: string) => (yaml: string) =>
@@ -77,6 +87,47 @@ describe("kinds of dedicated MACs, and choices", { skip }, () => {
       assert.deepEqual(await capture.end(macs), []);
     });
   }
+
+  test("C12: what a peer of the table sends is counted as its, and it is known by its link-local address as well", async () => {
+    await reconfigure(cluster, peering("mac: table"));
+    const [one, two] = members(cluster);
+    assert.ok(one !== undefined && two !== undefined);
+    const received = async (): Promise<number> => {
+      const { peers } = await cluster.client(one.name).peers({});
+      return peers.find(({ name }) => name === two.name)?.received.packets ?? 0;
+    };
+    const before = await received();
+    const [localOne, localTwo] = [
+      await linkLocalOf(cluster, one.name),
+      await linkLocalOf(cluster, two.name),
+    ];
+    await pings(cluster, one.name, `${localTwo}%${STANDARD.interface}`);
+    assert.ok((await received()) >= before + 3);
+    // a stack that asks whether a neighbour is still there asks it alone, from its dedicated MAC
+    const mac = dedicated("table", one);
+    const argv = ["ip", "neigh", "replace", localOne, "lladdr", mac, "dev", STANDARD.interface];
+    const { status, stderr } = await cluster.lab.exec(two.name, [...argv, "nud", "probe"]);
+    assert.equal(status, 0, stderr);
+    const reachable = ["ip", "neigh", "show", "to", localOne];
+    await until("it is", async () =>
+      (await cluster.lab.exec(two.name, reachable)).stdout.includes("REACHABLE"),
+    );
+    assert.equal(await neighbour(cluster, one.name, localTwo), dedicated("table", two));
+    assert.equal(await neighbour(cluster, two.name, localOne), mac);
+  });
+
+  test("C11: shared by all, and no MAC of a group: no switch learns it", async () => {
+    const shared = "02:1f:ff:4d:00:64";
+    await reconfigure(cluster, peering(`mac: shared, sharedMac: "${shared}"`));
+    for (const [from, to] of pairs(members(cluster))) {
+      for (const address of [to.address4, to.address6]) {
+        await pings(cluster, from.name, address);
+        assert.equal(await neighbour(cluster, from.name, address), shared, address);
+      }
+    }
+    await outsiderSees(cluster);
+    assert.ok(!switchTable(cluster).includes(shared), switchTable(cluster));
+  });
 
   test("C7: with replies rewritten by the responder, as published, peers talk; the doctor says who else may learn from them", async () => {
     await reconfigure(cluster, peering("mac: multicast, rewrite: responder"));

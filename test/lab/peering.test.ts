@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { linkLocalOf } from "#base/address.ts";
 import type { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { endAgent, pan, panOk, skip, startAgent, until } from "./agent-bench.ts";
@@ -16,9 +17,11 @@ import {
   interfaceMac,
   members,
   meshWorks,
+  neighbour,
   outsiderSees,
   pairs,
   peeringCluster,
+  pings,
   ring,
   snoop,
 } from "./peering-bench.ts";
@@ -107,6 +110,40 @@ describe("members that share one MAC", { skip }, () => {
     await meshWorks(cluster, KIND, BYTES, ring(members(cluster)));
   });
 
+  test("C1, C14: after its link was down a member is reached by IPv4 as before, and the doctor says what IPv6 has lost", async () => {
+    const two = members(cluster).find(({ name }) => name === "m2");
+    assert.ok(two !== undefined);
+    const onTwo = async (...words: string[]): Promise<void> => {
+      const { status, stderr } = await cluster.lab.exec("m2", ["ip", ...words]);
+      assert.equal(status, 0, stderr);
+    };
+    const device = ["dev", STANDARD.interface];
+    await onTwo("link", "set", STANDARD.interface, "down");
+    await onTwo("link", "set", STANDARD.interface, "up");
+    await cluster.settled();
+    for (const [from, to] of pairs(members(cluster))) {
+      await pings(cluster, from.name, to.address4);
+      assert.equal(await neighbour(cluster, from.name, to.address4), dedicated(KIND, to));
+    }
+    const same = linkLocalOf(CM);
+    await until("the doctor says what is lost", async () => {
+      const { findings } = await cluster.client("m2").doctor({});
+      const text = JSON.stringify(findings);
+      return (
+        text.includes(`${same} is made of the cluster MAC`) &&
+        findings.some(({ check }) => check === `address ${two.address6}`)
+      );
+    });
+    await onTwo("addr", "del", `${same}/64`, ...device);
+    await onTwo("addr", "add", "fe80::12/64", ...device, "nodad");
+    await onTwo("addr", "add", `${two.address6}/64`, ...device, "nodad");
+    await until("nothing is wrong any more", async () => {
+      const { findings } = await cluster.client("m2").doctor({});
+      return findings.every(({ verdict }) => verdict === "ok");
+    });
+    await meshWorks(cluster, KIND, BYTES, ring(members(cluster)));
+  });
+
   test("C17: taking Panoply away gives the interface back as it was; outsiders and members find it by its own MAC", async () => {
     const file = path.join(cluster.lab.folder("m3"), "state/host-changes.json");
     const { links } = JSON.parse(readFileSync(file, "utf8")) as { links: { before: string }[] };
@@ -119,6 +156,14 @@ describe("members that share one MAC", { skip }, () => {
     assert.match(stdout, new RegExp(`gave ${STANDARD.interface} the MAC ${own}`));
     assert.equal(await interfaceMac(cluster, "m3"), own);
     assert.equal(await filters(cluster, "m3"), "", "no program is left");
+    const three = members(cluster).find(({ name }) => name === "m3");
+    assert.ok(three !== undefined);
+    for (const from of [client, "m1"]) {
+      for (const address of [three.address4, three.address6]) {
+        await pings(cluster, from, address);
+        assert.equal(await neighbour(cluster, from, address), own, `${from} ${address}`);
+      }
+    }
     await startAgent(cluster, "m3");
     await cluster.settled();
     assert.equal(await interfaceMac(cluster, "m3"), CM);

@@ -1,5 +1,5 @@
 // The fields of discovery messages that carry link-layer addresses, read and written in place: ARP (RFC 826) and Neighbor
-// Solicitations and Advertisements (RFC 4861). What is not exactly of that shape is no discovery, and nobody touches it.
+// Solicitations and Advertisements (RFC 4861), and Redirects. What is not exactly of that shape is no discovery, and nobody touches it.
 import {
   ETHERNET_LENGTH,
   ETHERTYPE_ARP,
@@ -24,6 +24,10 @@ const SOURCE_LINK_LAYER = 1;
 const TARGET_LINK_LAYER = 2;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
+const REDIRECT = 137;
+/** Behind the next hop's address and the destination's. */
+const REDIRECT_OPTION = ICMPV6 + 40;
+const OPTION_LENGTH = 8;
 
 export type Question = "request" | "reply";
 
@@ -123,15 +127,49 @@ export class NeighborMessage {
     return at(this.frame, ND_OPTION + 2, 6);
   }
 
-  /** The checksum follows (RFC 1624); as in the kernel, it never becomes ffff. */
   tell(mac: Uint8Array): void {
-    let sum = 0xffff + (~uint16(this.frame, ICMPV6 + 2) & 0xffff);
-    for (let word = 0; word < 6; word += 2) {
-      sum += (~uint16(this.frame, ND_OPTION + 2 + word) & 0xffff) + uint16(mac, word);
+    retell(this.frame, ND_OPTION, mac);
+  }
+}
+
+/** Another link-layer address in an option. The checksum follows (RFC 1624); as in the kernel, it never becomes ffff. */
+function retell(frame: Uint8Array, option: number, mac: Uint8Array): void {
+  let sum = 0xffff + (~uint16(frame, ICMPV6 + 2) & 0xffff);
+  for (let word = 0; word < 6; word += 2) {
+    sum += (~uint16(frame, option + 2 + word) & 0xffff) + uint16(mac, word);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  putUint16(frame, ICMPV6 + 2, ~sum & 0xffff);
+  frame.set(mac, option + 2);
+}
+
+/** An ICMPv6 redirect that tells where the next hop is, in place. */
+export class Redirect {
+  readonly #frame: Uint8Array;
+
+  private constructor(frame: Uint8Array) {
+    this.#frame = frame;
+  }
+
+  static in(frame: Uint8Array): Redirect | undefined {
+    if (frame.byteLength < REDIRECT_OPTION + OPTION_LENGTH) return undefined;
+    if (new EthernetView(frame).etherType !== ETHERTYPE_IPV6) return undefined;
+    if (frame[ETHERNET_LENGTH + 6] !== PROTOCOL_ICMPV6 || frame[ICMPV6] !== REDIRECT) {
+      return undefined;
     }
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    putUint16(this.frame, ICMPV6 + 2, ~sum & 0xffff);
-    this.frame.set(mac, ND_OPTION + 2);
+    const length = uint16(frame, ETHERNET_LENGTH + 4);
+    if (length < REDIRECT_OPTION + OPTION_LENGTH - ICMPV6) return undefined;
+    const [type, units] = frame.subarray(REDIRECT_OPTION);
+    return type === TARGET_LINK_LAYER && units === 1 ? new Redirect(frame) : undefined;
+  }
+
+  /** Of the next hop. */
+  get mac(): Uint8Array {
+    return at(this.#frame, REDIRECT_OPTION + 2, 6);
+  }
+
+  tell(mac: Uint8Array): void {
+    retell(this.#frame, REDIRECT_OPTION, mac);
   }
 }
 

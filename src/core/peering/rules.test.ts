@@ -193,7 +193,8 @@ function nd(to: string, from: string, addresses: readonly [string, string], mess
   assert.ok(source && destination);
   const sum = transportChecksum({ source, destination }, 58, body);
   body.set([sum >>> 8, sum & 0xff], 2);
-  return unhex(`${to}${from}86dd 60000000 0020 3a ff ${addresses.join("")}${hex(body)}`);
+  const length = body.byteLength.toString(16).padStart(4, "0");
+  return unhex(`${to}${from}86dd 60000000 ${length} 3a ff ${addresses.join("")}${hex(body)}`);
 }
 const ask = (told: string) => `87000000 00000000 ${FD2} 0101 ${told}`;
 const tell = (told: string) => `88000000 60000000 ${FD2} 0201 ${told}`;
@@ -238,6 +239,45 @@ test("C14: a link-local address, which nobody lists, is its member's by the mask
   assert.equal(into.bytes, hex(nd(SHARED, from, [local, FD2], ask(D1))));
   const stranger = nd(D62, "020009bbccdd", [local, FD2], ask(SHARED));
   assert.equal(arrived(stranger, contextOf(TWO)).reason, "take-peer", "no member");
+});
+
+test("C12, C14: and by the peer's dedicated MAC, where that is one of a table", () => {
+  const local = "fe800000000000000000000000000001";
+  const from = "02005e000001";
+  const nodeOfMac = (bytes: Uint8Array) => (hex(bytes) === from ? 1 : undefined);
+  const macOf = (node: number) => (node === 1 ? unhex(from) : undefined);
+  const context = contextOf(TWO, {}, { nodeOfMac, macOf });
+  const probe = nd(D62, from, [local, FD2], ask(SHARED));
+  const into = arrived(probe, context);
+  assert.equal(into.reason, "learn-request");
+  assert.equal(into.bytes, hex(nd(SHARED, from, [local, FD2], ask(from))));
+});
+
+test("C15: a peer that never asked is none by its link-local address either", () => {
+  const context = contextOf(TWO, { sourceCheck: true });
+  const local = "fe800000000000000000000000000001";
+  const from = "020001bbccdd"; // node 1's masked source
+  const packet = (source: string): Uint8Array =>
+    unhex(`${D62}${source}86dd 60000000 0008 11 40 ${local}${FD2} 0001000200080000`);
+  assert.equal(arrived(packet(from), context).reason, "drop-unasked");
+  assert.equal(arrived(packet("0200000000aa"), context).reason, "take-peer", "no peer");
+  assert.equal(arrived(nd(D62, from, [local, FD2], ask(SHARED)), context).reason, "learn-request");
+  assert.equal(arrived(packet(from), context).reason, "take-peer");
+});
+
+test("C8: a redirect to a peer tells outsiders the cluster MAC", () => {
+  const outsider = "0200000000aa";
+  const ends = ["fe800000000000000000000000000002", "fd120000000000000000000000000009"] as const;
+  const redirect = (told: string, to: string, from = SHARED): Uint8Array => {
+    const message = `89000000 00000000 ${FD1} ${FD1} 0201 ${told}`;
+    return nd(to, from, ends, message);
+  };
+  const masks = { outsiderSource: macBytes(mac("02:00:02:bb:cc:dd")) };
+  const context = contextOf(TWO, {}, masks);
+  const out = departed(redirect(D61, outsider), context);
+  assert.equal(out.bytes, hex(redirect(SHARED, outsider, "020002bbccdd")));
+  const other = departed(redirect("0200000000bb", outsider), context);
+  assert.equal(other.bytes, hex(redirect("0200000000bb", outsider, "020002bbccdd")), "no peer");
 });
 
 test("What is no discovery and too short passes", () => {

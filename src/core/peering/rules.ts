@@ -14,6 +14,7 @@
 //     a reply to a peer that tells CM           told MAC := D(us), target MAC := CM                   row 630
 //     to a peer's dedicated MAC                 Ethernet source := what switches may learn            C8, C9
 //     to everybody else                         Ethernet source := our masked source                  C8
+//     ... an ICMPv6 redirect to a peer          told MAC := CM                                        C8
 //
 // "Tells": ARP sender MAC; source link-layer address of a solicitation; target link-layer address of an advertisement. Nothing
 // else changes. A switch must never learn CM, so CM is nobody's Ethernet source on the wire.
@@ -21,7 +22,7 @@ import type { NodeId } from "#base/ids.ts";
 import type { PeerChoices } from "#base/peering.ts";
 import { ETHERNET_LENGTH, ETHERTYPE_ARP, EthernetView } from "#wire/ethernet.ts";
 import { hasAsker, turnIntoAnswer } from "./answer.ts";
-import { discoveryIn, endsOf, type Discovery } from "./discovery.ts";
+import { discoveryIn, endsOf, Redirect, type Discovery } from "./discovery.ts";
 import type { PeerReason } from "./reasons.ts";
 
 /** What is known of a member's address (C2). */
@@ -49,7 +50,8 @@ export interface PeeringContext {
   readonly peer: (address: Uint8Array) => Peer | undefined;
   /** Of another member, for its link-local address: nobody lists those. */
   readonly macOf: (node: number) => Uint8Array | undefined;
-  readonly isPeerMac: (mac: Uint8Array) => boolean;
+  /** Whose MAC that is, of the host list; 0: of several (C11); undefined: no peer's. */
+  readonly nodeOfMac: (mac: Uint8Array) => number | undefined;
   /** Nodes that have asked for this one (C15); grows. */
   readonly asked: Set<NodeId>;
 }
@@ -72,20 +74,25 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, index) =>
 const isLinkLocal = (address: Uint8Array): boolean =>
   address.byteLength === 16 && address[0] === 0xfe && ((address[1] ?? 0) & 0xc0) === 0x80;
 
-/** Whose masked or dedicated source 02:0h:ll or 02:1h:ll that is; 0: nobody's in this cluster. */
-function nodeOfSource(source: Uint8Array, { clusterMac }: PeeringContext): number {
+/** Whose source that is, masked or dedicated (02:0h:ll or 02:1h:ll, or of a table); 0: nobody's in this cluster. */
+function nodeOfSource(source: Uint8Array, { clusterMac, nodeOfMac }: PeeringContext): number {
   const [first = 0, second = 0, third = 0] = source;
-  if (first !== 2 || second > 0x1f) return 0;
-  if (!same(source.subarray(3, 6), clusterMac.subarray(3, 6))) return 0;
-  return ((second & 0x0f) << 8) | third;
+  const isOfPattern = first === 2 && second <= 0x1f;
+  if (isOfPattern && same(source.subarray(3, 6), clusterMac.subarray(3, 6))) {
+    return ((second & 0x0f) << 8) | third;
+  }
+  return nodeOfMac(source) ?? 0;
 }
 
-/** The peer that a message tells of, and its dedicated MAC, if it tells the cluster MAC instead. */
-function hiddenPeer(message: Discovery, context: PeeringContext): Omit<Peer, "live"> | undefined {
-  if (!same(message.mac, context.clusterMac)) return undefined;
-  const listed = context.peer(message.told);
-  if (listed !== undefined || !isLinkLocal(message.told)) return listed;
-  const node = nodeOfSource(new EthernetView(message.frame).source, context);
+/** The peer that has an address, and its dedicated MAC; nobody lists link-local ones, so the Ethernet source tells whose. */
+function peerAt(
+  address: Uint8Array,
+  frame: Uint8Array,
+  context: PeeringContext,
+): Omit<Peer, "live"> | undefined {
+  const listed = context.peer(address);
+  if (listed !== undefined || !isLinkLocal(address)) return listed;
+  const node = nodeOfSource(new EthernetView(frame).source, context);
   const mac = context.macOf(node);
   return mac && { node: node as NodeId, mac };
 }
@@ -103,7 +110,7 @@ export function arrive(frame: Uint8Array, context: PeeringContext): PeerVerdict 
   const ours =
     context.dedicated.some((mac) => same(mac, destination)) || isFromPeer(frame, context);
   const message = discoveryIn(frame);
-  if (message === undefined && ours && isUnasked(ends?.source, context)) {
+  if (message === undefined && ours && isUnasked(frame, ends?.source, context)) {
     return verdict("drop-unasked", "drop");
   }
   if (ours) ethernet.destination = context.clusterMac;
@@ -125,9 +132,13 @@ function isFromPeer(frame: Uint8Array, { choices, ...context }: PeeringContext):
   );
 }
 
-function isUnasked(source: Uint8Array | undefined, context: PeeringContext): boolean {
+function isUnasked(
+  frame: Uint8Array,
+  source: Uint8Array | undefined,
+  context: PeeringContext,
+): boolean {
   if (!context.choices.sourceCheck || source === undefined) return false;
-  const peer = context.peer(source);
+  const peer = peerAt(source, frame, context);
   return peer !== undefined && !context.asked.has(peer.node);
 }
 
@@ -136,7 +147,8 @@ function learn(message: Discovery, context: PeeringContext): PeerReason | undefi
     const isOurs = context.dedicated.some((mac) => same(mac, message.targetMac));
     if (isOurs) message.tellTarget(context.clusterMac);
   }
-  const peer = hiddenPeer(message, context);
+  if (!same(message.mac, context.clusterMac)) return undefined;
+  const peer = peerAt(message.told, message.frame, context);
   if (peer === undefined) return undefined;
   if (message.question === "reply") {
     message.tell(peer.mac);
@@ -164,8 +176,9 @@ export function depart(frame: Uint8Array, context: PeeringContext): PeerVerdict 
   if (!sources.some((mac) => same(mac, ethernet.source))) return verdict("pass-other");
   const message = discoveryIn(frame);
   if (message !== undefined && answerHere(message, context)) return verdict("answer-local", "turn");
-  if (!context.isPeerMac(ethernet.destination)) {
+  if (context.nodeOfMac(ethernet.destination) === undefined) {
     ethernet.source = context.outsiderSource;
+    hideNextHop(frame, context);
     return verdict("mask-source");
   }
   ethernet.source = context.peerSource;
@@ -180,6 +193,12 @@ function answerHere(message: Discovery, context: PeeringContext): boolean {
   if (peer === undefined || !peer.live) return false;
   turnIntoAnswer(message, { from: cm, to: cm, mac: peer.mac, asker: cm });
   return true;
+}
+
+/** A router says that the next hop is a peer: outsiders have peers at the cluster MAC. */
+function hideNextHop(frame: Uint8Array, { clusterMac, nodeOfMac }: PeeringContext): void {
+  const redirect = Redirect.in(frame);
+  if (redirect !== undefined && nodeOfMac(redirect.mac) !== undefined) redirect.tell(clusterMac);
 }
 
 function tellReply(message: Discovery, context: PeeringContext): boolean {

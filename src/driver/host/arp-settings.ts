@@ -27,6 +27,10 @@ export function readSysctl(device: string, name: SysctlName): number | undefined
   }
 }
 
+/** By which the kernel goes: the larger of the interface's own and that of all interfaces. */
+export const effectiveSysctl = (device: string, name: SysctlName): number =>
+  Math.max(readSysctl(device, name) ?? 0, readSysctl("all", name) ?? 0);
+
 export function writeSysctl(device: string, name: SysctlName, value: number): void {
   try {
     writeFileSync(pathOf(device, name), `${value}\n`);

@@ -33,6 +33,7 @@ import {
 } from "./host-journal.ts";
 import { isAtLeast, runningKernel } from "./kernel-release.ts";
 import { planLinkMacs, setLinkMac } from "./link-macs.ts";
+import { announceAt } from "./peer-frames.ts";
 import { type Network, nowhere, portOf } from "./ports.ts";
 import { planMacs, type DesiredMacs } from "./receive-filter.ts";
 
@@ -156,12 +157,21 @@ export class HostState {
     return missing.flatMap((entry) => this.#setMac(entry.device, entry.after) ?? []);
   }
 
-  /** Gives interfaces back the MACs that they had, unless somebody has set another one since. */
+  /** Gives interfaces back the MACs that they had, unless somebody has set another one since; neighbours are told. */
   releaseMacs(): Change[] {
     const links = this.#netlink.links();
+    const found = [...this.#observe().values()];
     const changes = this.#journal.links.flatMap(({ device, before, after }) => {
       const present = links.find(({ name }) => name === device)?.mac;
-      return present === after && before !== after ? (this.#setMac(device, before) ?? []) : [];
+      if (present !== after || before === after) return [];
+      const change = this.#setMac(device, before);
+      const own = found.filter((each) => each.device === device && !each.ours);
+      announceAt(
+        device,
+        own.map(({ address }) => address),
+        before,
+      );
+      return change ?? [];
     });
     if (this.#journal.links.length > 0) this.#writeLinks([]);
     return changes;

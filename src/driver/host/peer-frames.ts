@@ -2,7 +2,7 @@
 //
 // - lessons: from and to a dedicated MAC of this node, with the EtherType of the configuration test protocol, past the egress
 //   programs. A switch learns the port from it and has nowhere to send it, so that the first frame of a peer is not flooded to outsiders;
-// - announcements of the node's own addresses, when the interface's MAC has changed;
+// - announcements of the node's own addresses, when the interface's MAC has changed, also back;
 // - questions for peers that may not know yet that this node has asked for them (C15).
 import { familyOf, ipBytes, type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
 import { encodeArp } from "#wire/arp.ts";
@@ -76,5 +76,15 @@ export class PeerFrames {
       through.close();
       past.close();
     }
+  }
+}
+
+/** Once an interface has its own MAC again: until they are told, neighbours send to the one before. */
+export function announceAt(device: string, addresses: readonly IpAddress[], mac: MacAddress): void {
+  const frames = new PeerFrames([device]);
+  try {
+    for (const address of addresses) frames.announce(address, mac, mac);
+  } finally {
+    frames.close();
   }
 }

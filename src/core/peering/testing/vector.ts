@@ -53,8 +53,8 @@ export function contextOf(
       return { node: row.host.id, mac: row.mac, live: true };
     },
     macOf: (node) => rows.find(({ host }) => host.id === node && node !== self.id)?.mac,
-    isPeerMac: (destination) =>
-      rows.some((row) => row.host.id !== self.id && hex(row.mac) === hex(destination)),
+    nodeOfMac: (wanted) =>
+      rows.find((row) => row.host.id !== self.id && hex(row.mac) === hex(wanted))?.host.id,
     asked: new Set(),
     ...more,
   };
