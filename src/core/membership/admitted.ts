@@ -104,6 +104,8 @@ export class Admitted implements Phase {
   #heardMaster(now: Instant, received: Received, message: MasterKeepalive): void {
     this.#context.sawEpoch(message.epoch);
     if (received.sender !== this.#master.id) return;
+    // a recording of an earlier start: its lists have numbers of their own
+    if (received.boot !== this.#boot) return this.#context.ignore("unexpected");
     const members = this.#roster.add(message);
     if (members?.some(({ id }) => id === this.#context.self.id) !== true) return;
     this.#context.become.following(now, received, members);

@@ -16,6 +16,7 @@ import {
   config,
   keepalive,
   macOf,
+  MESSAGES,
   newConfig,
   OFFER,
   PHASES,
@@ -67,6 +68,32 @@ test("A2: recorded claims and offers delay a start a bounded number of times", (
     }
     assert.ok(rounds <= 3 * MOST_DEFERRALS, `${message.type}: ${rounds} rounds`);
   }
+});
+
+/** Knows an earlier start of node 1, then is admitted by the present one. */
+function admittedAnew(): Subject {
+  const subject = PHASES.joining();
+  subject.hears(1, CLAIM, { boot: 0n, counter: 1 });
+  subject.hears(1, MESSAGES["join-accepted"]);
+  return subject;
+}
+
+test("A2: a list that an earlier start of the master sent does not keep a node from this one", () => {
+  const subject = admittedAnew();
+  const recording = { ...keepalive(4, 1, 3), roster: 40 } as Message;
+  assert.deepEqual(subject.hears(1, recording, { boot: 0n, counter: 2 }).map(shown), [
+    "ignored unexpected",
+  ]);
+  subject.hears(1, keepalive(5, 1, 2, 3));
+  assert.equal(subject.machine.view.role, "member");
+});
+
+test("A2, A12: a recording of an earlier start of the master does not hide its death", () => {
+  const subject = admittedAnew();
+  subject.hears(1, keepalive(5, 1, 2, 3));
+  subject.run(150);
+  subject.hears(1, keepalive(4, 1, 2, 3), { boot: 0n, counter: 2 });
+  assert.ok(subject.run(60).map(shown).includes("offer > all"));
 });
 
 test("A2: a node that is not in its own configuration never offers itself", () => {

@@ -126,6 +126,8 @@ export class Following implements Phase {
     switch (message.type) {
       case "master-keepalive":
         if (!fromMaster) return this.#otherMaster(now, received, message);
+        // a recording of an earlier start is no sign of life
+        if (received.boot < this.#boot) return this.#context.ignore("unexpected");
         this.#silence.heard(received.at);
         this.#offeredAt = undefined;
         this.#candidacy = undefined;

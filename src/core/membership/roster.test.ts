@@ -14,11 +14,11 @@ const member = (id: number): Member => ({
 });
 const members = Array.from({ length: 512 }, (_, index) => member(index + 1));
 
-const keepalives = (list: readonly Member[], roster: number): MasterKeepalive[] =>
+const keepalives = (list: readonly Member[], roster: number, epoch = 1): MasterKeepalive[] =>
   rosterParts(list).map(({ offset, members }) => ({
     type: "master-keepalive",
     sequence: 1,
-    epoch: 1,
+    epoch,
     config: { counter: 1, digest: "0000000000000000" },
     tables: NO_TABLES,
     detectionMs: 200,
@@ -49,6 +49,16 @@ test("A7: parts of an older list are not mixed in", () => {
   assert.equal(assembly.add(old), undefined);
   assert.equal(assembly.add(first)?.length, 60);
   assert.equal(assembly.add(first), undefined, "known already");
+});
+
+test("A7: a list of an earlier reign is not taken for a newer one, however high its number", () => {
+  const assembly = new RosterAssembly();
+  const [old] = keepalives(members.slice(0, 2), 9, 3);
+  const [present] = keepalives(members.slice(0, 3), 1, 4);
+  assert.ok(old && present);
+  assert.equal(assembly.add(old)?.length, 2);
+  assert.equal(assembly.add(present)?.length, 3);
+  assert.equal(assembly.add({ ...old, roster: 10 }), undefined);
 });
 
 test("A12: the secondary has the lowest address beside the master", () => {

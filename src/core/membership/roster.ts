@@ -29,15 +29,18 @@ export function rosterParts(members: readonly Member[]): RosterPart[] {
   return parts;
 }
 
-/** Collects the parts of one version of the list. */
+/** Collects the parts of one version of the list. Versions are numbered anew in each reign of a master. */
 export class RosterAssembly {
+  #epoch = -1;
   #roster = -1;
   #parts = new Map<number, readonly Member[]>();
 
   /** The whole list, sorted by address, when this part completed it; undefined as long as parts are missing. */
   add(part: MasterKeepalive): readonly Member[] | undefined {
-    if (part.memberCount > MAX_ROSTER || part.roster < this.#roster) return undefined;
-    if (part.roster > this.#roster) {
+    const ahead = part.epoch - this.#epoch || part.roster - this.#roster;
+    if (part.memberCount > MAX_ROSTER || ahead < 0) return undefined;
+    if (ahead > 0) {
+      this.#epoch = part.epoch;
       this.#roster = part.roster;
       this.#parts.clear();
     } else if (this.#parts.has(part.offset)) return undefined;
