@@ -116,6 +116,19 @@ test("B7: a restarted node that acknowledges before it is listed gets its slots 
   assert.deepEqual(owners(tablesOf(listed, "replicate-tables")), [1, 2]);
 });
 
+test("B4: who comes back gets slots when it has the newest tables: by those from before it may own what others have had since", () => {
+  const { controller, tables } = settledMaster();
+  controller.step(at(10), { type: "view-changed", view: view("master", 1, [N1, N2], N1) });
+  const { version } = controller.tables ?? tables;
+  controller.step(at(11), { type: "tables-acknowledged", id: N2, version });
+  controller.step(at(12), { type: "view-changed", view: view("master", 1, [N1, N2, N3], N1) });
+  const stale = { type: "tables-acknowledged", id: N3, version: tables.version } as const;
+  assert.deepEqual(controller.step(at(13), stale), []);
+  const newest = { ...stale, version: controller.tables?.version ?? version };
+  const ready = controller.step(at(14), newest);
+  assert.deepEqual(owners(tablesOf(ready, "replicate-tables")), [1, 2, 3]);
+});
+
 test("B4: a planned change is installed at the interface node once every member has it", () => {
   const { controller } = settledMaster();
   const drained = controller.step(at(10), { type: "spec-changed", spec: spec({ drained: [N3] }) });

@@ -67,7 +67,7 @@ export class Publication {
   #target: Tables | undefined;
   /** What the target is a step towards, while this node is master. */
   #wanted: Tables | undefined;
-  /** Members that hold the VIPs and a table, so that slots may be given to them. */
+  /** Members that hold the VIPs and have had the newest tables, so that slots may be given to them. */
   #ready = new Set<NodeId>();
   /** Not members any more, but their machines live and so do connections on them. */
   #lingering = new Map<NodeId, NodeRow>();
@@ -193,13 +193,12 @@ export class Publication {
   }
 
   acknowledged(now: Instant, cluster: Cluster, id: NodeId, version: TableVersion): Effect[] {
+    // by older tables it may still own what others have had meanwhile
+    if (this.#target === undefined || compareVersions(version, this.#target.version) < 0) return [];
     const isNew = !this.#ready.has(id);
     this.#ready.add(id);
     // its connection may be faster than the view that makes it a member, and it will not say this again
     if (!isMember(cluster.view, id)) return [];
-    if (this.#target === undefined || compareVersions(version, this.#target.version) < 0) {
-      return isNew ? this.publish(now, cluster, "planned") : [];
-    }
     const wasLast = this.#waitingFor.delete(id) && this.#waitingFor.size === 0;
     if (wasLast) this.#acknowledgeBy = undefined;
     this.#installAfter?.delete(id);

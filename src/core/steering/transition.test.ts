@@ -65,6 +65,20 @@ const table: readonly Row[] = [
     rules: { filtered: false },
     next: [2, 1],
   },
+  {
+    title: "one node forwards: who is behind is given nothing that lives elsewhere",
+    now: [1],
+    wanted: 2,
+    rules: { filtered: false, behind: new Set([N2]) },
+    next: [1],
+  },
+  {
+    title: "one node forwards: who is behind is given what a dead member had",
+    now: [3],
+    wanted: 2,
+    rules: { filtered: false, members: new Set([N1, N2]), behind: new Set([N2]) },
+    next: [2, 3],
+  },
   { title: "its owner lets go first", now: [1], wanted: 2, next: [0, 1] },
   {
     title: "what was let go is not given before that is acknowledged",

@@ -73,7 +73,7 @@ function openSlot({ former, isUncertain }: Published, wanted: NodeId, rules: Ste
 function nextOwner(published: Published, wanted: NodeId, rules: StepRules): NodeId {
   const { owner, isFull } = published;
   const isMember = rules.members.has(owner);
-  if (!rules.filtered) return isMember && isFull ? owner : wanted;
+  if (!rules.filtered) return isMember && (isFull || rules.behind.has(wanted)) ? owner : wanted;
   if (owner === NO_NODE) return openSlot(published, wanted, rules);
   if (owner === wanted) return owner;
   if (!isMember) return owner === rules.standsIn?.forMaster ? rules.standsIn.by : wanted;
