@@ -3,9 +3,10 @@ import { ip, ipBytes, type IpAddress } from "#base/address.ts";
 import { portWord } from "#core/steering/discriminator.ts";
 import { slotOf } from "#core/steering/hash.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { VIP } from "./cluster-spec.ts";
+import { VIP, WEB_PORT } from "./cluster-spec.ts";
 import { indexOf } from "./tables-bytes.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
+import { flowKey, type FlowKey } from "#wire/flow-key.ts";
 import { putUint16 } from "#wire/network-order.ts";
 import { ACK, ethernet, ipv4, SYN, tcp } from "#core/steering/testing/frames.ts";
 
@@ -23,6 +24,16 @@ export function clientBytes(client: number): Uint8Array {
 }
 
 export const VIP_BYTES = ipBytes(VIP);
+
+/** How tables and reports name a client's connection. */
+export const flowOfClient = (client: number, port: number): FlowKey =>
+  flowKey({
+    protocol: PROTOCOL_TCP,
+    source: clientBytes(client),
+    sourcePort: port,
+    destination: VIP_BYTES,
+    destinationPort: WEB_PORT,
+  });
 
 /** Bounded by clients and services. */
 const templates = new Map<string, Uint8Array>();

@@ -33,11 +33,19 @@ function placeOf(tables: Tables, connection: Connection): Place | undefined {
   return { owner: (group.owners[slot] ?? NO_NODE) as NodeId, chain: [...chain] as NodeId[] };
 }
 
+/** Whether the connection is pinned to its server (docs/adr/0016). */
+function isPinned({ groups }: Tables, { flow, server }: Connection): boolean {
+  const [group]: readonly (GroupTable | undefined)[] = groups;
+  const at = group?.exceptions.flows.indexOf(flow) ?? -1;
+  return at !== -1 && group?.exceptions.nodes[at] === server.id;
+}
+
 /** Whether segments of the connection can find its server by these tables. */
 function leadTo(tables: Tables, connection: Connection): boolean {
   const place = placeOf(tables, connection);
   const { id } = connection.server;
-  return place !== undefined && (place.owner === id || place.chain.includes(id));
+  if (place === undefined) return false;
+  return place.owner === id || place.chain.includes(id) || isPinned(tables, connection);
 }
 
 export class Excuses implements Observer {

@@ -95,8 +95,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "who has the connection is asked by places in the chain only",
     file: "core/steering/own.ts",
-    find: "const others = chain.filter((node) => node !== NO_NODE && node !== self && node !== sender);",
-    replace: "const others = chain.slice(Math.max(k, 1), Math.max(k, 1) + 1);",
+    find: "  return chain[left] ?? NO_NODE;",
+    replace: "  return chain[Math.max(hop - 1, 1)] ?? NO_NODE;",
     seed: 22,
     minutes: 2,
   },

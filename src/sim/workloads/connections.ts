@@ -4,8 +4,9 @@ import type { IpAddress } from "#base/address.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
+import type { FlowKey } from "#wire/flow-key.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
-import { clientFrame } from "../client-frame.ts";
+import { clientFrame, flowOfClient } from "../client-frame.ts";
 import { type DataPlane, type Fate, floodedMac } from "../data-plane.ts";
 import type { SimNode } from "../node.ts";
 import { connectionKey, connectionOf, type PacketProgram } from "../packet-program.ts";
@@ -25,6 +26,7 @@ const UNITED_MS = 2000;
 export interface Connection {
   readonly client: number;
   readonly port: number;
+  readonly flow: FlowKey;
   /** A frame of it that does not open it. */
   readonly segment: Uint8Array;
   readonly server: SimNode;
@@ -132,6 +134,7 @@ export class Connections implements Observer {
     const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);
     const { program } = server;
     this.open.push({
+      flow: flowOfClient(client, port),
       segment: clientFrame(VIP, flow, false),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
       tables: program.version,
