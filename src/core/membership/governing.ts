@@ -200,8 +200,9 @@ export class Governing implements Phase {
 
   /** The largest n that any member needs (A17). */
   #setRate(): void {
-    const needed = Array.from(this.#watches.values(), ({ perInterval }) => perInterval);
-    this.#perInterval = Math.max(FEWEST_PER_INTERVAL, ...needed);
+    let needed = FEWEST_PER_INTERVAL;
+    for (const { perInterval } of this.#watches.values()) needed = Math.max(needed, perInterval);
+    this.#perInterval = needed;
   }
 
   #sendKeepalive(now: Instant): void {

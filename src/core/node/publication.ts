@@ -14,7 +14,8 @@
 import { compareVersions, NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
-import { nextTables, type Desired } from "#core/steering/next-tables.ts";
+import type { Desired } from "#core/steering/next-tables.ts";
+import { SteadyTables } from "#core/steering/steady-tables.ts";
 import { assignSlots, meanSlotFor, type SlotRef } from "#core/steering/assignment.ts";
 import type { HealthReport, InstanceReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
@@ -67,6 +68,7 @@ export class Publication {
   #target: Tables | undefined;
   /** What the target is a step towards, while this node is master. */
   #wanted: Tables | undefined;
+  readonly #next = new SteadyTables();
   /** Members that hold the VIPs and have had the newest tables, so that slots may be given to them. */
   #ready = new Set<NodeId>();
   /** Not members any more, but their machines live and so do connections on them. */
@@ -296,7 +298,7 @@ export class Publication {
     const { view } = cluster;
     const version = this.#nextVersion(view);
     const before = this.#target;
-    this.#wanted = nextTables(this.#wanted ?? before, this.#desired(cluster), version);
+    this.#wanted = this.#next.next(this.#wanted ?? before, this.#desired(cluster), version);
     const from =
       urgency === "planned" && before !== undefined ? swept(before, this.#unused) : before;
     const stepped = this.#step(from, this.#wanted, { ...cluster, urgency });

@@ -8,20 +8,13 @@ export interface Ownership {
   readonly former: Uint16Array;
 }
 
-/** Writes one slot's chain: the candidates in order, each once, as many as fit. */
-function writeChain(
-  former: Uint16Array,
-  slot: number,
-  candidates: Iterable<number>,
-  accepts: (node: number) => boolean,
-): void {
-  const start = slot * FORMER_OWNERS;
-  let length = 0;
-  for (const node of candidates) {
-    if (length === FORMER_OWNERS) return;
-    const chain = former.subarray(start, start + length);
-    if (node === 0 || !accepts(node) || chain.includes(node)) continue;
-    former[start + length++] = node;
+/** Adds a node to the end of a chain that begins at `start`, unless it is there already, or there is no room. */
+function append(former: Uint16Array, start: number, node: number): void {
+  for (let at = start; at < start + FORMER_OWNERS; at++) {
+    if (former[at] === node) return;
+    if (former[at] !== 0) continue;
+    former[at] = node;
+    return;
   }
 }
 
@@ -37,8 +30,10 @@ export function chainsAfter(
     const old = before.owners[slot] ?? 0;
     const start = slot * FORMER_OWNERS;
     if (old === owner && before.former[start] === 0) continue;
-    const chain = before.former.subarray(start, start + FORMER_OWNERS);
-    writeChain(former, slot, [old, ...chain], (node) => node !== owner && reachable[node] === 1);
+    for (let k = -1; k < FORMER_OWNERS; k++) {
+      const node = k === -1 ? old : (before.former[start + k] ?? 0);
+      if (node !== 0 && node !== owner && reachable[node] === 1) append(former, start, node);
+    }
   }
   return former;
 }
@@ -63,7 +58,9 @@ export function resized(before: Ownership, slots: number): Ownership {
         ...before.former.subarray(source * FORMER_OWNERS, (source + 1) * FORMER_OWNERS),
       ]),
     ];
-    writeChain(former, slot, candidates, (node) => node !== owner);
+    for (const node of candidates) {
+      if (node !== 0 && node !== owner) append(former, slot * FORMER_OWNERS, node);
+    }
   }
   return { owners, former };
 }

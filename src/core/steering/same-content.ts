@@ -10,7 +10,7 @@ function sameNumbers(a: Uint16Array, b: Uint16Array): boolean {
 
 const isSame = <T>(a: T, b: T): boolean => a === b;
 
-function sameLists<T>(
+export function sameLists<T>(
   a: readonly T[],
   b: readonly T[],
   same: (a: T, b: T) => boolean = isSame,
@@ -30,7 +30,7 @@ const sameSlots = (a: GroupTable, b: GroupTable): boolean =>
   sameNumbers(a.home, b.home) &&
   sameExceptions(a.exceptions, b.exceptions);
 
-const sameService = (a: ServiceKey, b: ServiceKey): boolean =>
+export const sameService = (a: ServiceKey, b: ServiceKey): boolean =>
   a.protocol === b.protocol && a.vip === b.vip && a.port === b.port;
 
 const sameGroup = (a: GroupTable, b: GroupTable): boolean =>
@@ -40,7 +40,7 @@ const sameGroup = (a: GroupTable, b: GroupTable): boolean =>
   a.udpIdleMs === b.udpIdleMs &&
   sameLists(a.services, b.services, sameService);
 
-const sameRow = (a: NodeRow, b: NodeRow): boolean => a.id === b.id && a.mac === b.mac;
+export const sameRow = (a: NodeRow, b: NodeRow): boolean => a.id === b.id && a.mac === b.mac;
 
 const sameHolders = (a: VipHolders | undefined, b: VipHolders | undefined): boolean =>
   a === undefined || b === undefined

@@ -88,8 +88,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "former owners are forgotten",
     file: "core/steering/former-owners.ts",
-    find: "if (node === 0 || !accepts(node) || chain.includes(node)) continue;",
-    replace: "continue;",
+    find: "    former[at] = node;\n",
+    replace: "",
     seed: 1,
   },
   {
