@@ -22,6 +22,13 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
+/** Whether bytes begin with others. */
+export function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  if (bytes.byteLength < start.byteLength) return false;
+  for (let at = 0; at < start.byteLength; at++) if (bytes[at] !== start[at]) return false;
+  return true;
+}
+
 export class BytesMap<Value> {
   /** Keys of one hash. */
   readonly #buckets = new Map<number, Entry<Value>[]>();

@@ -101,6 +101,21 @@ export class ByteWriter {
     return this.#bytes.subarray(at, at + count);
   }
 
+  /** How much was written so far. */
+  get length(): number {
+    return this.#at;
+  }
+
+  /** Over what was written there before. */
+  replaceU16(at: number, value: number): void {
+    this.#view.setUint16(at, value, true);
+  }
+
+  /** Begins anew, in the same memory. */
+  restart(): void {
+    this.#at = 0;
+  }
+
   /** What was written so far. A view, valid until the next write. */
   written(): Uint8Array {
     return this.#bytes.subarray(0, this.#at);

@@ -19,9 +19,10 @@ export interface Way {
 
 export const FROM_OUTSIDE: Way = { hop: 0, asked: 0 };
 
-export function wayOf(sourceMac: Uint8Array): Way {
-  for (let at = 0; at < PREFIX.length; at++) if (sourceMac[at] !== PREFIX[at]) return FROM_OUTSIDE;
-  const way = sourceMac[3] ?? 0;
+/** @param at where the source MAC begins in these bytes */
+export function wayOf(bytes: Uint8Array, at = 0): Way {
+  for (let i = 0; i < PREFIX.length; i++) if (bytes[at + i] !== PREFIX[i]) return FROM_OUTSIDE;
+  const way = bytes[at + 3] ?? 0;
   const hop = way & MAX_HOP;
   return hop === 0 ? FROM_OUTSIDE : { hop, asked: way >> HOP_BITS };
 }
@@ -29,8 +30,8 @@ export function wayOf(sourceMac: Uint8Array): Way {
 export const askedBit = (node: number): number => 1 << (node % ASKED_BITS);
 
 /** The node that forwarded a frame with a hop. */
-export const senderOf = (sourceMac: Uint8Array): NodeId =>
-  (((sourceMac[4] ?? 0) << 8) | (sourceMac[5] ?? 0)) as NodeId;
+export const senderOf = (bytes: Uint8Array, at = 0): NodeId =>
+  (((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0)) as NodeId;
 
 export const hopMac = ({ hop, asked }: Way, node: number): Uint8Array =>
   Uint8Array.of(...PREFIX, (asked << HOP_BITS) | hop, node >>> 8, node & 0xff);

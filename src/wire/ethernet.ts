@@ -6,7 +6,8 @@ export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
 const DESTINATION = 0;
-const SOURCE = 6;
+/** Where the source MAC stands in a frame. */
+export const SOURCE = 6;
 const ETHERTYPE = 12;
 
 /** Fields of the caller's frame, in place. */

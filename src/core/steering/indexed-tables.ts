@@ -1,6 +1,6 @@
 // The published tables in the form in which a packet meets them: one map lookup per question (B2, B14).
 import { ipBytes, macBytes, type IpAddress } from "#base/address.ts";
-import { BytesMap } from "#base/bytes-map.ts";
+import { BytesMap, startsWith } from "#base/bytes-map.ts";
 import { clusterMac, FLOODED_METHODS, type HashKind } from "#base/delivery.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { flowKey, type FlowEnds, type FlowKey } from "#wire/flow-key.ts";
@@ -22,8 +22,8 @@ export interface IndexedTables {
   isVip(address: Uint8Array): boolean;
   /** Who answers for the VIP (B10); NO_NODE: nobody. Undefined: it is none. */
   holderOf(address: Uint8Array): NodeId | "master" | undefined;
-  /** One of the three addresses that every member listens to, whatever the method is. */
-  isClusterMac(mac: Uint8Array): boolean;
+  /** Whether these bytes begin, as a frame does, with one of the three addresses that every member listens to, whatever the method is. */
+  isClusterMac(frame: Uint8Array): boolean;
   /** Table 1 (protocol, VIP, port), otherwise table 2 (protocol, VIP), otherwise table 3 (VIP). Protocols by their number. */
   groupOf(protocol: number, vip: Uint8Array, port: number): GroupTable | undefined;
   /** The group of traffic through the cluster; where there are more, the first. */
@@ -45,12 +45,10 @@ const NUMBERS: Readonly<Record<Protocol, number>> = {
 /** A service of one VIP as a number: the protocol's, and the port's or that of any. */
 const serviceKey = (protocol: number, port: number): number => protocol * (ANY_PORT + 1) + port;
 
-function clusterMacs({ delivery: { primary } }: Tables): BytesMap<true> {
-  const macs = new BytesMap<true>();
-  if (primary === undefined) return macs;
-  for (const method of FLOODED_METHODS) macs.set(macBytes(clusterMac(method, primary)), true);
-  return macs;
-}
+const clusterMacs = ({ delivery: { primary } }: Tables): Uint8Array[] =>
+  primary === undefined
+    ? []
+    : FLOODED_METHODS.map((method) => macBytes(clusterMac(method, primary)));
 
 /** Of each VIP its services; of a VIP without any, an empty map. */
 function servicesOf({ vips, groups }: Tables): BytesMap<Map<number, GroupTable>> {
@@ -92,7 +90,7 @@ export function indexTables(tables: Tables): IndexedTables {
     routed: tables.groups.find(({ policy }) => isRouted(policy)),
     isVip: (address) => vips.has(address),
     holderOf: (address) => vips.get(address),
-    isClusterMac: (address) => shared.has(address),
+    isClusterMac: (frame) => shared.some((mac) => startsWith(frame, mac)),
     groupOf: (protocol, vip, port) => {
       const known = services.get(vip);
       return (

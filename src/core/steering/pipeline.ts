@@ -1,8 +1,8 @@
 // The path of one frame through a node: parse, announce, admit, classify, lookup, hash, exception, own, emit. The model of
 // bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
-import { equalBytes } from "#base/bytes-map.ts";
+import { startsWith } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
+import { ETHERNET_LENGTH, EthernetView, SOURCE } from "#wire/ethernet.ts";
 import { FROM_OUTSIDE, hopMac, senderOf, wayOf } from "#wire/ethernet-hop.ts";
 import { exception } from "./exception.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
@@ -72,13 +72,12 @@ export function steer(
 ): Verdict {
   const packet = parse(frame, read, context);
   if (typeof packet === "string") return emit(frame, here(packet), false, context);
-  const { destination, source } = new EthernetView(frame);
-  const shared = context.tables.isClusterMac(destination);
+  const shared = context.tables.isClusterMac(frame);
   const flooded = shared && !isForOwn(packet, context);
-  const early = announce(packet, context) ?? admit(destination, shared, context);
+  const early = announce(packet, context) ?? admit(frame, shared, context);
   if (early !== undefined) return emit(frame, here(early), shared, context);
-  const { hop, asked } = shared ? FROM_OUTSIDE : wayOf(source);
-  const sender = hop === 0 ? NO_NODE : senderOf(source);
+  const { hop, asked } = shared ? FROM_OUTSIDE : wayOf(frame, SOURCE);
+  const sender = hop === 0 ? NO_NODE : senderOf(frame, SOURCE);
   const decision = decide(packet, { flooded, hop, asked, sender }, context);
   return emit(frame, flooded ? whileAccepting(decision, context) : decision, flooded, context);
 }
@@ -90,7 +89,7 @@ function parse(
   { tables }: PipelineContext,
 ): Packet | Reason {
   if (packet !== "pass-malformed" || frame.byteLength < ETHERNET_LENGTH) return packet;
-  return tables.isClusterMac(new EthernetView(frame).destination) ? "drop-not-ours" : packet;
+  return tables.isClusterMac(frame) ? "drop-not-ours" : packet;
 }
 
 /** Stage 2: does it ask who has a VIP? Only the VIP's interface node may answer (B10). */
@@ -104,12 +103,8 @@ function announce(packet: Packet, context: PipelineContext): Reason | undefined 
 }
 
 /** Stage 3: is it for this node's own MAC, or for all members? What else a switch flooded must not be multiplied. */
-function admit(
-  destination: Uint8Array,
-  shared: boolean,
-  { mac }: PipelineContext,
-): Reason | undefined {
-  return shared || equalBytes(destination, mac) ? undefined : "pass-other-mac";
+function admit(frame: Uint8Array, shared: boolean, { mac }: PipelineContext): Reason | undefined {
+  return shared || startsWith(frame, mac) ? undefined : "pass-other-mac";
 }
 
 /** It came to the cluster MAC, and is for this node alone all the same: by the rules for the node's own MAC. */

@@ -1,12 +1,7 @@
 // The tables that follow the ones before (next-tables.ts), computed only when something has changed: the same desired state again
 // changes nothing but the version (B8), and most publications, those after acknowledgements and the rounds, ask for the same.
 import type { TableVersion } from "#base/ids.ts";
-import {
-  type Desired,
-  type DesiredGroup,
-  type DesiredNode,
-  nextTables,
-} from "./next-tables.ts";
+import { type Desired, type DesiredGroup, type DesiredNode, nextTables } from "./next-tables.ts";
 import { sameLists, sameRow, sameService } from "./same-content.ts";
 import type { Tables } from "./tables.ts";
 
@@ -45,9 +40,7 @@ export class SteadyTables {
     const last = this.#last;
     const isSteady =
       last !== undefined && last.tables === previous && sameDesired(last.desired, desired);
-    const tables = isSteady
-      ? { ...last.tables, version }
-      : nextTables(previous, desired, version);
+    const tables = isSteady ? { ...last.tables, version } : nextTables(previous, desired, version);
     this.#last = { desired, tables };
     return tables;
   }

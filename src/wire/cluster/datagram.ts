@@ -44,6 +44,9 @@ export interface Datagram {
   readonly proved: Uint8Array;
 }
 
+/** For one datagram at a time: memory of its own for each would cost more than all that is written there. */
+const scratch = new ByteWriter();
+
 /**
  * Everything that the proof covers; the caller appends the signature or the MAC.
  * @param origin the certificate (DER) of a signed message, or the key id of a MAC
@@ -56,7 +59,8 @@ export function encodeProved(
   const kind = authKindOf(message.type);
   assert((kind === "mac") === (typeof origin === "number"), "each type has one kind of proof");
   assert(header.cluster.byteLength === 8, "a cluster id has eight bytes");
-  const out = new ByteWriter();
+  const out = scratch;
+  out.restart();
   out.u32(MAGIC);
   out.u8(DATAGRAM_VERSION);
   out.u8(codeOf(message.type));
@@ -68,13 +72,12 @@ export function encodeProved(
   out.u16(header.sender);
   out.u16(0);
   writeBody(out, message);
-  const length = out.written().byteLength - HEADER_LENGTH;
-  out.written().set([length & 0xff, length >> 8], BODY_LENGTH);
+  out.replaceU16(BODY_LENGTH, out.length - HEADER_LENGTH);
   if (typeof origin !== "number") {
     out.u16(origin.byteLength);
     out.put(origin);
   }
-  return out.written();
+  return out.written().slice();
 }
 
 export function decodeDatagram(bytes: Uint8Array): Decoded<Datagram> {
