@@ -2,6 +2,7 @@
 import { ip, ipBytes, type IpAddress } from "#base/address.ts";
 import { portWord } from "#core/steering/discriminator.ts";
 import { slotOf } from "#core/steering/hash.ts";
+import { type Packet, readPacket, type Unreadable } from "#core/steering/packet.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { VIP, WEB_PORT } from "./cluster-spec.ts";
 import { indexOf } from "./tables-bytes.ts";
@@ -35,24 +36,34 @@ export const flowOfClient = (client: number, port: number): FlowKey =>
     destinationPort: WEB_PORT,
   });
 
+/** A frame of a client's connection, addressed to nobody yet. */
+export interface ClientFrame {
+  readonly bytes: Uint8Array;
+  /** What stands in it. */
+  readonly packet: Packet | Unreadable;
+  /** Where nodes keep what they have decided about it: no two frames that are in use have the same. Undefined: it is sent once. */
+  readonly seat: number | undefined;
+}
+
 /** Bounded by clients and services. */
 const templates = new Map<string, Uint8Array>();
 /** Behind an Ethernet header and an IPv4 header without options. */
 const SOURCE_PORT = 34;
 
-/** A frame of a client's connection, addressed to nobody yet. The builder does not compute TCP's checksum, so a port can be changed. */
+/** The builder does not compute TCP's checksum, so a port can be changed. */
 export function clientFrame(
   vip: IpAddress,
   flow: { readonly client: number; readonly from: number; readonly to: number },
   opening: boolean,
-): Uint8Array {
+  seat?: number,
+): ClientFrame {
   const { client, from, to } = flow;
   const key = `${vip} ${client} ${to} ${opening}`;
   const template = templates.get(key) ?? builtFrame(vip, flow, opening);
   templates.set(key, template);
-  const frame = template.slice();
-  putUint16(frame, SOURCE_PORT, from);
-  return frame;
+  const bytes = template.slice();
+  putUint16(bytes, SOURCE_PORT, from);
+  return { bytes, packet: readPacket(bytes), seat };
 }
 
 function builtFrame(

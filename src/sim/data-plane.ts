@@ -5,6 +5,7 @@ import { clusterMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
 import type { Delivery } from "#core/steering/tables.ts";
+import type { ClientFrame } from "./client-frame.ts";
 import type { SimNode } from "./node.ts";
 import type { Arrival } from "./steering-memory.ts";
 import type { World } from "./world.ts";
@@ -45,23 +46,24 @@ export class DataPlane {
   }
 
   /** What becomes of a client's frame that enters the cluster at `entry`, by that node's own MAC. */
-  walk(entry: SimNode, frame: Uint8Array): Fate {
+  walk(entry: SimNode, frame: ClientFrame): Fate {
     return this.#walkOn(entry, frame, this.#byOwnMac(entry));
   }
 
   /** What becomes of a client's frame to a cluster MAC, at every member that listens to it, unless it is somebody else's there. */
-  flood(mac: MacAddress, frame: Uint8Array): Fate[] {
+  flood(mac: MacAddress, frame: ClientFrame): Fate[] {
     const fates: Fate[] = [];
+    const arrival = this.#byClusterMac(mac);
     for (const node of this.#world.nodes) {
       if (!node.isUp || !node.program.listensTo.has(mac)) continue;
-      const fate = this.floodTo(node, mac, frame);
+      const fate = this.#walkOn(node, frame, arrival);
       if (fate.what === "taken" || fate.what === "held") fates.push(fate);
     }
     return fates;
   }
 
   /** The same, at one of them. */
-  floodTo(node: SimNode, mac: MacAddress, frame: Uint8Array): Fate {
+  floodTo(node: SimNode, mac: MacAddress, frame: ClientFrame): Fate {
     return this.#walkOn(node, frame, this.#byClusterMac(mac));
   }
 
@@ -84,7 +86,7 @@ export class DataPlane {
     return arrival;
   }
 
-  #walkOn(entry: SimNode, frame: Uint8Array, entering: Arrival): Fate {
+  #walkOn(entry: SimNode, frame: ClientFrame, entering: Arrival): Fate {
     let [node, arrival] = [entry, entering];
     for (let hops = 0; hops < MOST_HOPS; hops++) {
       if (!node.isUp) return LOST;

@@ -1,17 +1,9 @@
-// What a client's frame holds, read once, and the slot of the tables that its flow falls into.
+// The slot of the tables that the flow of a client's frame falls into.
 import { slotOf } from "#core/steering/hash.ts";
 import type { IndexedTables } from "#core/steering/indexed-tables.ts";
-import { flowOf, type Packet, readPacket, type Unreadable } from "#core/steering/packet.ts";
+import { flowOf } from "#core/steering/packet.ts";
 import type { GroupTable } from "#core/steering/tables.ts";
-
-const packets = new WeakMap<Uint8Array, Packet | Unreadable>();
-
-/** Nobody changes what stands behind the MAC addresses of a frame. */
-export function packetIn(frame: Uint8Array): Packet | Unreadable {
-  const packet = packets.get(frame) ?? readPacket(frame);
-  packets.set(frame, packet);
-  return packet;
-}
+import type { ClientFrame } from "./client-frame.ts";
 
 export interface FrameSlot {
   readonly group: GroupTable;
@@ -19,8 +11,7 @@ export interface FrameSlot {
 }
 
 /** Undefined: it is of no group. */
-export function slotOfFrame(tables: IndexedTables, frame: Uint8Array): FrameSlot | undefined {
-  const packet = packetIn(frame);
+export function slotOfFrame(tables: IndexedTables, { packet }: ClientFrame): FrameSlot | undefined {
   if (typeof packet === "string" || packet.type === "arp") return undefined;
   const flow = flowOf(packet);
   const group = flow && tables.groupOf(flow.protocol, flow.destination, flow.destinationPort);

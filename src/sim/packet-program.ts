@@ -8,7 +8,7 @@ import type { Flow } from "#core/steering/packet.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { PROTOCOL_TCP } from "#wire/ipv4.ts";
-import { clientBytes, VIP_BYTES } from "./client-frame.ts";
+import { clientBytes, type ClientFrame, VIP_BYTES } from "./client-frame.ts";
 import { WEB_PORT } from "./cluster-spec.ts";
 import { type Arrival, type Program, SteeringMemory, type Step } from "./steering-memory.ts";
 import { indexOf } from "./tables-bytes.ts";
@@ -101,7 +101,7 @@ export class PacketProgram implements Program {
   }
 
   /** What becomes of a frame here. */
-  steer(frame: Uint8Array, arrival: Arrival): Step {
+  steer(frame: ClientFrame, arrival: Arrival): Step {
     return this.#memory.steer(frame, arrival);
   }
 

@@ -36,13 +36,12 @@ type Method = (...args: never[]) => void;
 
 /** One call for all that listen; nobody listens to most points, and these cost nothing. */
 function fanOut(listeners: readonly Method[]): Method {
-  const [first, ...others] = listeners as readonly ((...args: unknown[]) => void)[];
+  const all = listeners as readonly ((...args: unknown[]) => void)[];
+  const [first, second] = all;
   if (first === undefined) return () => {};
-  if (others.length === 0) return first;
-  const rest = fanOut(others) as (...args: unknown[]) => void;
+  if (second === undefined) return first;
   return (a?: unknown, b?: unknown, c?: unknown, d?: unknown) => {
-    first(a, b, c, d);
-    rest(a, b, c, d);
+    for (const listener of all) listener(a, b, c, d);
   };
 }
 

@@ -11,13 +11,14 @@ import type { Flow } from "#core/steering/packet.ts";
 import { type PipelineContext, steer } from "#core/steering/pipeline.ts";
 import type { Action, Reason } from "#core/steering/reasons.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { SOURCE } from "#wire/ethernet.ts";
 import { senderOf, wayOf } from "#wire/ethernet-hop.ts";
-import { packetIn, slotOfFrame } from "./frame-slot.ts";
+import type { ClientFrame } from "./client-frame.ts";
+import { slotOfFrame } from "./frame-slot.ts";
 import { changedSlots } from "./tables-bytes.ts";
 
 /** One in so many. */
 const MADE_ANEW = 64;
-const MOST_FRAMES = 2000;
 const MACS_LENGTH = 12;
 
 /** How a frame comes to a node. */
@@ -103,6 +104,8 @@ class Questions implements PipelineContext {
 }
 
 interface Remembered {
+  /** Seats are taken again. */
+  readonly frame: ClientFrame;
   readonly macs: Uint8Array;
   readonly step: Step;
   readonly questions: Questions;
@@ -118,19 +121,18 @@ const sameStep = (a: Step, b: Step): boolean =>
 
 /** As the next node sees it: from whom, after how many hops, and who has been asked. */
 function arrivalOf(macs: Uint8Array): Arrival {
-  const source = macs.subarray(MACS_LENGTH / 2);
-  const { hop, asked } = wayOf(source);
-  const key = (asked << 20) | (hop << 16) | senderOf(source);
+  const { hop, asked } = wayOf(macs, SOURCE);
+  const key = (asked << 20) | (hop << 16) | senderOf(macs, SOURCE);
   return { key: hop === 0 ? undefined : key, macs };
 }
 
 /** By length: the frame on which steer() works. */
 const copies = new Map<number, Uint8Array>();
 
-function copyOf(frame: Uint8Array): Uint8Array {
-  const copy = copies.get(frame.byteLength) ?? new Uint8Array(frame.byteLength);
-  copies.set(frame.byteLength, copy);
-  copy.set(frame);
+function copyOf({ bytes }: ClientFrame): Uint8Array {
+  const copy = copies.get(bytes.byteLength) ?? new Uint8Array(bytes.byteLength);
+  copies.set(bytes.byteLength, copy);
+  copy.set(bytes);
   return copy;
 }
 
@@ -147,10 +149,8 @@ export interface Program extends PipelineContext {
 
 export class SteeringMemory {
   readonly #program: Program;
-  /** By arrival and frame, which is the same array each time. */
-  readonly #known = new Map<number, Map<Uint8Array, Remembered>>();
-  /** Of frames that are known, while tables differ in slots only. */
-  readonly #places = new Map<Uint8Array, Place | null>();
+  /** By arrival and the frame's seat. */
+  readonly #known = new Map<number, (Remembered | undefined)[]>();
   #used = 0;
 
   constructor(program: Program) {
@@ -164,34 +164,29 @@ export class SteeringMemory {
   replaced(before: Tables): void {
     const changed = changedSlots(before, this.#program.installed);
     if (changed === undefined) {
-      for (const frames of this.#known.values()) frames.clear();
-      this.#places.clear();
+      this.#known.clear();
       return;
     }
     if (!changed.some((slots) => slots.includes(1))) return;
-    for (const frames of this.#known.values()) {
-      for (const [frame, remembered] of frames) {
-        const place = (remembered.place ??= this.#placeOf(frame));
-        if (place !== null && changed[place.group]?.[place.slot] === 1) frames.delete(frame);
+    for (const seats of this.#known.values()) {
+      for (let seat = 0; seat < seats.length; seat++) {
+        const remembered = seats[seat];
+        if (remembered === undefined) continue;
+        const place = (remembered.place ??= this.#placeOf(remembered.frame));
+        if (place !== null && changed[place.group]?.[place.slot] === 1) seats[seat] = undefined;
       }
     }
   }
 
-  #placeOf(frame: Uint8Array): Place | null {
-    const known = this.#places.get(frame);
-    if (known !== undefined) return known;
+  #placeOf(frame: ClientFrame): Place | null {
     const { tables, installed } = this.#program;
     const found = slotOfFrame(tables, frame);
-    const place =
-      found === undefined
-        ? null
-        : { group: installed.groups.indexOf(found.group), slot: found.slot };
-    this.#places.set(frame, place);
-    return place;
+    if (found === undefined) return null;
+    return { group: installed.groups.indexOf(found.group), slot: found.slot };
   }
 
   /** What steer() decides about a frame that arrives so. The frame itself is left as it is. */
-  steer(frame: Uint8Array, arrival: Arrival): Step {
+  steer(frame: ClientFrame, arrival: Arrival): Step {
     const known = this.#recall(frame, arrival);
     if (known === undefined) return this.#decide(frame, arrival);
     this.#used += 1;
@@ -201,34 +196,32 @@ export class SteeringMemory {
     return anew;
   }
 
-  #recall(frame: Uint8Array, { key, macs }: Arrival): Remembered | undefined {
-    if (key === undefined) return undefined;
-    const known = this.#known.get(key)?.get(frame);
-    if (known === undefined || !known.questions.areAnsweredAsBefore()) return undefined;
+  #recall(frame: ClientFrame, { key, macs }: Arrival): Remembered | undefined {
+    if (key === undefined || frame.seat === undefined) return undefined;
+    const known = this.#known.get(key)?.[frame.seat];
+    if (known?.frame !== frame || !known.questions.areAnsweredAsBefore()) return undefined;
     return known.macs === macs || equalBytes(known.macs, macs) ? known : undefined;
   }
 
-  #decide(frame: Uint8Array, arrival: Arrival): Step {
+  #decide(frame: ClientFrame, arrival: Arrival): Step {
     const { key, macs } = arrival;
     const copy = copyOf(frame);
     copy.set(macs);
     const questions = new Questions(this.#program);
-    const { action, reason } = steer(copy, questions, packetIn(frame));
+    const { action, reason } = steer(copy, questions, frame.packet);
     const onwards = action === "forward" ? arrivalOf(copy.slice(0, MACS_LENGTH)) : undefined;
     const step = { action, reason, onwards };
-    if (key !== undefined && !questions.isUnrepeatable) {
-      this.#remember(frame, key, { macs, step, questions, place: undefined });
+    if (key !== undefined && frame.seat !== undefined && !questions.isUnrepeatable) {
+      this.#seatsOf(key)[frame.seat] = { frame, macs, step, questions, place: undefined };
     }
     return step;
   }
 
-  #remember(frame: Uint8Array, key: number, remembered: Remembered): void {
-    let frames = this.#known.get(key);
-    if (frames === undefined || frames.size >= MOST_FRAMES) {
-      this.#places.clear();
-      frames = new Map();
-      this.#known.set(key, frames);
-    }
-    frames.set(frame, remembered);
+  #seatsOf(key: number): (Remembered | undefined)[] {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const seats: (Remembered | undefined)[] = [];
+    this.#known.set(key, seats);
+    return seats;
   }
 }

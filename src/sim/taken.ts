@@ -1,6 +1,7 @@
 // Which of some flows each node takes when their first frames reach every member. Looked at after every change of any node, so what
 // a node takes is kept until its packet program, or its rights, have changed.
 import type { MacAddress } from "#base/address.ts";
+import type { ClientFrame } from "./client-frame.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { SimNode } from "./node.ts";
 import type { PacketProgram } from "./packet-program.ts";
@@ -16,12 +17,12 @@ interface Seen {
 
 export class Taken {
   readonly #plane: DataPlane;
-  readonly #frames: readonly Uint8Array[];
+  readonly #frames: readonly ClientFrame[];
   readonly #seen: (Seen | undefined)[] = [];
   readonly #none: Uint8Array;
 
   /** @param frames that open flows of which no node has a connection: its connections play no part */
-  constructor(plane: DataPlane, frames: readonly Uint8Array[]) {
+  constructor(plane: DataPlane, frames: readonly ClientFrame[]) {
     this.#plane = plane;
     this.#frames = frames;
     this.#none = new Uint8Array(frames.length);

@@ -101,10 +101,10 @@ function nameKeepers(
   { owners, former, home }: Pick<GroupTable, "owners" | "former" | "home">,
   { self, ready, isNew }: StepRules,
 ): void {
-  for (const [slot, owner] of owners.entries()) {
+  for (let slot = 0; slot < owners.length; slot++) {
     const start = slot * FORMER_OWNERS;
+    if (owners[slot] !== NO_NODE || former[start] === NO_NODE) continue;
     const chain = former.subarray(start, start + FORMER_OWNERS);
-    if (owner !== NO_NODE || chain[0] === NO_NODE) continue;
     const meant = home[slot] as NodeId;
     if (isNew && ready.has(meant)) lead(chain, meant, false);
     if (!ready.has(chain[0] as NodeId)) lead(chain, self, true);

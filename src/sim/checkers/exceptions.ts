@@ -72,10 +72,11 @@ export class Exceptions implements Observer {
   /** Former owners of slots that have an owner. */
   *#asked({ groups }: Tables): Generator<string> {
     for (const { name, owners, former } of groups) {
-      for (const [at, id] of former.entries()) {
+      for (let at = 0; at < former.length; at++) {
+        const id = former[at] ?? NO_NODE;
+        if (id === NO_NODE) continue;
         const slot = Math.floor(at / FORMER_OWNERS);
-        if (id === NO_NODE || owners[slot] === NO_NODE || this.#memberAt(id) === undefined)
-          continue;
+        if (owners[slot] === NO_NODE || this.#memberAt(id) === undefined) continue;
         yield `node ${id} is still asked about connections of slot ${slot} of ${name}`;
       }
     }

@@ -6,8 +6,9 @@ import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
 import type { FlowKey } from "#wire/flow-key.ts";
 import { VIP, WEB_PORT } from "../cluster-spec.ts";
-import { clientFrame, flowOfClient } from "../client-frame.ts";
+import { type ClientFrame, clientFrame, flowOfClient } from "../client-frame.ts";
 import { type DataPlane, type Fate, floodedMac } from "../data-plane.ts";
+import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
 import { connectionKey, connectionOf, type PacketProgram } from "../packet-program.ts";
 import type { Observer } from "../probes.ts";
@@ -28,7 +29,7 @@ export interface Connection {
   readonly port: number;
   readonly flow: FlowKey;
   /** A frame of it that does not open it. */
-  readonly segment: Uint8Array;
+  readonly segment: ClientFrame;
   readonly server: SimNode;
   /** The server's kernel in which it lives. */
   readonly program: PacketProgram;
@@ -55,6 +56,8 @@ export class Connections implements Observer {
   entry: SimNode | undefined;
   #ambiguousMs = Number.NEGATIVE_INFINITY;
   #nextPort = 1024;
+  /** Those that are free, of the frames of connections. */
+  readonly #seats = Array.from({ length: MOST_OPEN }, (_, index) => SAMPLE_FLOWS.length + index);
   #openAtMs = 0;
   #resolveAtMs = 0;
 
@@ -71,7 +74,7 @@ export class Connections implements Observer {
   }
 
   /** What becomes of a frame that a client sends to the MAC that it has for the VIPs. */
-  send(frame: Uint8Array, server: number): Fate | undefined {
+  send(frame: ClientFrame, server: number): Fate | undefined {
     const mac = floodedMac(this.#delivery);
     if (mac === undefined) return this.entry && this.#plane.walk(this.entry, frame);
     const fates = this.#plane.flood(mac, frame);
@@ -107,6 +110,7 @@ export class Connections implements Observer {
       if (nowMs < connection.closeMs && connection.excuse === undefined) continue;
       connection.program.connections.delete(connectionKey(connection.client, connection.port));
       this.open.splice(at, 1);
+      if (connection.segment.seat !== undefined) this.#seats.push(connection.segment.seat);
     }
     if (nowMs - this.#ambiguousMs < UNITED_MS) return;
     if (nowMs >= this.#openAtMs && this.open.length < MOST_OPEN) this.#tryToOpen();
@@ -135,7 +139,7 @@ export class Connections implements Observer {
     const { program } = server;
     this.open.push({
       flow: flowOfClient(client, port),
-      segment: clientFrame(VIP, flow, false),
+      segment: clientFrame(VIP, flow, false, this.#seats.pop()),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
       tables: program.version,
       excuse: undefined,
