@@ -294,8 +294,11 @@ const sameTables = (a: TableVersion, b: TableVersion): boolean =>
   a.epoch === b.epoch && a.counter === b.counter && a.master === b.master;
 
 const sameMembers = (a: readonly Member[], b: readonly Member[]): boolean =>
-  a.length === b.length &&
-  a.every((member, index) => {
-    const other = b[index];
-    return member.id === other?.id && member.mac === other.mac && member.address === other.address;
-  });
+  a === b ||
+  (a.length === b.length &&
+    a.every((member, index) => {
+      const other = b[index];
+      return (
+        member.id === other?.id && member.mac === other.mac && member.address === other.address
+      );
+    }));

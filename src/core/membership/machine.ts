@@ -39,6 +39,9 @@ export class Membership {
   readonly #context: Context;
   readonly #guard = new ReplayGuard();
   #phase: Phase | undefined;
+  #deadline: Instant | undefined;
+  /** Since the last step. */
+  #isDeadlineKnown = false;
   #conflictAt: Instant | undefined;
   #refuseAt: Instant | undefined;
   #outdatedAt: Instant | undefined;
@@ -76,9 +79,13 @@ export class Membership {
     this.#phase = new Joining(this.#context, now, 0);
   }
 
-  /** When to step with "deadline-reached". Undefined: never again. */
+  /** When to step with "deadline-reached". Undefined: never again. Asked several times after each step, and worth a look at all members. */
   get deadline(): Instant | undefined {
-    return this.#phase?.deadline;
+    if (!this.#isDeadlineKnown) {
+      this.#deadline = this.#phase?.deadline;
+      this.#isDeadlineKnown = true;
+    }
+    return this.#deadline;
   }
 
   get view(): View {
@@ -118,6 +125,7 @@ export class Membership {
       if (now - deadline > STALL_MS) this.#phase?.stalled(now, now - deadline);
     }
     this.#apply(now, input);
+    this.#isDeadlineKnown = false;
     return this.#context.takeEffects();
   }
 
