@@ -143,7 +143,7 @@ export class SessionServer {
         this.#placement = new Placement(rules);
       },
       onEvent: (event) => this.#event(event),
-      ...(this.#options.onTrouble === undefined ? {} : { onTrouble: this.#options.onTrouble }),
+      onTrouble: (error) => this.#options.onTrouble?.(inWords(error)),
     });
   }
 
@@ -251,6 +251,12 @@ export class SessionServer {
     this.#program.detach();
   }
 }
+
+/** Of the connection to the agent: sessions go on without it, for as long as its lease does. */
+const inWords = (error: Error): Error =>
+  "syscall" in error
+    ? new Error(`the agent does not answer, it is tried again (${error.message})`, { cause: error })
+    : error;
 
 /** What the operator can do about it. */
 function portTaken(error: unknown, address: IpAddress, port: number): unknown {

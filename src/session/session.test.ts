@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
+import { descriptorOf } from "#driver/tcp/descriptor.ts";
+import { readNumber } from "#driver/tcp/socket-options.ts";
 import { FRESH, MAX_STATE_BYTES, type SessionStart } from "./session.ts";
 import { read, Scene, text } from "./testing/scene.ts";
 
@@ -151,6 +153,13 @@ test("A16: a reset by the client ends the session; who does not listen for error
   assert.equal(await closes, true, "after an error");
   await scene.closed;
   session.write(text("too late"));
+});
+
+test("A16: a client that is gone is asked after a minute of silence, ten times, each second", async () => {
+  const { socket } = await Scene.begin(FRESH);
+  const fd = descriptorOf(socket) ?? -1;
+  const [idle, interval, probes] = [4, 5, 6].map((option) => readNumber(fd, option));
+  assert.deepEqual({ idle, interval, probes }, { idle: 60, interval: 1, probes: 10 });
 });
 
 test("A16: destroy() resets, and nothing guards against it", async () => {

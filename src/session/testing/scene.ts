@@ -34,6 +34,8 @@ export async function read(client: net.Socket, length = Number.POSITIVE_INFINITY
 
 export class Scene {
   readonly client: net.Socket;
+  /** The server's side. */
+  readonly socket: net.Socket;
   readonly session: Session;
   readonly told: OwnerMessage[] = [];
   unguarded = false;
@@ -46,6 +48,7 @@ export class Scene {
 
   private constructor(client: net.Socket, socket: net.Socket, start: SessionStart) {
     this.client = client;
+    this.socket = socket;
     this.#owner.step({ type: "replica-joined", replica: REPLICA });
     const opened = openedAs(1);
     this.#perform(this.#owner.step({ type: "happened", message: opened }));
