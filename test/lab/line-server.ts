@@ -16,7 +16,8 @@ async function serve(socket: net.Socket): Promise<void> {
 }
 
 const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-  socket.on("error", () => {}); // a relay that died
-  void serve(socket);
+  // a relay that died, or dropped the connection, is nothing to report
+  socket.on("error", () => {});
+  serve(socket).catch(() => {});
 });
 server.listen(Number(process.argv[2]));
