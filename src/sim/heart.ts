@@ -1,6 +1,6 @@
 // The heart of a simulated node: daemon/heart-loop.ts on virtual time. It reads what its kernel has received, obeys orders, meets
 // deadlines, renews the lease. While it is held up (slow or frozen) all of that waits, as it would.
-import type { Instant } from "#base/time.ts";
+import { earliest, type Instant } from "#base/time.ts";
 import type { Effect, Input } from "#core/membership/protocol.ts";
 import { Membership } from "#core/membership/machine.ts";
 import type { AdmittedNode, Detection } from "#core/membership/protocol.ts";
@@ -100,9 +100,10 @@ export class Heart {
 
   /** A heart renews the right at every turn and before it would run out, so while it runs it has just done so. */
   readonly #acceptUntil = (): number => {
-    const now = this.#now;
-    const acceptMs = this.machine.acceptMs(now);
-    return acceptMs > 0 ? now + acceptMs : 0;
+    // in the moment of a deadline, before it is met, what was given last still holds
+    const at = earliest(this.#now, this.machine.deadline) ?? this.#now;
+    const acceptMs = this.machine.acceptMs(at);
+    return acceptMs > 0 ? at + acceptMs : 0;
   };
 
   /** Nothing renews the right any more: at most what a renewal in this moment has given. */

@@ -15,8 +15,10 @@ const WELL_MS = 2000;
 interface Ear {
   masterSince: Instant | undefined;
   readonly heard: (Instant | undefined)[];
-  /** The latest start of each node; what an earlier one said may be a recording. */
+  /** Which start of each node is the member: what an earlier one said may be a recording, and a later one has to join first. */
   readonly boots: (bigint | undefined)[];
+  /** Of the last word of each node. */
+  readonly lastBoots: (bigint | undefined)[];
 }
 
 export class Watchdog implements Observer {
@@ -34,7 +36,7 @@ export class Watchdog implements Observer {
   #ear(heart: Heart): Ear {
     let ear = this.#ears.get(heart);
     if (ear === undefined) {
-      ear = { masterSince: undefined, heard: [], boots: [] };
+      ear = { masterSince: undefined, heard: [], boots: [], lastBoots: [] };
       this.#ears.set(heart, ear);
     }
     return ear;
@@ -43,16 +45,26 @@ export class Watchdog implements Observer {
   received(heart: Heart, _packet: Packet, received: Received, isTaken: boolean): void {
     if (!isTaken || received.message.type !== "member-keepalive") return;
     if (heart.machine.view.role !== "master") return;
-    const { heard, boots } = this.#ear(heart);
+    const { heard, boots, lastBoots } = this.#ear(heart);
     const { sender, boot, at } = received;
-    if (boot < (boots[sender] ?? boot)) return;
-    boots[sender] = boot;
-    heard[sender] = at;
+    lastBoots[sender] = boot;
+    boots[sender] ??= boot;
+    if (boot === boots[sender]) heard[sender] = at;
   }
 
   decided(heart: Heart, event: MembershipEvent): void {
-    if (event.type === "became-master") this.#ear(heart).masterSince = heart.localNow;
+    const { boots, lastBoots } = this.#ear(heart);
+    if (event.type === "became-master") {
+      this.#ear(heart).masterSince = heart.localNow;
+      boots.length = 0;
+    }
+    if (event.type === "member-joined") {
+      const { id } = event.member;
+      boots[id] = lastBoots[id];
+      this.#ear(heart).heard[id] = heart.localNow;
+    }
     if (event.type !== "member-departed") return;
+    boots[event.id] = undefined;
     if (event.reason !== "silent" && event.reason !== "agent-down") return;
     const { masterSince, heard } = this.#ear(heart);
     const now = heart.localNow;
