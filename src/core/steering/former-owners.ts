@@ -8,6 +8,12 @@ export interface Ownership {
   readonly former: Uint16Array;
 }
 
+/** Whether the node is one of `length` values. */
+export function isAmong(values: Uint16Array, from: number, length: number, node: number): boolean {
+  for (let at = from; at < from + length; at++) if (values[at] === node) return true;
+  return false;
+}
+
 /** Adds a node to the end of a chain that begins at `start`, unless it is there already, or there is no room. */
 function append(former: Uint16Array, start: number, node: number): void {
   for (let at = start; at < start + FORMER_OWNERS; at++) {

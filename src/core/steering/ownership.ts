@@ -26,8 +26,17 @@ export function flags(ids: readonly NodeId[]): Uint8Array {
 export const servingFlags = (serving: readonly DesiredNode[]): Uint8Array =>
   flags(serving.filter((node) => node.weight > 0).map((node) => node.id));
 
+/** Plain loops here and wherever all slots are gone through: there may be 65 536, and iterators cost ten times as much. */
 export function countByNode(owners: Uint16Array): Uint32Array {
-  const counts = new Uint32Array(sizeFor(owners));
-  for (const owner of owners) counts[owner] = (counts[owner] ?? 0) + 1;
+  let highest = 0;
+  for (let slot = 0; slot < owners.length; slot++) {
+    const owner = owners[slot] ?? 0;
+    if (owner > highest) highest = owner;
+  }
+  const counts = new Uint32Array(highest + 1);
+  for (let slot = 0; slot < owners.length; slot++) {
+    const owner = owners[slot] ?? 0;
+    counts[owner] = (counts[owner] ?? 0) + 1;
+  }
   return counts;
 }

@@ -6,26 +6,30 @@ import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 /** Slots by group, by the node that has no connection left in them. */
 export type Unused = ReadonlyMap<NodeId, ReadonlyMap<string, ReadonlySet<number>>>;
 
-function sweptChain(chain: Uint16Array, isUnused: (node: NodeId) => boolean): boolean {
-  const kept = chain.filter((node) => node !== NO_NODE && !isUnused(node as NodeId));
-  if (kept.length === chain.filter((node) => node !== NO_NODE).length) return false;
-  chain.fill(NO_NODE);
-  chain.set(kept);
-  return true;
+/** Closes the gap that the former owner at this place leaves in the slot's chain. */
+function leaveOut(former: Uint16Array, slot: number, at: number): void {
+  const end = (slot + 1) * FORMER_OWNERS;
+  former.copyWithin(at, at + 1, end);
+  former[end - 1] = NO_NODE;
 }
 
 function sweptGroup(group: GroupTable, unused: Unused): GroupTable {
-  const former = group.former.slice();
-  let changed = false;
-  for (let slot = 0; slot < group.owners.length; slot++) {
-    const chain = former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-    if (chain[0] === NO_NODE) continue;
-    // of a slot on its way somebody may serve new connections whom the tables here call a former owner
-    if (group.owners[slot] === NO_NODE) continue;
-    if (sweptChain(chain, (node) => unused.get(node)?.get(group.name)?.has(slot) === true))
-      changed = true;
+  let former: Uint16Array | undefined;
+  for (const [node, groups] of unused) {
+    for (const slot of groups.get(group.name) ?? []) {
+      // of a slot on its way somebody may serve new connections whom the tables here call a former owner
+      if ((group.owners[slot] ?? NO_NODE) === NO_NODE) continue;
+      const chain = (former ?? group.former).subarray(
+        slot * FORMER_OWNERS,
+        (slot + 1) * FORMER_OWNERS,
+      );
+      const at = chain.indexOf(node);
+      if (at === -1) continue;
+      former ??= group.former.slice();
+      leaveOut(former, slot, slot * FORMER_OWNERS + at);
+    }
   }
-  return changed ? { ...group, former } : group;
+  return former === undefined ? group : { ...group, former };
 }
 
 /** The same tables without those former owners; the same object when nothing changes. */

@@ -6,7 +6,7 @@
 // A slot that was let go may still be served by a member that does not know it yet: it is *uncertain* until the wait for
 // acknowledgements has ended, and then those that are `behind` keep what they may still serve.
 import { NO_NODE, type NodeId } from "#base/ids.ts";
-import { chainsAfter, resized, type Ownership } from "./former-owners.ts";
+import { chainsAfter, isAmong, resized, type Ownership } from "./former-owners.ts";
 import { InTurn } from "./in-turn.ts";
 import { flags } from "./ownership.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
@@ -111,30 +111,15 @@ function nameKeepers(
   }
 }
 
-/**
- * Whether the chain would get too long if the slot went to `wanted`. Where it is let go first, its new owner is still one of
- * the former ones for a moment.
- */
-function hasNoRoom(
-  chain: readonly NodeId[],
-  { wanted, isFiltered }: { readonly wanted: number; readonly isFiltered: boolean },
-): boolean {
-  const others = new Set<number>(chain);
-  others.delete(NO_NODE);
-  if (isFiltered && others.size > FORMER_OWNERS) return true;
-  others.delete(wanted);
-  return others.size > PLANNED_FORMER_OWNERS;
-}
-
-/** Of the slot, as long as the group keeps its size. */
-function askedNow(
-  group: string,
-  slot: number,
-  chain: Uint16Array,
-  { asked }: StepRules,
-): readonly NodeId[] {
-  const now = asked?.get(group)?.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-  return [...(now === undefined || now.length === 0 ? chain : now)] as NodeId[];
+/** How many nodes a slot's owner and the chain at `start` are together, without `except`. */
+function countOthers(owner: number, chain: Uint16Array, start: number, except: number): number {
+  let count = owner === NO_NODE || owner === except ? 0 : 1;
+  for (let k = 0; k < FORMER_OWNERS; k++) {
+    const node = chain[start + k] ?? NO_NODE;
+    if (node === NO_NODE || node === except || node === owner) continue;
+    if (!isAmong(chain, start, k, node)) count += 1;
+  }
+  return count;
 }
 
 interface Reach {
@@ -144,26 +129,64 @@ interface Reach {
   readonly inTurn: InTurn;
 }
 
+/** One slot after another of a group; no object for each, since there may be 65 536. */
+class PublishedSlots implements Published {
+  readonly #before: Ownership;
+  readonly #reach: Reach;
+  readonly #uncertain: ReadonlySet<number> | undefined;
+  /** As long as the group keeps its size: by which chains members go now. */
+  readonly #asked: Uint16Array;
+  #slot = 0;
+  #wish = NO_NODE as number;
+
+  constructor(before: Ownership, group: string, reach: Reach) {
+    this.#before = before;
+    this.#reach = reach;
+    this.#uncertain = reach.rules.uncertain.get(group);
+    this.#asked = reach.rules.asked?.get(group) ?? before.former;
+  }
+
+  at(slot: number, wish: number): this {
+    [this.#slot, this.#wish] = [slot, wish];
+    return this;
+  }
+
+  get owner(): NodeId {
+    return (this.#before.owners[this.#slot] ?? NO_NODE) as NodeId;
+  }
+
+  get former(): readonly NodeId[] {
+    const { rules, reachable } = this.#reach;
+    const start = this.#slot * FORMER_OWNERS;
+    const chain = [...this.#before.former.subarray(start, start + FORMER_OWNERS)] as NodeId[];
+    return chain.filter((id) => reachable[id] === 1 && rules.members.has(id));
+  }
+
+  get isUncertain(): boolean {
+    return this.#uncertain?.has(this.#slot) === true;
+  }
+
+  /** Where a slot is let go first, its new owner is still one of the former ones for a moment. */
+  get isFull(): boolean {
+    const { owner } = this;
+    const start = this.#slot * FORMER_OWNERS;
+    const chain = start < this.#asked.length ? this.#asked : this.#before.former;
+    if (this.#reach.rules.filtered && countOthers(owner, chain, start, NO_NODE) > FORMER_OWNERS) {
+      return true;
+    }
+    return countOthers(owner, chain, start, this.#wish) > PLANNED_FORMER_OWNERS;
+  }
+}
+
 function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uint16Array {
-  const { rules, reachable } = reach;
-  const uncertain = rules.uncertain.get(wanted.name);
+  const { rules } = reach;
   const serves = rules.standsIn !== undefined && wanted.owners.includes(rules.standsIn.by);
   const own = serves ? rules : { ...rules, standsIn: undefined };
+  const slots = new PublishedSlots(before, wanted.name, reach);
   return wanted.owners.map((wish, slot) => {
-    const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
+    const owner = before.owners[slot] ?? NO_NODE;
     if (owner === wish && owner !== NO_NODE) return owner;
-    const chain = before.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-    const former = ([...chain] as NodeId[]).filter((id) => reachable[id] === 1);
-    const now: Published = {
-      owner,
-      former: former.filter((id) => rules.members.has(id)),
-      isUncertain: uncertain?.has(slot) === true,
-      isFull: hasNoRoom([owner, ...askedNow(wanted.name, slot, chain, rules)], {
-        wanted: wish,
-        isFiltered: rules.filtered,
-      }),
-    };
-    return nextOwner(now, wish as NodeId, own);
+    return nextOwner(slots.at(slot, wish), wish as NodeId, own);
   });
 }
 

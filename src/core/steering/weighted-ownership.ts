@@ -6,18 +6,15 @@ import { countByNode, flags, servingFlags, sizeFor } from "./ownership.ts";
 import { shareSlots } from "./shares.ts";
 
 /**
- * Gives each slot of `owners` that is listed in `open` an owner, so that every node ends with its number of `quotas`
- * among them. A slot keeps the owner that it has while that one's quota lasts.
+ * Gives each slot of `owners` but those that are `kept` (absent: none is) an owner, so that every node ends with its number of
+ * `quotas` among them. A slot keeps the owner that it has while that one's quota lasts.
  */
-function fill(
-  owners: Uint16Array,
-  open: readonly number[],
-  quotas: ReadonlyMap<NodeId, number>,
-): void {
+function fill(owners: Uint16Array, quotas: ReadonlyMap<NodeId, number>, kept?: Uint8Array): void {
   const left = new Uint32Array(sizeFor(quotas.keys()));
   for (const [id, quota] of quotas) left[id] = quota;
   const vacant: number[] = [];
-  for (const slot of open) {
+  for (let slot = 0; slot < owners.length; slot++) {
+    if (kept?.[slot] === 1) continue;
     const owner = owners[slot] ?? NO_NODE;
     const quota = left[owner] ?? 0;
     if (quota > 0) left[owner] = quota - 1;
@@ -38,7 +35,7 @@ export function nextHome(previous: Uint16Array, nodes: readonly DesiredNode[]): 
   const home = previous.slice();
   const held = countByNode(home);
   const claims = nodes.map(({ id, weight }) => ({ id, weight, held: held[id] ?? 0, pinned: 0 }));
-  fill(home, [...home.keys()], shareSlots(home.length, claims));
+  fill(home, shareSlots(home.length, claims));
   return home;
 }
 
@@ -53,9 +50,13 @@ export function nextOwners(
 ): Uint16Array {
   const claimants = scaled(serving);
   const kept = keptAtHome(home, previous, claimants);
-  const owners = home.map((id, slot) => (kept[slot] === 1 ? id : (previous[slot] ?? NO_NODE)));
-  const orphans = [...home.keys()].filter((slot) => kept[slot] !== 1);
-  const pinned = countByNode(home.map((id, slot) => (kept[slot] === 1 ? id : NO_NODE)));
+  const owners = home.slice();
+  const atHome = new Uint16Array(home.length);
+  for (let slot = 0; slot < home.length; slot++) {
+    if (kept[slot] === 1) atHome[slot] = home[slot] ?? NO_NODE;
+    else owners[slot] = previous[slot] ?? NO_NODE;
+  }
+  const pinned = countByNode(atHome);
   const held = countByNode(owners);
   const claims = claimants.map(({ id, weight }) => ({
     id,
@@ -66,7 +67,7 @@ export function nextOwners(
   const quotas = new Map(
     [...shareSlots(home.length, claims)].map(([id, count]) => [id, count - (pinned[id] ?? 0)]),
   );
-  fill(owners, orphans, quotas);
+  fill(owners, quotas, kept);
   return owners;
 }
 
@@ -96,7 +97,8 @@ function keptAtHome(
   claimants: readonly Claimant[],
 ): Uint8Array {
   const serves = flags(claimants.filter(({ weight }) => weight > 0).map(({ id }) => id));
-  const kept = Uint8Array.from(home, (id) => serves[id] ?? 0);
+  const kept = new Uint8Array(home.length);
+  for (let slot = 0; slot < home.length; slot++) kept[slot] = serves[home[slot] ?? NO_NODE] ?? 0;
   const partial = claimants.filter(({ isPartial }) => isPartial);
   if (partial.length === 0) return kept;
   const claims = claimants.map(({ id, weight }) => ({ id, weight, held: 0, pinned: 0 }));
