@@ -18,6 +18,7 @@ const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   "failover-filtered": async () => (await import("./failover.ts")).failoverFiltered,
   "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
   peers: async () => (await import("./peers.ts")).peers,
+  paths: async () => (await import("./path-failover.ts")).pathFailover,
   traffic: async () => (await import("./traffic.ts")).traffic,
   "traffic-offloads": async () => (await import("./traffic.ts")).trafficOffloads,
 };

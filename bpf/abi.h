@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 10,
+	ABI_REVISION = 12,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -37,6 +37,8 @@ enum abi {
 	ABI_OWN_ADDRESSES = 64, /* of one node; with peering */
 	ABI_VIP_OF_MASTER = 0, /* map vips: whoever has the answer lease answers */
 	ABI_VIP_OF_NOBODY = 0xffff, /* it is on its way from one interface node to another */
+	ABI_PATHS = 7, /* private paths of a node */
+	ABI_PATH_CHOICES = 64, /* entries of a node's table of paths; as in src/core/paths/spread.ts */
 	ABI_SLOT_PACKET_SHIFT = 40, /* slot_counters: packets above, bytes below */
 };
 
@@ -138,6 +140,19 @@ struct node {
 	__u64 mac;
 };
 
+/* Map node_paths, with one entry where there are no private paths: by which of them frames go to a node (B11). Paths count
+ * from 1, so path[0] is never used; choice 0 is the way without private paths. A path is written before the choices that name it. */
+struct node_path {
+	__u64 mac; /* of the node's interface on that path, as in struct node */
+	__u32 link; /* index of this node's interface on it */
+	__u32 reserved;
+};
+
+struct node_paths {
+	struct node_path path[ABI_PATHS + 1]; /* a power of two */
+	__u8 choice[ABI_PATH_CHOICES]; /* by slot */
+};
+
 /* Map fragments: what was decided about the first fragment of a datagram. */
 struct fragment_key {
 	struct address source;
@@ -224,6 +239,7 @@ struct config {
 	enum reason reserved; /* not read; makes the enum part of the object's type information */
 	struct held_header reserved_held; /* likewise */
 	__u32 bucket_shift; /* there are 2^(64 - bucket_shift) buckets */
+	__u32 paths; /* this node has private paths: map node_paths is looked at */
 	__u32 peer_link; /* index of the interface by which frames go to other nodes; 0: the one they came in on */
 	__u32 peering; /* the interface has the cluster MAC, and the peering programs come next (peer.bpf.c) */
 };

@@ -81,7 +81,7 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	owner = unlikely(node) ? node : entry & ABI_SLOT_OWNER;
 	if (likely(!way && owner && owner != config.self)) {
 		count(&group_counters, service->group, bytes);
-		return emit_forward(frame, data, reason, owner, node ? 2 : 1, bytes);
+		return emit_forward(frame, data, reason, owner, slot, node ? 2 : 1, bytes);
 	}
 	if (unlikely(entry != config.self || way > 1 || is_noted(data, family, service)))
 		return steer_any(frame);

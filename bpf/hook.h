@@ -65,8 +65,9 @@ static __always_inline int pass_to_host(frame_t *frame, void *data)
 	return XDP_PASS;
 }
 
+/* `link`: index of the interface by which it goes; 0: the usual one. */
 static __always_inline int send_back(frame_t *frame, void *data, __u64 destination_and_source,
-				     __u32 source_rest)
+				     __u32 source_rest, __u32 link)
 {
 	if (!data) {
 		data = (void *)(long)frame->data;
@@ -75,8 +76,10 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 	}
 	*(__u64 *)data = destination_and_source;
 	*(__u32 *)(data + 8) = source_rest;
-	if (config.peer_link)
-		return bpf_redirect(config.peer_link, 0);
+	if (!link)
+		link = config.peer_link;
+	if (link)
+		return bpf_redirect(link, 0);
 	return XDP_TX;
 }
 
@@ -124,7 +127,7 @@ static __always_inline int pass_to_host(frame_t *frame, void *data)
 
 /* Not written in place: a program that does so has every shared frame copied, also those it passes. */
 static __always_inline int send_back(frame_t *frame, void *data, __u64 destination_and_source,
-				     __u32 source_rest)
+				     __u32 source_rest, __u32 link)
 {
 	struct {
 		__u64 first;
@@ -133,7 +136,9 @@ static __always_inline int send_back(frame_t *frame, void *data, __u64 destinati
 
 	if (bpf_skb_store_bytes(frame, 0, &macs, sizeof(macs), 0))
 		return TC_ACT_SHOT;
-	return bpf_redirect(config.peer_link ? config.peer_link : frame->ifindex, 0);
+	if (!link)
+		link = config.peer_link ? config.peer_link : frame->ifindex;
+	return bpf_redirect(link, 0);
 }
 
 #endif

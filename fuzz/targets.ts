@@ -5,12 +5,14 @@ import { CLUSTER_TARGETS } from "./targets-cluster.ts";
 import { CONTROL_TARGETS } from "./targets-control.ts";
 import { FRAME_TARGETS } from "./targets-frames.ts";
 import { IMPORT_TARGETS } from "./targets-import.ts";
+import { PATH_TARGETS } from "./targets-paths.ts";
 import { TAKEOVER_TARGETS } from "./targets-takeover.ts";
 
 export const TARGETS: readonly Target[] = [
   ...CLUSTER_TARGETS,
   ...CONTROL_TARGETS,
   ...IMPORT_TARGETS,
+  ...PATH_TARGETS,
   ...APPLICATION_TARGETS,
   ...FRAME_TARGETS,
   ...TAKEOVER_TARGETS,

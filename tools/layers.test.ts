@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "core/takeover": ["base", "wire"],
   "core/health": ["base", "wire"],
   "core/peering": ["base", "wire"],
+  "core/paths": ["base", "wire"],
   "core/node": ["base", "wire", "core/membership", "core/steering"],
   driver: [
     "base",
@@ -24,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core/peering",
     "core/node",
     "core/health",
+    "core/paths",
   ],
   config: ["base"],
   api: ["base", "config"],
@@ -34,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "core/membership",
     "core/steering",
     "core/peering",
+    "core/paths",
     "core/node",
     "core/health",
     "driver",
@@ -53,6 +56,7 @@ const PURE = [
   "core/takeover",
   "core/health",
   "core/peering",
+  "core/paths",
   "core/node",
 ];
 const IMPURE =

@@ -216,6 +216,23 @@ export const EVENTS = {
     causes: TABLE_CAUSES,
     fields: { version: VERSION, moved: MOVED, moves: MOVES },
   },
+  "path-changed": {
+    about: "tables",
+    doc: "A private path to a member works, has failed or is removed; traffic goes by those that work (B11).",
+    causes: {
+      heard: "Its hellos come, and say that ours arrive.",
+      silent: "No hello came for half the detection interval.",
+      unheard: "Hellos come, and say that ours do not arrive.",
+      carrier: "This node's interface has no link.",
+      departed: "The node is no member any more.",
+    },
+    fields: {
+      member: needed("text", "The member at the other end."),
+      path: needed("count", "Number of the path, from 1, as in `cluster.paths`."),
+      interface: needed("text", "This node's interface on it."),
+      state: needed("text", "`working`, `failed` or `removed`."),
+    },
+  },
   "delivery-changed": {
     about: "tables",
     doc: "Client traffic reaches the members in another way (A13), from these tables on.",

@@ -104,10 +104,17 @@ const rawGroup = ({ health, maintenance, ...group }: GroupConfig): RawConfig["gr
   ...(maintenance === undefined ? {} : { maintenance: [...maintenance] }),
 });
 
-/** A copy whose list of arms is one of its own. */
-const withArms = <T extends { readonly arms?: readonly string[] }>({ arms, ...rest }: T) => ({
+/** A copy whose lists of interfaces are its own. */
+const withArms = <
+  T extends { readonly arms?: readonly string[]; readonly paths?: readonly string[] },
+>({
+  arms,
+  paths,
+  ...rest
+}: T) => ({
   ...rest,
   ...(arms === undefined ? {} : { arms: [...arms] }),
+  ...(paths === undefined ? {} : { paths: [...paths] }),
 });
 
 const rawNode = (node: NodeConfig): RawConfig["nodes"][number] => {
@@ -171,6 +178,10 @@ function inOrder({ nodes, ranked }: InterfaceNodesConfig): ReturnType<typeof raw
 /** Interfaces of a node that carry client traffic beside the one that also carries the cluster's (A22). */
 export const armsOf = (config: ClusterConfig, node: NodeConfig): readonly string[] =>
   node.arms ?? config.cluster.arms ?? [];
+
+/** Its private interfaces, in the order of their segments (B11). */
+export const pathsOf = (config: ClusterConfig, node: NodeConfig): readonly string[] =>
+  node.paths ?? config.cluster.paths ?? [];
 
 /** A4: a node whose version differs from the cluster's fetches the configuration and joins again. */
 export function configVersion(counter: number, config: ClusterConfig): ConfigVersion {

@@ -134,7 +134,7 @@ test("B8: what single keys refuse", () => {
     ["cluster: { name: demo, interface: 0123456789abcdef }", /at most 15/],
     [
       "cluster: { name: demo, interface: eth0, arms: [eth1, eth0] }",
-      /cluster\.arms\[1\]: eth0 is used twice; interface and arms are different interfaces/,
+      /cluster\.arms\[1\]: eth0 is used twice; interface, arms and paths are different interfaces/,
     ],
     [
       "cluster: { name: demo, interface: eth0 }\nnodes: [{ name: m1, id: 1, address: 10.0.0.1, arms: [ens4, ens4] }]",
@@ -147,6 +147,18 @@ test("B8: what single keys refuse", () => {
     [
       `${HEAD}nodes:\n  - name: m1\n    id: 1\n    address: "fd77::11"`,
       /^5:14 nodes\[0\]\.address: fd77::11 is IPv6, .* give the machine an IPv4 address/,
+    ],
+    [
+      `cluster: { name: a, interface: eth0, arms: [eth1], paths: [eth2, eth1] }`,
+      /cluster\.paths\[1\]: eth1 is used twice/,
+    ],
+    [
+      `cluster: { name: a, interface: eth0, arms: [a, b, c, d], paths: [e, f, g, h] }`,
+      /8 arms and paths; at most 7 in all/,
+    ],
+    [
+      `cluster: { name: a, interface: eth0, paths: [eth1] }\nnodes: [{ name: n, id: 1, address: 10.0.0.1, interface: eth1 }]`,
+      /eth1 is used twice/,
     ],
     [`${HEAD}groups: [{ name: web, nodes: some }]`, /"some" is neither all nor a list/],
     [`${HEAD}groups: [{ name: web, nodes: [] }]`, /the list is empty/],

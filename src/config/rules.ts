@@ -250,21 +250,32 @@ function uniqueSerials(config: DraftConfig, report: Report): void {
   reportRepeats(serials, "the serial number", report);
 }
 
-/** The interface that carries the cluster's traffic carries clients' as well; it is no arm, and no arm is there twice. */
-function distinctArms(config: DraftConfig, report: Report): void {
+/** The cluster interface is no arm and no path, and nothing is there twice (A22, B11). */
+function distinctInterfaces(config: DraftConfig, report: Report): void {
   const { cluster } = config;
-  const check = (arms: readonly (string | undefined)[], first: string | undefined, base: Path) => {
+  type Ports = Pick<NonNullable<typeof cluster>, "interface" | "arms" | "paths">;
+  const check = (own: Ports, base: Path) => {
+    const first = own.interface ?? cluster?.interface;
     const before = new Set(first === undefined ? [] : [first]);
-    for (const [index, arm] of arms.entries()) {
-      if (arm === undefined) continue;
-      const message = `${arm} is used twice; interface and arms are different interfaces`;
-      if (before.has(arm)) report({ path: [...base, "arms", index], message });
-      before.add(arm);
+    for (const key of ["arms", "paths"] as const) {
+      for (const [index, name] of (own[key] ?? cluster?.[key] ?? []).entries()) {
+        if (name === undefined) continue;
+        const message = `${name} is used twice; interface, arms and paths are different interfaces`;
+        const path = own[key] === undefined ? base : [...base, key, index];
+        if (before.has(name)) report({ path, message });
+        before.add(name);
+      }
     }
+    if (before.size - 1 <= LIMITS.arms) return;
+    report({
+      path: base,
+      message: `${before.size - 1} arms and paths; at most ${LIMITS.arms} in all`,
+    });
   };
-  check(cluster?.arms ?? [], cluster?.interface, ["cluster"]);
+  check(cluster ?? {}, ["cluster"]);
   for (const [n, node] of (config.nodes ?? []).entries()) {
-    check(node?.arms ?? [], node?.interface ?? cluster?.interface, ["nodes", n]);
+    const isOwn = node !== undefined && ("interface" in node || "arms" in node || "paths" in node);
+    if (isOwn) check(node, ["nodes", n]);
   }
 }
 
@@ -283,6 +294,6 @@ const RULES: readonly Rule[] = [
   ipv4Nodes,
   virtualAddresses,
   slotsFit,
-  distinctArms,
+  distinctInterfaces,
   uniqueSerials,
 ];

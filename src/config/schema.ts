@@ -28,7 +28,7 @@ export const LIMITS = {
   vips: 4096,
   revoked: 4096,
   /** More interfaces than these one node does not have; the packet program keeps a list of them. */
-  arms: 7,
+  arms: 7, // and paths, together
   /** Dedicated addresses of one node beside `address`; the peering programs have room for so many MACs. */
   addresses: 6,
   weight: 1000,
@@ -54,7 +54,7 @@ const Interface = (description: string) =>
     hint: "the name of a network interface, at most 15 characters, as `ip link` shows it",
     description,
   });
-const Arms = (description: string) =>
+const Interfaces = (description: string) =>
   Type.Optional(
     Type.Array(Interface("Name of an interface."), { maxItems: LIMITS.arms, description }),
   );
@@ -78,9 +78,13 @@ const Cluster = Type.Object(
     interface: Interface(
       "Interface that carries client and cluster traffic, on every node that names none itself.",
     ),
-    arms: Arms(
+    arms: Interfaces(
       "More interfaces that carry client traffic, such as the other side of a gateway (A22), on every node that names none itself. " +
         "Each answers for the virtual addresses of its own network.",
+    ),
+    paths: Interfaces(
+      "Private interfaces by which nodes hand packets to each other (B11), on every node that names none itself. The first one of every node is " +
+        "in one segment, the second one in another, and so on. Packets are spread over those that work; while none does, they go by the cluster interface.",
     ),
     ca: Type.Optional(
       Type.String({
@@ -225,7 +229,7 @@ const Node = Type.Object(
     interface: Type.Optional(
       Interface("Interface of this node where it is not `cluster.interface`."),
     ),
-    arms: Arms("Arms of this node where they are not `cluster.arms`."),
+    arms: Interfaces("Arms of this node where they are not `cluster.arms`."),
     addresses: Type.Optional(
       Type.Array(Address("An IPv4 or IPv6 address."), {
         maxItems: LIMITS.addresses,
@@ -234,6 +238,7 @@ const Node = Type.Object(
       }),
     ),
     mac: Type.Optional(Mac("The node's dedicated MAC, with `peering.mac: table` (C12).")),
+    paths: Interfaces("Private interfaces of this node where they are not `cluster.paths`."),
     drained: Type.Boolean({
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
@@ -429,6 +434,7 @@ export interface NodeConfig {
   /** More of its own, for peering. */
   readonly addresses?: readonly IpAddress[];
   readonly mac?: MacAddress;
+  readonly paths?: readonly string[];
   readonly drained: boolean;
   readonly drainDeadlineMs?: number;
   /** Only where it holds. */
@@ -474,6 +480,7 @@ export interface ClusterConfig {
     readonly port: number;
     readonly interface: string;
     readonly arms?: readonly string[];
+    readonly paths?: readonly string[];
     /** "sha256:<64 hex digits>". */
     readonly ca?: string;
   };

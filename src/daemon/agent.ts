@@ -10,7 +10,7 @@ import { raiseMainPriority } from "#driver/cluster/thread-priority.ts";
 import { AgentLock } from "#driver/host/agent-lock.ts";
 import { HostState } from "#driver/host/host-state.ts";
 import { keepOnly, NEEDED_TO_RUN } from "#driver/host/rights.ts";
-import { armsOf, virtualAddresses } from "#config/config.ts";
+import { armsOf, pathsOf, virtualAddresses } from "#config/config.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
@@ -73,6 +73,7 @@ function prepare(options: AgentOptions): Prepared {
   const interfaces = {
     interface: options.interface ?? self.interface ?? config.cluster.interface,
     arms: armsOf(config, self),
+    paths: pathsOf(config, self),
   };
   const peering = peeringMacs(config, self.id);
   const facts = inspectHost(interfaces, identity.address, virtualAddresses(config), {

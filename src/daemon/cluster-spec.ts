@@ -10,6 +10,7 @@ export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): s
   const settings: readonly (readonly [string, unknown, unknown])[] = [
     ["cluster.port", started.cluster.port, now.cluster.port],
     ["cluster.interface", started.cluster.interface, now.cluster.interface],
+    ["cluster.paths", started.cluster.paths?.join(), now.cluster.paths?.join()],
     ["cluster.arms", started.cluster.arms?.join(), now.cluster.arms?.join()],
     ["peering", peeringAtStart(started), peeringAtStart(now)],
     ["datapath.hook", started.datapath.hook, now.datapath.hook],

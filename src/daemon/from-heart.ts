@@ -11,6 +11,7 @@ import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCounters, HeartEvent } from "./heart-protocol.ts";
 import type { KeyRotation } from "./key-rotation.ts";
+import type { PrivatePaths } from "./paths/private-paths.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 /** What membership's events reach. */
@@ -19,6 +20,7 @@ export interface HeartListener {
   readonly state: Pick<StateFolder, "saveEpoch" | "saveBoot">;
   readonly rotation: Pick<KeyRotation, "becameMaster">;
   readonly failovers: FailoverLog;
+  readonly paths: Pick<PrivatePaths, "start">;
   readonly followers: Pick<Followers, "dismiss">;
   readonly following: Pick<Following, "follow">;
   readonly events: Pick<Recorder, "fromHeart">;
@@ -68,6 +70,7 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
     case "failed":
       return node.failed(new PanError(event.code, `Membership ended: ${event.message}`));
     case "started":
+      node.paths.start(event.boot);
       return node.state.saveBoot(event.boot);
     case "vote-wanted":
       return node.applications.ask(event);

@@ -26,6 +26,8 @@ export interface PeeringMacs {
 /** Of the cluster interface, and of the arms. */
 export interface HostFacts extends PortFacts {
   readonly arms: readonly PortFacts[];
+  /** Private, in the order of their segments (B11). */
+  readonly paths: readonly PortFacts[];
 }
 
 /** Before all else: without them, every other refusal would be misleading. PAN_NOT_ROOT. */
@@ -38,7 +40,15 @@ export interface Interfaces {
   /** The cluster interface. */
   readonly interface: string;
   readonly arms: readonly string[];
+  readonly paths: readonly string[];
 }
+
+/** Every interface that has the packet program; the cluster interface first. */
+export const everyPort = (facts: HostFacts): readonly PortFacts[] => [
+  facts,
+  ...facts.arms,
+  ...facts.paths,
+];
 
 interface FoundPort extends PortFacts {
   readonly link: number;
@@ -61,12 +71,12 @@ function portFacts(
 
 /** Looks only. Throws the first thing that is missing, with the others named, or PAN_ADDRESS_IN_USE. */
 export function inspectHost(
-  { interface: interfaceName, arms }: Interfaces,
+  { interface: interfaceName, arms, paths }: Interfaces,
   address: IpAddress,
   vips: readonly IpAddress[],
   { stateFolder, peering }: { readonly stateFolder: string; readonly peering?: PeeringMacs },
 ): HostFacts {
-  const unmet = unmetRequirements({ interface: interfaceName, arms, address, vips });
+  const unmet = unmetRequirements({ interface: interfaceName, arms, paths, address, vips });
   const [first] = unmet;
   if (first !== undefined) {
     throw new PanError(first.code, unmet.map(unmetText).join("\n"));
@@ -88,6 +98,7 @@ export function inspectHost(
       ...port,
       ...peering,
       arms: arms.map((arm) => ({ ...portFacts(links, arm, ownMacOf), ...peering })),
+      paths: paths.map((path) => portFacts(links, path, ownMacOf)),
     };
   } finally {
     netlink.close();

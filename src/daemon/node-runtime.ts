@@ -30,7 +30,7 @@ import { REPORT_AGAIN_MS } from "./health-work.ts";
 import { Heart } from "./heart.ts";
 import type { HeartCounters } from "./heart-protocol.ts";
 import { heartSettings } from "./heart-settings.ts";
-import type { HostFacts } from "./host-facts.ts";
+import { everyPort, type HostFacts } from "./host-facts.ts";
 import { InstanceWork } from "./instance-work.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
 import { closeHost, openWorld, undoHost } from "./open-world.ts";
@@ -137,7 +137,7 @@ export class NodeRuntime {
       tables: state.tables(),
       hashKey: [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()],
     });
-    const names = [facts, ...facts.arms].map((port) => port.interface);
+    const names = everyPort(facts).map((port) => port.interface);
     const former = state.interfaces().filter((name) => !names.includes(name));
     state.saveInterfaces([...names, ...former]); // --teardown goes by it
     for (const name of former) Datapath.teardown(name);
@@ -204,6 +204,7 @@ export class NodeRuntime {
       step: (input) => this.#step(input),
       onRequest: (method, body, from) => this.operator.answer(method, body, from),
       onRefused: (refusal) => this.#events.refused(refusal),
+      record: (event) => this.#events.event(event),
       onMaster: (message) =>
         takeFromMaster(message, {
           log: this.#options.log,
@@ -387,6 +388,7 @@ export class NodeRuntime {
       applications: this.#applications,
       followers: this.#world.followers,
       following: this.#world.following,
+      paths: this.#world.paths,
       viewChanged: (view) => this.#viewChanged(view),
       announce: () => this.#step({ type: "announce-wanted" }),
       step: (input) => this.#step(input),
@@ -407,6 +409,7 @@ export class NodeRuntime {
     this.#events.viewChanged(view);
     this.#applications.viewChanged(view);
     this.#world.peers?.viewChanged(view);
+    this.#world.paths.viewChanged(view);
     this.#step({ type: "view-changed", view });
     if (this.#isMaster && !wasMaster) this.#instances.tell();
   }
@@ -426,8 +429,7 @@ export class NodeRuntime {
   }
 
   #repair(): void {
-    const { facts } = this.#options;
-    for (const port of [facts, ...facts.arms]) {
+    for (const port of everyPort(this.#options.facts)) {
       this.#orFail(() => requireInterface(port, this.#world.datapath.ports.get(port.interface)));
     }
     this.#world.peers?.repair();

@@ -1,6 +1,7 @@
 // Opens what a node acts upon and speaks through: host, packet program, announcer, and both ends of the control channel. What can be
 // refused without a trace comes first.
 import type { Logger } from "pino";
+import type { NewEvent } from "#api/event-catalogue.ts";
 import type { NodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import type { NodeConfig } from "#config/schema.ts";
@@ -18,7 +19,8 @@ import { type ChangeAnswer, Followers } from "./followers.ts";
 import { Following } from "./following.ts";
 import type { GroupKeys } from "./group-keys.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
-import type { HostFacts } from "./host-facts.ts";
+import { everyPort, type HostFacts } from "./host-facts.ts";
+import { PrivatePaths } from "./paths/private-paths.ts";
 import { Peers } from "./peers.ts";
 import type { World } from "./perform.ts";
 import { type Refusal, RefusalLog } from "./refusal-log.ts";
@@ -44,6 +46,7 @@ export interface WorldNode {
   /** What members say goes to the controller. */
   readonly step: (input: Input) => void;
   readonly onRequest: (method: string, body: JsonValue, from: NodeId) => Promise<ChangeAnswer>;
+  readonly record: (event: NewEvent) => void;
   readonly onRefused: (refusal: Refusal) => void;
   readonly onMaster: (message: ControlMessage) => void;
 }
@@ -53,6 +56,7 @@ export function openWorld(node: WorldNode): World {
   const host = HostState.open({
     interface: facts.interface,
     arms: facts.arms.map((arm) => arm.interface),
+    paths: facts.paths.map((path) => path.interface),
     stateFolder: state.path,
   });
   const traces = Object.values(host.journal).flat(); // peering adds its own
@@ -72,6 +76,7 @@ export function openWorld(node: WorldNode): World {
       mac: facts.mac,
       macOf: (id) => node.tables()?.nodes.find((member) => member.id === id)?.mac,
     }),
+    paths: openPaths(node, opened),
     followers: openFollowers(node),
     following: openFollowing(node),
     heart: node.heart,
@@ -79,19 +84,38 @@ export function openWorld(node: WorldNode): World {
   };
 }
 
+/** What becomes of them is recorded. */
+function openPaths(node: WorldNode, datapath: Datapath): PrivatePaths {
+  const { self, facts, keys, trouble } = node;
+  const paths = new PrivatePaths({
+    self: self.id,
+    ports: facts.paths,
+    intervalMs: node.config().config.detection.intervalMs,
+    keys,
+    datapath,
+    trouble,
+  });
+  paths.onChange(({ node: id, path, interface: name, state, cause }) => {
+    const member = node.config().config.nodes.find((each) => each.id === id)?.name ?? `node-${id}`;
+    node.record({ type: "path-changed", member, path, interface: name, state, cause });
+  });
+  return paths;
+}
+
 /** Removes what a start that failed has put on a host on which no agent was before. */
 export function undoHost(world: World, facts: HostFacts, trouble: Trouble): void {
   trouble.guard("undo", () => world.host.revert());
-  for (const { interface: name } of [facts, ...facts.arms]) {
+  for (const { interface: name } of everyPort(facts)) {
     trouble.guard("undo", () => Datapath.teardown(name));
   }
 }
 
 /** Lets go of the host; what is on it stays. */
 export function closeHost(
-  { segments, peers, probe, host, datapath }: World,
+  { segments, paths, peers, probe, host, datapath }: World,
   eventLog: { close(): void },
 ): void {
+  paths.close();
   segments.close();
   peers?.close();
   probe.close();
@@ -107,7 +131,8 @@ function openDatapath(node: WorldNode, host: HostState) {
   if (peering === undefined) host.releaseMacs();
   const opened = Datapath.open({
     interface: facts.interface,
-    arms: facts.arms,
+    arms: [...facts.arms, ...facts.paths],
+    paths: facts.paths.length,
     hook: datapath.hook,
     self: self.id,
     mac: facts.mac,

@@ -16,6 +16,7 @@ import type { Followers } from "./followers.ts";
 import type { Following } from "./following.ts";
 import type { HeartCommand } from "./heart-protocol.ts";
 import type { Peers } from "./peers.ts";
+import type { PrivatePaths } from "./paths/private-paths.ts";
 import type { StateFolder } from "./state-folder.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -29,6 +30,7 @@ export interface World {
   readonly segments: Segments;
   readonly followers: Followers;
   readonly following: Following;
+  readonly paths: PrivatePaths;
   readonly state: StateFolder;
   readonly heart: (command: HeartCommand) => void;
   /** The packet program forwards by them now. */

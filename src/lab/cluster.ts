@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly memberConfig?: (member: StandardMember) => string;
   /** Every member also has an interface in a second network, which the cluster's configuration calls an arm (A22). */
   readonly twoArmed?: boolean;
+  /** Every member has so many private interfaces, which the cluster's configuration calls paths (B11). */
+  readonly paths?: number;
   /** Programs of a member beside its agent and its web server. */
   readonly programs?: (member: StandardMember) => readonly Program[];
   /** Everything is removed when this process ends in any way but SIGKILL. */
@@ -208,10 +210,12 @@ async function writeIdentities(folder: string, options: ClusterOptions): Promise
     (member) =>
       `  - { name: ${member.name}, id: ${member.number}, address: ${member.address4}${more(member)} }`,
   );
+  const names = Array.from({ length: options.paths ?? 0 }, (_, index) => STANDARD.path(index + 1));
+  const paths = names.length === 0 ? "" : `, paths: [${names.join(", ")}]`;
   const arms = options.twoArmed === true ? `, arms: [${STANDARD.inside.interface}]` : "";
   writeFileSync(
     path.join(folder, "cluster.yaml"),
-    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}"${arms} }
+    `cluster: { name: ${options.name}, interface: ${STANDARD.interface}, ca: "${ca.fingerprint}"${arms}${paths} }
 nodes:
 ${nodes.join("\n")}
 ${options.groups ?? DEFAULT_GROUPS}${options.extraConfig ?? ""}`,
@@ -234,6 +238,7 @@ function topologyOf(folder: string, options: ClusterOptions): Parameters<typeof 
     members: options.members,
     ...(options.extraHosts === undefined ? {} : { extraHosts: options.extraHosts }),
     twoArmed: options.twoArmed === true,
+    paths: options.paths ?? 0,
     programs: (member) => [
       agentProgram(folder, member.name, options.agentArguments ?? []),
       ...(options.programs?.(member) ?? []),

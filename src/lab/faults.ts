@@ -88,6 +88,17 @@ export class Faults {
     }
   }
 
+  /** Takes the host's link of that interface off its switch in silence: its carrier stays. Or puts it back. */
+  async unplug(name: string, only: string, out: boolean): Promise<void> {
+    const ports = portsOf(this.#record.name, [this.#alive(name)], only);
+    for (const [netns, group] of bySwitch(ports)) {
+      const lines = group.map(
+        (port) => `link set dev ${port.name} ${out ? "nomaster" : `master ${BRIDGE}`}`,
+      );
+      await ipBatch(lines, netns);
+    }
+  }
+
   /**
    * Splits every switch so that only hosts of one group reach each other. Hosts in no group stay with
    * the first. A former partition is replaced. Throws PAN_LAB_FAULT, PAN_NOT_FOUND.

@@ -16,6 +16,8 @@ export interface StandardOptions {
   readonly programs?: (member: StandardMember) => readonly Program[];
   /** Members have a second interface, on a second switch (STANDARD.inside): a gateway between two networks. */
   readonly twoArmed?: boolean;
+  /** Members also have so many private interfaces, each on a switch of its own (STANDARD.path): paths to each other. */
+  readonly paths?: number;
   /** Hosts on the same switch besides the members and the client c1. */
   readonly extraHosts?: readonly Host[];
   readonly mtu?: number;
@@ -32,6 +34,8 @@ export const STANDARD = {
   client6: "fd77::2",
   /** The second network of two-armed members: m1 has 10.88.0.11 and fd88::11 there. */
   inside: { switch: "in", interface: "eth1", vip4: "10.88.0.100", vip6: "fd88::100" },
+  /** pa1 … paN on the switches pa1 … paN; no addresses. */
+  path: (number: number): string => `pa${number}`,
   prefix4: 24,
   prefix6: 64,
 } as const;
@@ -71,14 +75,24 @@ export function standardTopology(options: StandardOptions): Topology {
     interface: inside.interface,
   });
   const twoArmed = options.twoArmed === true;
+  const paths = Array.from({ length: options.paths ?? 0 }, (_, index) => STANDARD.path(index + 1));
+  const privately = paths.map((name) => ({ switch: name, interface: name, ...mtu }));
   const members = standardMembers(options.members).map((member) => ({
     name: member.name,
-    links: [link(member.address4, member.address6), ...(twoArmed ? [arm(member)] : [])],
+    links: [
+      link(member.address4, member.address6),
+      ...(twoArmed ? [arm(member)] : []),
+      ...privately,
+    ],
     run: [...(options.programs?.(member) ?? []), webServer()],
   }));
   const client = { name: STANDARD.client, links: [link(STANDARD.client4, STANDARD.client6)] };
   return {
-    switches: [{ name: STANDARD.switch }, ...(twoArmed ? [{ name: inside.switch }] : [])],
+    switches: [
+      { name: STANDARD.switch },
+      ...(twoArmed ? [{ name: inside.switch }] : []),
+      ...paths.map((name) => ({ name })),
+    ],
     hosts: [...members, client, ...(options.extraHosts ?? [])],
   };
 }

@@ -19,8 +19,15 @@ import { findNetdev, netdev, type Netdev } from "./netdev.ts";
 import { loadSteer, putArm, putSteer, withHook } from "./placement.ts";
 import { Predecessor } from "./predecessor.ts";
 import type { LoadedObject } from "./program-loader.ts";
-import { counterFds, sizesOf, tableMapFds, type Sizes } from "./program-options.ts";
 import { listSessions } from "./udp-sessions.ts";
+import { NodePathMap, type NodePaths } from "./node-paths.ts";
+import {
+  counterFds,
+  nodePathEntries,
+  sizesOf,
+  tableMapFds,
+  type Sizes,
+} from "./program-options.ts";
 import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
 import { TableWriter } from "./table-writer.ts";
 import { testRun } from "./test-run.ts";
@@ -38,6 +45,7 @@ export class Datapath {
   readonly #counters: CounterMaps;
   readonly #slotCounters: SlotCounters;
   readonly #heldSize: number;
+  readonly #nodePaths: NodePathMap;
 
   private constructor(
     object: LoadedObject,
@@ -53,6 +61,8 @@ export class Datapath {
     this.#counters = new CounterMaps(counterFds(object));
     this.#slotCounters = new SlotCounters(object.mapFd("slot_counters"), sizes.slots);
     this.#heldSize = sizes.held;
+    this.#nodePaths = new NodePathMap(object.mapFd("node_paths"), nodePathEntries(sizes));
+    this.#nodePaths.clear(); // what works is found out anew
   }
 
   /**
@@ -148,6 +158,11 @@ export class Datapath {
     return this.#tables.publish(tables, (index) => this.#counters.resetGroup(index));
   }
 
+  /** Over which private paths frames to a node go from now on (B11). */
+  setPaths(paths: NodePaths): void {
+    this.#nodePaths.set(paths);
+  }
+
   counters(): Counters {
     return this.#counters.read(this.#tables.groupNames);
   }
@@ -194,6 +209,7 @@ export class Datapath {
   /** Lets go of it; forwarding continues. */
   close(): void {
     this.#slotCounters.close();
+    this.#nodePaths.close();
     this.#tables.close();
     this.#object.close();
   }

@@ -1,7 +1,7 @@
 // What is set in the packet program before it is loaded: how large its maps are, and who it works for.
 import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { CONFIG, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { CONFIG, NODES, SLOTS_PER_WORD } from "./abi.gen.ts";
 import { exceptionBuckets } from "./exception-map.ts";
 import type { CounterFds } from "./counter-maps.ts";
 import type { LoadedObject } from "./program-loader.ts";
@@ -16,6 +16,8 @@ export interface Sizes extends Capacities {
   readonly fragments: number;
   /** Bytes of the ring buffer of frames that wait. */
   readonly held: number;
+  /** Private paths. */
+  readonly paths: number;
 }
 
 export const sizesOf = (options: DatapathOptions): Sizes => ({
@@ -27,7 +29,11 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
   groups: options.groupCapacity ?? 4096,
   fragments: options.fragmentCapacity ?? 4096,
   held: options.heldCapacity ?? 2 ** 20,
+  paths: options.paths ?? 0,
 });
+
+/** Without private paths the program never looks at the map. */
+export const nodePathEntries = ({ paths }: Sizes): number => (paths === 0 ? 1 : NODES);
 
 export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   service_buckets: bucketCount(sizes.services),
@@ -44,6 +50,7 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   held: sizes.held,
   slot_counters: sizes.slots,
   group_counters: sizes.groups,
+  node_paths: nodePathEntries(sizes),
 });
 
 /** Who a program works for, and where. */
@@ -63,6 +70,7 @@ export function constants(place: Place, sizes: Sizes, multiBuffer: boolean): Uin
   bytes.writeUInt32LE(self, CONFIG.self);
   bytes.writeUInt32LE(multiBuffer ? 1 : 0, CONFIG.multiBuffer);
   bytes.writeUInt32LE(bucketShift(bucketCount(sizes.services)), CONFIG.bucketShift);
+  bytes.writeUInt32LE(sizes.paths, CONFIG.paths);
   bytes.writeUInt32LE(peerLink, CONFIG.peerLink);
   bytes.writeUInt32LE(peering ? 1 : 0, CONFIG.peering);
   return bytes;

@@ -17,6 +17,8 @@ export interface Port {
 export interface DatapathOptions extends Port {
   /** More interfaces with the same program, tables and counters (A22). At most 7. */
   readonly arms?: readonly Port[];
+  /** How many of the last arms are private paths, over which frames to other nodes are spread (B11). Default 0. */
+  readonly paths?: number;
   /** auto: native XDP where the driver has it, tc on veth and wherever XDP would only be generic. Default auto. */
   readonly hook?: Hook | "auto";
   readonly self: NodeId;

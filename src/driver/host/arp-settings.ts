@@ -9,10 +9,27 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { PanError } from "#base/error-codes.ts";
 import type { SysctlName } from "./host-journal.ts";
 
-export const ARP_SETTINGS: readonly { readonly name: SysctlName; readonly value: number }[] = [
+interface Setting {
+  readonly name: SysctlName;
+  readonly value: number;
+}
+
+export const ARP_SETTINGS: readonly Setting[] = [
   { name: "arp_ignore", value: 1 },
   { name: "arp_announce", value: 2 },
 ];
+
+const STRICT = 1;
+const LOOSE = 2;
+
+/**
+ * Of a private path (B11). Clients' packets come in there that go back by another interface, so a strict reverse path filter would
+ * drop them; where one is set, for the path or for all interfaces, the path's is made loose.
+ */
+export function pathSettings(device: string): readonly Setting[] {
+  const strict = ["all", device].some((each) => readSysctl(each, "rp_filter") === STRICT);
+  return strict ? [...ARP_SETTINGS, { name: "rp_filter", value: LOOSE }] : ARP_SETTINGS;
+}
 
 const pathOf = (device: string, name: SysctlName): string =>
   `/proc/sys/net/ipv4/conf/${device}/${name}`;

@@ -10,7 +10,7 @@ import { PanError } from "#base/error-codes.ts";
 const FILE = "host-changes.json";
 const FORMAT = 1;
 
-export type SysctlName = "arp_ignore" | "arp_announce";
+export type SysctlName = "arp_ignore" | "arp_announce" | "rp_filter";
 
 /** An address that we added, or are about to. */
 export interface JournalAddress {

@@ -20,7 +20,7 @@
 import { familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { ADDRESS_FLAGS, ADDRESS_SCOPES, Rtnetlink } from "../netlink/rtnetlink.ts";
-import { ARP_SETTINGS, readSysctl, writeSysctl } from "./arp-settings.ts";
+import { ARP_SETTINGS, pathSettings, readSysctl, writeSysctl } from "./arp-settings.ts";
 import {
   EMPTY_JOURNAL,
   hostIdentity,
@@ -68,6 +68,8 @@ export interface HostStateOptions {
   readonly interface: string;
   /** More interfaces that carry client traffic; each has the VIPs of its own network (A22). */
   readonly arms?: readonly string[];
+  /** Private interfaces to other nodes (B11): silent about the VIPs, and without them. */
+  readonly paths?: readonly string[];
   /** Holds host-changes.json; made when missing. */
   readonly stateFolder: string;
 }
@@ -83,6 +85,7 @@ const fullLength = (address: IpAddress): number => (familyOf(address) === 4 ? 32
 export class HostState {
   /** The cluster interface first. */
   readonly #interfaces: readonly string[];
+  readonly #paths: readonly string[];
   readonly #file: JournalFile;
   readonly #netlink: Rtnetlink;
   readonly #marksAreKept = isAtLeast(runningKernel(), 5, 18);
@@ -94,6 +97,7 @@ export class HostState {
 
   private constructor(options: HostStateOptions) {
     this.#interfaces = [options.interface, ...(options.arms ?? [])];
+    this.#paths = options.paths ?? [];
     this.#file = new JournalFile(options.stateFolder, hostIdentity());
     this.#journal = this.#file.read();
     this.#netlink = Rtnetlink.open();
@@ -136,7 +140,7 @@ export class HostState {
     for (const entry of macs.surplus) attempt.change(() => this.#stopListening(entry));
     for (const entry of missing) attempt.change(() => this.#add(entry));
     for (const entry of surplus.toReversed()) attempt.change(() => this.#remove(entry));
-    this.#restoreSysctls(attempt, ({ device }) => !this.#interfaces.includes(device));
+    this.#restoreSysctls(attempt, ({ device }) => !this.#silent.includes(device));
     const changes = attempt.finish();
     this.#record(
       [...ours, ...missing].filter((entry) => wantedKeys.has(keyOf(entry))),
@@ -249,14 +253,19 @@ export class HostState {
     return this.#interfaces.length === 1 ? only : portOf(vip, this.#networks);
   }
 
+  get #silent(): readonly string[] {
+    return [...this.#interfaces, ...this.#paths];
+  }
+
   #missingSysctls(): JournalSysctl[] {
-    return this.#interfaces.flatMap((device) =>
-      ARP_SETTINGS.flatMap(({ name, value }) => {
+    return this.#silent.flatMap((device) => {
+      const wanted = this.#paths.includes(device) ? pathSettings(device) : ARP_SETTINGS;
+      return wanted.flatMap(({ name, value }) => {
         const before = readSysctl(device, name);
         if (before === undefined || before === value) return [];
         return [{ device, name, before, after: value }];
-      }),
-    );
+      });
+    });
   }
 
   /** Writes the journal when it differs: these addresses and MACs, and these sysctls over those known. */

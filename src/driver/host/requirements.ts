@@ -28,6 +28,8 @@ export interface RequirementsQuestion {
   readonly interface: string;
   /** More interfaces that carry client traffic; each needs an address in the network of its VIPs (A22). */
   readonly arms?: readonly string[];
+  /** Private interfaces to other nodes (B11): they must be there, but may be down. */
+  readonly paths?: readonly string[];
   /** The node's dedicated address. */
   readonly address: IpAddress;
   readonly vips: readonly IpAddress[];
@@ -177,9 +179,9 @@ function unmetLinks(question: RequirementsQuestion): Unmet[] {
   const netlink = Rtnetlink.open();
   try {
     const links = netlink.links();
-    const { arms = [] } = question;
+    const { arms = [], paths = [] } = question;
     const devices = [question.interface, ...arms];
-    const missing = devices
+    const missing = [...devices, ...paths]
       .filter((device) => !links.some(({ name }) => name === device))
       .map((device) => missingLink(device, links));
     const down = ["lo", ...devices].flatMap((name) => unmetUp(links, name));
