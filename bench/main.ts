@@ -19,6 +19,8 @@ const SUITES: Readonly<Record<string, () => Promise<Run>>> = {
   "failover-soak": async () => (await import("./failover.ts")).failoverSoak,
   peers: async () => (await import("./peers.ts")).peers,
   paths: async () => (await import("./path-failover.ts")).pathFailover,
+  sessions: async () => (await import("./sessions.ts")).sessions,
+  takeovers: async () => (await import("./takeovers.ts")).takeovers,
   traffic: async () => (await import("./traffic.ts")).traffic,
   "traffic-offloads": async () => (await import("./traffic.ts")).trafficOffloads,
 };

@@ -10,7 +10,8 @@
  *          say nothing else stays here
  * Ingress:
  *   shield a connection that is, or may come to be, on its way to this machine: its segments are told and go no further,
- *          since the stack knows nothing of it and would answer with a reset
+ *          since the stack knows nothing of it and would answer with a reset. What they bring is told with them, so that it
+ *          can be given to the stack when the connection is here
  *
  * At tc, on the interface of the clients' traffic. Everything else goes on to other filters: TC_ACT_UNSPEC.
  */
@@ -87,9 +88,23 @@ struct {
 	__uint(max_entries, EVENTS_SIZE);
 } session_events SEC(".maps");
 
+/* An event with what follows it, in the making: one for each processor. */
+struct told_segment {
+	struct session_event event;
+	__u8 packet[SESSION_MAX_KEPT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct told_segment);
+} session_told SEC(".maps");
+
 struct segment {
 	struct session_key key;
 	__u32 tcp; /* where its header begins */
+	__u32 header; /* its length */
 	__u32 sequence;
 	__u32 acknowledgement;
 	__u32 payload;
@@ -193,6 +208,7 @@ static __always_inline int read_segment(struct __sk_buff *skb, struct segment *s
 	key->peer_port = egress ? tcp.destination : tcp.source;
 	segment->sequence = bpf_ntohl(tcp.sequence);
 	segment->acknowledgement = bpf_ntohl(tcp.acknowledgement);
+	segment->header = header;
 	segment->payload = length - header;
 	segment->window = bpf_ntohs(tcp.window);
 	segment->flags = tcp.flags;
@@ -322,12 +338,29 @@ int session_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-static __always_inline void tell_heard(struct segment *segment)
+/* The packet behind the event, or nothing. Answers its length. */
+static __always_inline __u32 keep(struct __sk_buff *skb, struct segment *segment, __u8 *packet)
 {
-	struct session_event *event = bpf_ringbuf_reserve(&session_events, sizeof(*event), 0);
+	__u32 length = segment->tcp + segment->header + segment->payload - ETHERNET_LENGTH;
 
-	if (!event)
+	if (!segment->payload && !(segment->flags & FLAG_FIN))
+		return 0;
+	if (!length || length > SESSION_MAX_KEPT)
+		return 0;
+	if (bpf_skb_load_bytes(skb, ETHERNET_LENGTH, packet, length))
+		return 0;
+	return length;
+}
+
+static __always_inline void tell_heard(struct __sk_buff *skb, struct segment *segment)
+{
+	__u32 zero = 0, kept;
+	struct told_segment *told = bpf_map_lookup_elem(&session_told, &zero);
+	struct session_event *event;
+
+	if (!told)
 		return;
+	event = &told->event;
 	__builtin_memset(event, 0, sizeof(*event));
 	event->key = segment->key;
 	event->type = SESSION_EVENT_HEARD;
@@ -340,7 +373,9 @@ static __always_inline void tell_heard(struct segment *segment)
 	event->window = segment->window;
 	event->segment = segment->flags & (FLAG_FIN | FLAG_SYN | FLAG_RST);
 	event->options = segment->has_timestamps ? SESSION_TIMESTAMPS : 0;
-	bpf_ringbuf_submit(event, 0);
+	kept = keep(skb, segment, told->packet);
+	event->kept = kept;
+	bpf_ringbuf_output(&session_events, told, sizeof(*event) + kept, 0);
 }
 
 SEC("tc")
@@ -359,7 +394,7 @@ int session_ingress(struct __sk_buff *skb)
 	if (wire)
 		wire->shielded++;
 	/* A SYN is another connection of the same name: the old one is over for the peer. */
-	tell_heard(&segment);
+	tell_heard(skb, &segment);
 	return TC_ACT_SHOT;
 }
 

@@ -22,6 +22,7 @@ enum session_abi {
 	SESSION_FIN = 1, /* as in the segment */
 	SESSION_SYN = 2,
 	SESSION_RST = 4,
+	SESSION_MAX_KEPT = 8192, /* longest IP packet that comes with its event */
 };
 
 /* IPv4 as ::ffff:a.b.c.d; ports in network order. */
@@ -61,7 +62,10 @@ struct session_wire {
 	__u64 silenced; /* segments that did not leave: another member speaks, or this one's lease has ended */
 };
 
-/* Ring buffer session_events. Numbers in host order. */
+/*
+ * Ring buffer session_events. Numbers in host order. Behind one that was heard is the IP packet as it came, if it brought anything
+ * (bytes or a FIN) and is not too long: `kept` bytes.
+ */
 struct session_event {
 	struct session_key key;
 	__u64 at_ns; /* CLOCK_MONOTONIC */
@@ -77,6 +81,8 @@ struct session_event {
 	__u8 options; /* opened: SESSION_TIMESTAMPS …; heard: SESSION_TIMESTAMPS when it has them */
 	__u8 send_scale; /* opened */
 	__u8 receive_scale; /* opened */
+	__u32 kept;
+	__u32 reserved;
 };
 
 /* Set before loading, constant afterwards. */

@@ -1,66 +1,37 @@
 // What makes the sessions of one process outlive it (A16): the owner of those that it serves, a replica of the others', and the one that
 // takes over. Decisions are core/takeover's; here they meet sockets, the session program and the streams between members.
-import { Socket } from "node:net";
 import type { NodeId } from "#base/ids.ts";
-import { isLater, later } from "#base/sequence.ts";
-import { elapsedMs, type Instant } from "#base/time.ts";
+import { isLater } from "#base/sequence.ts";
+import type { Instant } from "#base/time.ts";
 import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
 import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
-import type { OpenedEvent, SessionEvent, SessionProgram } from "#driver/bpf/session-program.ts";
+import type { OpenedEvent, SessionEvent } from "#driver/bpf/session-program.ts";
 import { openedMessage } from "#driver/tcp/opened.ts";
-import type { RawPackets } from "#driver/tcp/raw-packets.ts";
-import { leaveRepair, restore } from "#driver/tcp/restore.ts";
 import { bareSegment } from "#wire/takeover/bare-segment.ts";
-import type { SessionFigures } from "#wire/applications/message.ts";
-import type { ConnectionNumber, OwnerMessage } from "#wire/takeover/message.ts";
+import type { ConnectionNumber, Opened, OwnerMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
-import { now } from "./clock.ts";
+import type { EngineCounts, EngineParts } from "./engine-parts.ts";
+import { Handshakes } from "./handshakes.ts";
 import { keyText } from "./key-text.ts";
 import type { Links } from "./links.ts";
 import { PeerWatch } from "./peer-watch.ts";
-import { Following, Samples, timesOf } from "./figures.ts";
-import { hostOf, progressNow, type Serving, serving, UNPROTECTED } from "./serving.ts";
+import { Figures, type OwnFigures } from "./figures.ts";
+import {
+  acknowledgementOf,
+  hostOf,
+  progressNow,
+  type Serving,
+  serving,
+  startOf,
+  UNPROTECTED,
+} from "./serving.ts";
 import { FRESH, Session, type SessionStart } from "./session.ts";
+import { HELD, Shields, SILENT } from "./shields.ts";
+import type { RestoredSocket, SessionSocket } from "./sockets.ts";
 import { Takeovers } from "./takeovers.ts";
 
-export interface EngineParts {
-  readonly program: SessionProgram;
-  readonly raw: RawPackets;
-  readonly links: Pick<Links, "tell" | "answer">;
-  /** A session begins, or goes on here. Its handlers must be set before this returns. */
-  readonly onSession: (session: Session) => void;
-}
-
-export interface EngineCounts {
-  /** Sessions that this process serves. */
-  readonly served: number;
-  /** Sessions of others that it holds. */
-  readonly held: number;
-  readonly takenOver: number;
-  /** Sessions that another member took over while this one could not be heard. */
-  readonly abandoned: number;
-  readonly lost: number;
-  /** Sessions that went on without protection. */
-  readonly exposed: number;
-  /** SYN-ACKs that no connection came of. */
-  readonly neverAccepted: number;
-}
-
-interface Accepted {
-  readonly key: ConnectionKey;
-  readonly socket: Socket;
-  readonly at: Instant;
-}
-
-/** A record of a connection that nobody accepts is kept so long; a later SYN-ACK makes a new one. */
-const NEVER_ACCEPTED_MS = 10_000;
-/** The program tells of a SYN-ACK at once, or (its map was full) not at all. */
-const NEVER_TOLD_MS = 500;
 const SWEEP_MS = 250;
-
-/** A connection that the stack here knows nothing of. */
-const HELD = { clamp: false, guard: false, shield: true, mute: false, committed: 0 } as const;
 
 export class Engine {
   readonly #parts: EngineParts;
@@ -68,35 +39,36 @@ export class Engine {
   readonly #replica = new Replica();
   readonly #takeovers: Takeovers;
   readonly #serving = new Map<ConnectionNumber, Serving>();
-  /** SYN-ACKs whose connection nobody has accepted yet, and accepted sockets whose SYN-ACK was not told yet. */
-  readonly #begun = new Map<string, { readonly event: OpenedEvent; readonly at: Instant }>();
-  readonly #accepted = new Map<string, Accepted>();
-  readonly #sweeper: NodeJS.Timeout;
-  readonly #peers = new PeerWatch();
-  readonly #following = new Following();
-  readonly #pauses = new Samples();
-  /** When the takeovers that are under way began. */
-  readonly #takenAt = new Map<string, Instant>();
-  /** Sessions of whose beginning nothing was told. */
-  #untold = 0;
+  readonly #handshakes: Handshakes;
+  /** Handed over, and not yet heard of from the new owner. */
+  readonly #handed = new Map<string, Opened>();
+  readonly #stopSweeping: () => void;
+  readonly #peers: PeerWatch;
+  readonly #figures = new Figures();
   #last = 0;
-  /** How many records of others a shield stands for. */
-  readonly #shields = new Map<string, number>();
-  #counts = { takenOver: 0, abandoned: 0, lost: 0, exposed: 0, neverAccepted: 0 };
+  readonly #shields = new Shields();
+  #counts = { takenOver: 0, handedOver: 0, abandoned: 0, lost: 0, exposed: 0, neverAccepted: 0 };
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
-    this.#takeovers = new Takeovers({
-      probe: (segment) => {
-        const { timestamp, ...probe } = segment;
+    this.#peers = new PeerWatch(parts.clock);
+    this.#stopSweeping = parts.clock.every(SWEEP_MS, () => this.#handshakes.sweep());
+    this.#handshakes = new Handshakes(parts.clock, {
+      accepted: (event, socket) => this.#begin(event, socket),
+      neverAccepted: (key) => this.#neverAccepted(key),
+      neverTold: (key, socket) => this.#neverTold(key, socket),
+    });
+    this.#takeovers = new Takeovers(parts.clock, {
+      standIn: (held) => parts.sockets.standIn(held),
+      probe: ({ timestamp, ...probe }) => {
         const timestamps = timestamp === undefined ? undefined : { value: timestamp, echo: 0 };
-        parts.raw.send(probe.key, bareSegment({ ...probe, window: 0, timestamps }));
+        const segment = { ...probe, window: 0, timestamps, garbage: true };
+        parts.raw.send(probe.key.peer, bareSegment(segment));
       },
       restore: (held, resumed) => this.#resume(held, resumed),
       lost: (held) => {
         this.#counts.lost += 1;
-        this.#takenAt.delete(keyText(held.log.opened.initial.key));
+        this.#figures.ended(held.log.opened.initial.key);
         this.#unshield(held.log.opened.initial.key);
       },
     });
@@ -107,64 +79,71 @@ export class Engine {
   }
 
   /** For the operator. */
-  figures(): Omit<SessionFigures, "others" | "replicas" | "waitingBytes"> {
-    const { takenOver, lost, abandoned } = this.#counts;
-    const all = [...this.#serving.values()];
-    const count = (is: (served: Serving) => boolean): number => all.filter(is).length;
-    return {
-      served: all.length + this.#untold,
-      withoutReplica: count((served) => served.alone && served.protected),
-      beyondLimit: count((served) => !served.protected),
-      untold: this.#untold,
-      held: this.#replica.connections,
-      lagMs: this.#following.lagMs(now()),
-      ...{ takenOver, lost, abandoned },
-      ...timesOf(this.#following.latencies, this.#pauses),
-    };
+  figures(): OwnFigures {
+    const held = this.#replica.connections;
+    return this.#figures.of([...this.#serving.values()], held, this.#counts, this.#now());
+  }
+
+  /** How often a connection that this process serves has changed its member; undefined: it does not serve it. */
+  generationOf(key: ConnectionKey): number | undefined {
+    return this.#servedAs(keyText(key))?.opened.generation;
+  }
+
+  #servedAs(text: string): Serving | undefined {
+    const number = this.#numbers.get(text);
+    return number === undefined ? undefined : this.#serving.get(number);
+  }
+
+  #now(): Instant {
+    return this.#parts.clock.now();
   }
 
   /** What the session program tells. */
   told(events: readonly SessionEvent[]): void {
     for (const event of events) {
-      if (event.type === "heard") this.#takeovers.heard(event);
-      else this.#opened(event);
+      if (event.type === "opened") this.#opened(event);
+      else if (event.syn) this.#anew(event.key);
+      else this.#takeovers.heard(event);
     }
+  }
+
+  /**
+   * The peer wants a new connection of the same name as one that others told of: it must not wait until that is forgotten. The SYN comes
+   * again. Only when the handshake is complete, which nobody can forge, does the old one end.
+   */
+  #anew(key: ConnectionKey): void {
+    if (!this.#takeovers.has(key)) this.#parts.program.release(key);
   }
 
   #opened(event: OpenedEvent): void {
-    const text = keyText(event.key);
-    const number = this.#number();
-    const message = openedMessage(number, event);
-    this.#serving.set(number, serving(message, event.receiveNext));
-    this.#happened(message);
-    this.#begun.set(text, { event, at: now() });
-    this.#numbers.set(text, number);
-    const accepted = this.#accepted.get(text);
-    if (accepted !== undefined) this.#begin(text, accepted.socket);
+    if (!this.#shields.has(event.key)) this.#serve(event, 0);
+    this.#handshakes.begun(event);
   }
 
-  /** Connections that were never made (a flood of SYNs), and sockets of whose SYN-ACK nothing was told (a full map). */
-  #sweep(): void {
-    const at = now();
-    for (const [text, begun] of [...this.#begun]) {
-      if (elapsedMs(begun.at, at) < NEVER_ACCEPTED_MS) continue;
-      this.#begun.delete(text);
-      this.#counts.neverAccepted += 1;
-      const number = this.#numbers.get(text);
-      if (number !== undefined) this.#closed(number);
-    }
-    for (const [text, accepted] of [...this.#accepted]) {
-      if (elapsedMs(accepted.at, at) < NEVER_TOLD_MS) continue;
-      this.#accepted.delete(text);
-      this.#counts.exposed += 1;
-      this.#parts.program.release(accepted.key);
-      const session = new Session(accepted.key, accepted.socket, UNPROTECTED, FRESH);
-      session.exposed();
-      this.#untold += 1;
-      session.on("close", () => (this.#untold -= 1));
-      this.#parts.onSession(session);
-      session.begin();
-    }
+  #serve(event: OpenedEvent, generation: number): Serving {
+    const number = this.#number();
+    const served = serving({ ...openedMessage(number, event), generation }, event.receiveNext);
+    this.#serving.set(number, served);
+    this.#numbers.set(keyText(event.key), number);
+    this.#happened(served.opened);
+    return served;
+  }
+
+  #neverAccepted(key: ConnectionKey): void {
+    this.#counts.neverAccepted += 1;
+    const served = this.#servedAs(keyText(key));
+    if (served !== undefined) this.#closed(served.opened.connection);
+    else if (this.#shields.has(key)) this.#parts.program.hold(key, SILENT);
+  }
+
+  #neverTold(key: ConnectionKey, socket: SessionSocket): void {
+    this.#counts.exposed += 1;
+    this.#parts.program.release(key);
+    const session = new Session(key, socket, UNPROTECTED, FRESH, this.#parts.sockets);
+    session.exposed();
+    this.#figures.untoldIs(session);
+    this.#parts.onSession(session);
+    session.begin();
   }
 
   readonly #numbers = new Map<string, ConnectionNumber>();
@@ -175,33 +154,28 @@ export class Engine {
   }
 
   /** A connection that the application's listener has accepted. */
-  accepted(key: ConnectionKey, socket: Socket): void {
+  accepted(key: ConnectionKey, socket: SessionSocket): void {
     socket.pause();
-    const text = keyText(key);
-    if (this.#begun.has(text)) this.#begin(text, socket);
-    else this.#accepted.set(text, { key, socket, at: now() });
+    this.#handshakes.accepted(key, socket);
   }
 
-  #begin(text: string, socket: Socket): void {
-    const event = this.#begun.get(text)?.event;
-    const number = this.#numbers.get(text);
-    this.#begun.delete(text);
-    this.#accepted.delete(text);
-    if (event === undefined || number === undefined) return;
-    const served = this.#serving.get(number);
-    if (served !== undefined) this.#start(served, socket, FRESH);
+  #begin(event: OpenedEvent, socket: SessionSocket): void {
+    const namesake = this.#shields.generationOf(event.key) ?? -1;
+    const served = this.#servedAs(keyText(event.key)) ?? this.#serve(event, namesake + 1);
+    this.#start(served, socket, FRESH);
   }
 
   /** Its handlers are set before anything comes. */
-  #start(served: Serving, socket: Socket, start: SessionStart): void {
+  #start(served: Serving, socket: SessionSocket, start: SessionStart): void {
     const { connection, initial } = served.opened;
     const host = hostOf(served, {
+      now: () => this.#now(),
       happened: (message) => this.#happened(message),
       unguard: () => this.#unguard(connection),
       watch: (asker) => this.#peers.add(asker),
       closed: () => this.#closed(connection),
     });
-    const session = new Session(initial.key, socket, host, start);
+    const session = new Session(initial.key, socket, host, start, this.#parts.sockets);
     served.session = session;
     if (!served.protected) session.exposed();
     session.committed(served.states, served.outputEnded);
@@ -232,20 +206,28 @@ export class Engine {
   }
 
   #closed(connection: ConnectionNumber): void {
-    const serving = this.#serving.get(connection);
+    const serving = this.#forget(connection);
     if (serving === undefined) return;
-    this.#serving.delete(connection);
-    const { key } = serving.opened.initial;
-    this.#numbers.delete(keyText(key));
     this.#happened({ type: "closed", connection });
-    this.#parts.program.release(key);
+    this.#parts.program.release(serving.opened.initial.key);
+  }
+
+  /** This process has nothing to do with the connection any more. */
+  #forget(connection: ConnectionNumber): Serving | undefined {
+    const serving = this.#serving.get(connection);
+    if (serving === undefined) return undefined;
+    const text = keyText(serving.opened.initial.key);
+    this.#serving.delete(connection);
+    this.#numbers.delete(text);
+    this.#handshakes.forget(serving.opened.initial.key);
+    return serving;
   }
 
   #perform(effects: readonly OwnerEffect[]): void {
     for (const effect of effects) {
       switch (effect.type) {
         case "send":
-          this.#following.sent(effect.to, now);
+          this.#figures.following.sent(effect.to, () => this.#now());
           this.#parts.links.tell(effect.to, effect.message);
           break;
         case "commit":
@@ -254,6 +236,12 @@ export class Engine {
           break;
         case "exposed":
           this.#expose(effect.connection, effect.reason);
+          break;
+        case "silence":
+          this.#silence(effect.connection);
+          break;
+        case "take-back":
+          this.#takeBack({ log: effect.log, clockAt: this.#now() });
           break;
       }
     }
@@ -267,25 +255,40 @@ export class Engine {
     served.session?.committed(states, outputEnded);
   }
 
+  /** A restored socket begins when everything that it says is with the replicas. */
+  #goOn(served: Serving): void {
+    const { begin, committed } = served;
+    if (begin === undefined || (served.protected && isLater(begin.at, committed))) return;
+    served.begin = undefined;
+    begin.go();
+  }
+
+  /** Handed over: from now on another member speaks. */
+  #silence(connection: ConnectionNumber): void {
+    const served = this.#forget(connection);
+    if (served === undefined) return;
+    const { key } = served.opened.initial;
+    this.#counts.handedOver += 1;
+    this.#handed.set(keyText(key), served.opened);
+    this.#parts.program.hold(key, SILENT);
+    served.session?.vanish();
+  }
+
+  #takeBack(held: HeldConnection): void {
+    this.#counts.handedOver -= 1;
+    this.#handed.delete(keyText(held.log.opened.initial.key));
+    this.#take(held);
+  }
+
   #commit(connection: ConnectionNumber, receiveNext: number): void {
     const serving = this.#serving.get(connection);
     if (serving === undefined || !isLater(receiveNext, serving.committed)) return;
     serving.committed = receiveNext;
+    if (serving.begin !== undefined) return this.#goOn(serving);
     this.#control(serving);
     const { key } = serving.opened.initial;
-    const wire = this.#parts.program.wire(key);
-    // Nothing that left says so yet: then a bare acknowledgement does.
-    if (wire === undefined || wire.held === 0 || !isLater(receiveNext, wire.lastAcknowledgement))
-      return;
-    const hasTimestamps = wire.lastTimestamp !== 0;
-    const timestamps = hasTimestamps
-      ? { value: wire.lastTimestamp, echo: wire.lastEcho }
-      : undefined;
-    const segment = {
-      ...{ key, sequence: wire.lastSequenceEnd, acknowledgement: receiveNext },
-      ...{ window: wire.lastWindow, timestamps },
-    };
-    this.#parts.raw.send(key, bareSegment(segment));
+    const segment = acknowledgementOf(key, receiveNext, this.#parts.program.wire(key));
+    if (segment !== undefined) this.#parts.raw.send(key.peer, bareSegment(segment));
   }
 
   /** Alone, the connection is still guarded against nothing: a process that dies may say so. */
@@ -298,6 +301,7 @@ export class Engine {
       return;
     }
     serving.protected = false;
+    if (serving.begin !== undefined) return this.#goOn(serving);
     this.#control(serving);
     serving.session?.exposed();
   }
@@ -305,8 +309,8 @@ export class Engine {
   /** A stream to a replica is there, or is no more. */
   replicaChanged(replica: NodeId, isThere: boolean): void {
     // whoever joins is told what was, with today's clock
-    const at = now();
-    if (!isThere) this.#following.gone(replica);
+    const at = this.#now();
+    if (!isThere) this.#figures.following.gone(replica);
     for (const served of isThere ? this.#serving.values() : []) {
       served.alone = false;
       this.#happened(progressNow(served, at));
@@ -314,20 +318,36 @@ export class Engine {
     this.#perform(this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica }));
   }
 
+  /** It speaks for nothing any more (ADR 8): what it was given and has not told of comes back. */
+  memberGone(member: NodeId): void {
+    this.#perform(this.#owner.step({ type: "member-gone", member }));
+  }
+
+  /** Planned: what of this process's sessions `to` says is another member's, that member gets. */
+  handOver(to: (key: ConnectionKey) => NodeId | undefined): void {
+    for (const [connection, { session, begin, opened }] of [...this.#serving]) {
+      // What has not begun, or is ending, stays where it is.
+      if (session === undefined || begin !== undefined || session.isEnding) continue;
+      const owner = to(opened.initial.key);
+      if (owner === undefined) continue;
+      this.#perform(this.#owner.step({ type: "hand-over", connection, to: owner }));
+    }
+  }
+
   answered(replica: NodeId, message: Parameters<Links["answer"]>[1]): void {
     if (message.type === "acknowledged") {
-      this.#following.acknowledged(replica, message.messages, now());
+      this.#figures.following.acknowledged(replica, message.messages, this.#now());
     }
     this.#perform(this.#owner.step({ type: "answered", replica, message }));
   }
 
   /** What owners tell. */
   heard(owner: NodeId, messages: readonly OwnerMessage[]): void {
-    this.#performReplica(this.#replica.step(now(), { type: "told", owner, messages }));
+    this.#performReplica(this.#replica.step(this.#now(), { type: "told", owner, messages }));
   }
 
   ownerBegan(owner: NodeId): void {
-    this.#performReplica(this.#replica.step(now(), { type: "owner-gone", owner }));
+    this.#performReplica(this.#replica.step(this.#now(), { type: "owner-gone", owner }));
   }
 
   #performReplica(effects: readonly ReplicaEffect[]): void {
@@ -343,10 +363,7 @@ export class Engine {
           this.#unshield(effect.key);
           break;
         case "resume":
-          // From now on this node asks the peer.
-          this.#parts.program.control(effect.connection.log.opened.initial.key, HELD);
-          this.#takenAt.set(keyText(effect.connection.log.opened.initial.key), now());
-          this.#takeovers.begin(effect.connection);
+          this.#take(effect.connection);
           break;
       }
     }
@@ -355,96 +372,128 @@ export class Engine {
   /** Somebody else says that he serves it. Who took it over later is right. */
   #shield(key: ConnectionKey, generation: number): void {
     const text = keyText(key);
-    this.#shields.set(text, (this.#shields.get(text) ?? 0) + 1);
-    const number = this.#numbers.get(text);
-    const serving = number === undefined ? undefined : this.#serving.get(number);
-    if (number !== undefined && serving !== undefined) {
-      if (generation <= serving.opened.generation) return;
-      this.#abandon(number, serving);
-    }
-    this.#parts.program.hold(key, { ...HELD, mute: true });
+    this.#shields.raise(key, generation);
+    const served = this.#servedAs(text);
+    if (served !== undefined && generation <= served.opened.generation) return;
+    // Not there yet: an owner of the same generation is back before it was replaced.
+    if (generation < (this.#takeovers.generationOf(key) ?? 0)) return;
+    this.#parts.program.hold(key, SILENT);
+    this.#takeovers.abandon(key);
+    this.#figures.ended(key);
+    if (served !== undefined) this.#abandon(served);
+    const handed = this.#handed.get(text);
+    if (handed === undefined || generation <= handed.generation) return;
+    this.#handed.delete(text);
+    this.#perform(this.#owner.step({ type: "taken", connection: handed.connection }));
   }
 
-  /** The same connection may be held twice for a while: from an owner that is gone, and from the one that took it over. */
   #unshield(key: ConnectionKey): void {
+    if (!this.#shields.lower(key)) return;
     const text = keyText(key);
-    const left = (this.#shields.get(text) ?? 1) - 1;
-    if (left > 0) return void this.#shields.set(text, left);
-    this.#shields.delete(text);
-    if (this.#numbers.has(text) || this.#takeovers.has(key)) return;
-    this.#parts.program.release(key);
+    const isUsed = this.#numbers.has(text) || this.#handed.has(text) || this.#takeovers.has(key);
+    if (!isUsed) this.#parts.program.release(key);
   }
 
   /** Another member has it: this one's socket goes without a word. */
-  #abandon(number: ConnectionNumber, { opened, session }: Serving): void {
+  #abandon({ opened: { connection }, session, begin }: Serving): void {
     this.#counts.abandoned += 1;
-    this.#serving.delete(number);
-    this.#numbers.delete(keyText(opened.initial.key));
+    this.#forget(connection);
     session?.vanish();
-    this.#happened({ type: "closed", connection: number });
+    begin?.dismiss();
+    this.#happened({ type: "closed", connection });
   }
 
   /** The owner serves them no more, and this node is to. */
   takeOver(owner: NodeId, isMine: (key: ConnectionKey) => boolean): void {
     for (const [connection, { log }] of [...this.#replica.held(owner)]) {
       if (!isMine(log.opened.initial.key)) continue;
-      this.#performReplica(this.#replica.step(now(), { type: "take", owner, connection }));
+      this.#performReplica(this.#replica.step(this.#now(), { type: "take", owner, connection }));
     }
+  }
+
+  /**
+   * Work sets were lost. What was on its way for them stops: this node was cut off and took others for dead, or the next owner takes it over.
+   */
+  stopTaking(isMine: (key: ConnectionKey) => boolean): void {
+    for (const key of this.#takeovers.keys) {
+      if (isMine(key)) continue;
+      this.#takeovers.abandon(key);
+      this.#figures.ended(key);
+      this.#parts.program.hold(key, SILENT);
+      this.#unshield(key);
+    }
+  }
+
+  /** From now on this node asks the peer. */
+  #take(held: HeldConnection): void {
+    const { key } = held.log.opened.initial;
+    if (this.#numbers.has(keyText(key)) || this.#takeovers.has(key)) return this.#unshield(key);
+    this.#parts.program.hold(key, HELD);
+    this.#figures.began(key, this.#now());
+    this.#takeovers.begin(held);
   }
 
   /** At the numbers that the peer has said. */
   #resume({ log }: HeldConnection, resumed: Resumed): void {
-    const { key } = resumed.initial;
-    const fd = restore(resumed);
+    const restored = this.#restore(resumed);
+    if (restored === undefined) return;
+    const { socket, begin } = restored;
+    socket.pause();
     const connection = this.#number();
-    const committed = later(resumed.essential.receiveNext, log.opened.essential.receiveNext);
-    const at = now();
+    const at = this.#now();
     const clock = { value: resumed.timestamp ?? 0, readAtMs: at };
-    const generation = log.opened.generation + 1;
-    const served = serving({ ...log.opened, connection, generation, clock }, committed);
+    const opened = { ...log.opened, connection, clock, generation: log.opened.generation + 1 };
+    const served = serving(opened, opened.essential.receiveNext);
+    const { key } = resumed.initial;
+    served.begin = {
+      at: resumed.essential.receiveNext,
+      dismiss: () => this.#parts.sockets.closeSilently(socket),
+      go: () => {
+        this.#control(served);
+        begin();
+        this.#unshield(key);
+        this.#counts.takenOver += 1;
+        this.#figures.resumed(key, this.#now());
+        this.#start(served, socket, startOf(resumed));
+        for (const packet of this.#takeovers.takeWaiting(key)) {
+          this.#parts.raw.send(key.vip, packet);
+        }
+      },
+    };
     this.#serving.set(connection, served);
     this.#numbers.set(keyText(key), connection);
-    this.#happened(served.opened);
+    this.#happened(opened);
     for (const message of log.messages()) {
       if (message.type !== "opened") this.#happened({ ...message, connection });
     }
     served.received = log.input.end;
     served.delivered = resumed.outputOffset;
     this.#happened(progressNow(served, at));
-    this.#control(served);
-    leaveRepair(fd);
-    this.#unshield(key);
-    this.#counts.takenOver += 1;
-    this.#pauses.add(elapsedMs(this.#takenAt.get(keyText(key)) ?? at, now()));
-    this.#takenAt.delete(keyText(key));
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    socket.pause();
-    this.#start(served, socket, startOf(resumed));
+    this.#goOn(served);
+  }
+
+  /** Undefined: the kernel would not have it (no memory, no descriptor); one connection is lost, and nothing else. */
+  #restore(resumed: Resumed): RestoredSocket | undefined {
+    try {
+      return this.#parts.sockets.restore(resumed);
+    } catch (error) {
+      this.#counts.lost += 1;
+      this.#figures.ended(resumed.initial.key);
+      this.#unshield(resumed.initial.key);
+      this.#parts.trouble(error as Error);
+      return undefined;
+    }
   }
 
   /** Sessions end: their clients and replicas are told. */
   close(): void {
-    clearInterval(this.#sweeper);
-    for (const [connection, { session }] of [...this.#serving]) {
+    this.#stopSweeping();
+    for (const [connection, { session, begin }] of [...this.#serving]) {
       this.#closed(connection);
       session?.close();
+      begin?.dismiss();
     }
     this.#takeovers.close();
     this.#peers.close();
   }
-}
-
-function startOf(resumed: Resumed): SessionStart {
-  const { snapshot, outputOffset, resend, input, inputEnded, finAcknowledged } = resumed;
-  return {
-    resumed: true,
-    state: snapshot?.bytes,
-    inputOffset: snapshot?.inputOffset ?? 0,
-    outputOffset: snapshot?.outputOffset ?? 0,
-    delivered: outputOffset,
-    ...{ resend, input, inputEnded, finAcknowledged },
-    ended: resumed.outputEnd !== undefined,
-    endsAt: resumed.outputEnd,
-    states: snapshot === undefined ? 0 : 1,
-  };
 }

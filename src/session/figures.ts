@@ -1,7 +1,12 @@
 // What a session server measures of itself: how fast its replicas follow, and how long takeovers took (A16).
 import type { NodeId } from "#base/ids.ts";
 import { elapsedMs, type Instant } from "#base/time.ts";
-import type { SESSION_TIMES } from "#wire/applications/message.ts";
+import type { SESSION_TIMES, SessionFigures } from "#wire/applications/message.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import type { EngineCounts } from "./engine-parts.ts";
+import { keyText } from "./key-text.ts";
+import type { Serving } from "./serving.ts";
+import type { Session } from "./session.ts";
 
 const KEPT = 1000;
 
@@ -76,4 +81,54 @@ export function timesOf(
     ...(pauseMedianMs === undefined ? {} : { pauseMedianMs }),
     ...(pauseWorstMs === undefined ? {} : { pauseWorstMs }),
   };
+}
+
+/** What an engine can say of itself; the rest its links know. */
+export type OwnFigures = Omit<SessionFigures, "others" | "replicas" | "waitingBytes">;
+
+export class Figures {
+  readonly following = new Following();
+  readonly #pauses = new Samples();
+  /** When the takeovers that are under way began. */
+  readonly #takenAt = new Map<string, Instant>();
+  /** Sessions of whose beginning nothing was told. */
+  #untold = 0;
+
+  untoldIs(session: Session): void {
+    this.#untold += 1;
+    session.on("close", () => (this.#untold -= 1));
+  }
+
+  /** A takeover. */
+  began(key: ConnectionKey, now: Instant): void {
+    this.#takenAt.set(keyText(key), now);
+  }
+
+  resumed(key: ConnectionKey, now: Instant): void {
+    this.#pauses.add(elapsedMs(this.#takenAt.get(keyText(key)) ?? now, now));
+    this.ended(key);
+  }
+
+  ended(key: ConnectionKey): void {
+    this.#takenAt.delete(keyText(key));
+  }
+
+  of(
+    served: readonly Serving[],
+    held: number,
+    { takenOver, lost, abandoned }: Pick<EngineCounts, "takenOver" | "lost" | "abandoned">,
+    now: Instant,
+  ): OwnFigures {
+    const count = (is: (each: Serving) => boolean): number => served.filter(is).length;
+    return {
+      served: served.length + this.#untold,
+      withoutReplica: count((each) => each.alone && each.protected),
+      beyondLimit: count((each) => !each.protected),
+      untold: this.#untold,
+      held,
+      lagMs: this.following.lagMs(now),
+      ...{ takenOver, lost, abandoned },
+      ...timesOf(this.following.latencies, this.#pauses),
+    };
+  }
 }

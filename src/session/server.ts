@@ -7,14 +7,7 @@
 // Needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_ADMIN, and the agent of this node.
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import {
-  type Application,
-  type Event,
-  joinIn,
-  type NodeName,
-  parseSlots,
-  type Rules,
-} from "#apps/client.ts";
+import { type Application, type Event, joinIn, type NodeName, type Rules } from "#apps/client.ts";
 import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
@@ -24,10 +17,14 @@ import { SessionProgram } from "#driver/bpf/session-program.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
 import { RawPackets } from "#driver/tcp/raw-packets.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
-import { Engine, type EngineCounts } from "./engine.ts";
+import { REAL_CLOCK } from "./clock.ts";
+import { Engine } from "./engine.ts";
+import type { EngineCounts } from "./engine-parts.ts";
 import { Links, type MemberAddress } from "./links.ts";
 import { Placement } from "./placement.ts";
 import type { Session } from "./session.ts";
+import { KERNEL_SOCKETS } from "./sockets.ts";
+import { WorkSets } from "./work-sets.ts";
 
 export { type CommitOptions, MAX_STATE_BYTES, type SaveOptions, type Session } from "./session.ts";
 
@@ -36,6 +33,10 @@ export const DEFAULT_SESSION_PORT = 7948;
 const FORGET_MS = 10_000;
 const RETRY_LISTEN_MS = 200;
 const REPORT_MS = 1000;
+/** What was being set up when a work set moved goes later. */
+const HAND_OVER_AGAIN_MS: readonly number[] = [1000, 4000];
+/** A session server that has just started takes sessions that its node's work sets brought, when it has had time to hear of all. */
+const HAND_OVER_JOINED_MS = 500;
 const MAPPED = /^::ffff:(?=\d+\.)/i;
 
 export interface SessionServerOptions {
@@ -73,10 +74,15 @@ export class SessionServer {
   #placement: Placement | undefined;
   /** Of the cluster, this node among them. */
   #members: readonly MemberAddress[] = [];
+  readonly #self: NodeId;
+  readonly #workSets: WorkSets;
+  readonly #names = new Map<string, NodeId>();
   /** Members that left, and for whose connections slots may still be gained. */
-  readonly #gone = new Map<NodeId, NodeJS.Timeout>();
-  /** Slots that are this node's, by group. */
-  readonly #mine = new Map<string, Set<number>>();
+  readonly #gone = new Set<NodeId>();
+  /** What members that left had told is forgotten then, unless they tell anew before. */
+  readonly #forgetting = new Map<NodeId, NodeJS.Timeout>();
+  /** Hand-overs to come: of what was being set up, and to members whose session server is not connected yet. */
+  readonly #later = new Set<NodeJS.Timeout>();
 
   /** Its port comes first: it is the proof that no other session server on this machine has the interface. */
   static async start(
@@ -91,9 +97,9 @@ export class SessionServer {
       identity,
       port,
       events: {
-        replica: (id, isThere) => engine().replicaChanged(id, isThere),
+        replica: (id, isThere) => server.#replica(id, isThere),
         answered: (from, message) => engine().answered(from, message),
-        ownerBegan: (owner) => engine().ownerBegan(owner),
+        ownerBegan: (owner) => server.#forget(owner),
         told: (owner, messages) => engine().heard(owner, messages),
         trouble: options.onTrouble ?? (() => {}),
       },
@@ -101,17 +107,20 @@ export class SessionServer {
     await links.listen().catch((error: unknown) => {
       throw portTaken(error, identity.address, port);
     });
-    const server: SessionServer = new SessionServer(options, links, onSession);
+    const server: SessionServer = new SessionServer(options, identity.id, links, onSession);
     server.#join();
     return server;
   }
 
   private constructor(
     options: SessionServerOptions,
+    self: NodeId,
     links: Links,
     onSession: (session: Session) => void,
   ) {
     this.#options = options;
+    this.#self = self;
+    this.#workSets = new WorkSets(self);
     this.#raw = new RawPackets();
     this.#links = links;
     this.#program = SessionProgram.attach(netdev(options.interface), (events) =>
@@ -121,6 +130,9 @@ export class SessionServer {
       program: this.#program,
       raw: this.#raw,
       links: this.#links,
+      sockets: KERNEL_SOCKETS,
+      clock: REAL_CLOCK,
+      trouble: options.onTrouble ?? (() => {}),
       onSession,
     });
   }
@@ -135,9 +147,9 @@ export class SessionServer {
       name: this.#options.name ?? "sessions",
       ...(applicationsSocket === undefined ? {} : { socketPath: applicationsSocket }),
       onSnapshot: ({ members, groups }) => {
+        for (const { id, name } of members) this.#names.set(name, nodeId(id));
         this.#know(members.flatMap((member) => addressOf(member) ?? []));
-        this.#mine.clear();
-        for (const { group, slots } of groups) this.#gain(group, slots);
+        this.#workSets.begin(groups);
       },
       onRules: (rules: Rules) => {
         this.#placement = new Placement(rules);
@@ -159,6 +171,9 @@ export class SessionServer {
   #event(event: Event): void {
     switch (event.type) {
       case "member-joined": {
+        // It speaks for what it still serves; what it does not, its next stream says by not naming it.
+        this.#gone.delete(nodeId(event.member.id));
+        this.#names.set(event.member.name, nodeId(event.member.id));
         const joined = addressOf(event.member);
         if (joined === undefined) return;
         this.#know([...this.#members.filter(({ id }) => id !== joined.id), joined]);
@@ -167,42 +182,64 @@ export class SessionServer {
       case "member-left":
         return this.#left(nodeId(event.member.id));
       case "work-sets-gained":
-        this.#gain(event.group, event.slots);
+        this.#workSets.set(event.group, event.slots, this.#self);
         return this.#takeOver();
       case "work-sets-lost":
-        for (const slot of eachSlot(event.slots)) this.#mine.get(event.group)?.delete(slot);
-        return;
-      case "role-changed":
       case "work-sets-passed-on":
+        this.#workSets.set(event.group, event.slots, this.#names.get(event.to ?? ""));
+        this.#engine.stopTaking((key) => this.#isMine(key));
+        return this.#handOver();
+      case "role-changed":
         return;
     }
   }
 
-  #gain(group: string, slots: string): void {
-    const mine = this.#mine.get(group) ?? new Set();
-    for (const slot of eachSlot(slots)) mine.add(slot);
-    this.#mine.set(group, mine);
+  /** Planned: sessions go where their work sets went. */
+  #handOver(): void {
+    this.#engine.handOver((key) => this.#workSets.otherOwner(this.#placement?.of(key)));
+    for (const ms of HAND_OVER_AGAIN_MS) this.#handOverIn(ms);
+  }
+
+  #handOverIn(ms: number): void {
+    const timer = setTimeout(() => {
+      this.#later.delete(timer);
+      this.#engine.handOver((key) => this.#workSets.otherOwner(this.#placement?.of(key)));
+    }, ms);
+    this.#later.add(timer);
+  }
+
+  #replica(id: NodeId, isThere: boolean): void {
+    this.#engine.replicaChanged(id, isThere);
+    if (isThere) this.#handOverIn(HAND_OVER_JOINED_MS);
   }
 
   /** Whatever the reason: without its agent a member has no lease, and its sessions are silent. */
   #left(id: NodeId): void {
     this.#know(this.#members.filter((member) => member.id !== id));
-    clearTimeout(this.#gone.get(id));
-    const forget = setTimeout(() => {
-      this.#gone.delete(id);
-      this.#engine.ownerBegan(id);
-    }, FORGET_MS);
-    this.#gone.set(id, forget);
+    this.#gone.add(id);
+    clearTimeout(this.#forgetting.get(id));
+    this.#forgetting.set(
+      id,
+      setTimeout(() => this.#forget(id), FORGET_MS),
+    );
     this.#takeOver();
+    this.#engine.memberGone(id);
+  }
+
+  /** Its records are void. */
+  #forget(id: NodeId): void {
+    clearTimeout(this.#forgetting.get(id));
+    this.#forgetting.delete(id);
+    this.#gone.delete(id);
+    this.#engine.ownerBegan(id);
   }
 
   #takeOver(): void {
-    for (const id of this.#gone.keys()) this.#engine.takeOver(id, (key) => this.#isMine(key));
+    for (const id of this.#gone) this.#engine.takeOver(id, (key) => this.#isMine(key));
   }
 
   #isMine(key: ConnectionKey): boolean {
-    const place = this.#placement?.of(key);
-    return place !== undefined && (this.#mine.get(place.group)?.has(place.slot) ?? false);
+    return this.#workSets.isMine(this.#placement?.of(key));
   }
 
   /** Connections to this address and port are sessions. The address need not be on this machine yet. */
@@ -242,7 +279,7 @@ export class SessionServer {
   /** Ends listening and every session, and lets go of everything; the interface is as before. */
   close(): void {
     for (const server of this.#listeners) server.close();
-    for (const timer of this.#gone.values()) clearTimeout(timer);
+    for (const timer of [...this.#forgetting.values(), ...this.#later]) clearTimeout(timer);
     clearInterval(this.#reporter);
     this.#application?.close();
     this.#engine.close();
@@ -273,10 +310,4 @@ function portTaken(error: unknown, address: IpAddress, port: number): unknown {
 function addressOf({ id, address }: NodeName): MemberAddress | undefined {
   const parsed = parseIp(address);
   return parsed === undefined ? undefined : { id: nodeId(id), address: parsed };
-}
-
-function* eachSlot(slots: string): Generator<number> {
-  for (const { first, last } of parseSlots(slots) ?? []) {
-    for (let slot = first; slot <= last; slot++) yield slot;
-  }
 }

@@ -1,11 +1,15 @@
 // A connection that this process serves, and what its session may ask of the engine (A16).
 import { type Instant } from "#base/time.ts";
+import { isLater } from "#base/sequence.ts";
 import { progressOf } from "#core/takeover/progress.ts";
+import type { Resumed } from "#core/takeover/resumption.ts";
+import type { SessionWire } from "#driver/bpf/session-program.ts";
+import type { BareSegment } from "#wire/takeover/bare-segment.ts";
 import { MAX_PIECE } from "#wire/takeover/frame.ts";
 import type { Opened, OwnerMessage } from "#wire/takeover/message.ts";
-import { now } from "./clock.ts";
 import type { Asker } from "./peer-watch.ts";
-import type { Session, SessionHost } from "./session.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import type { Session, SessionHost, SessionStart } from "./session.ts";
 
 export interface Serving {
   /** With a clock that was read on this machine. */
@@ -24,14 +28,17 @@ export interface Serving {
   /** What every replica holds. */
   states: number;
   outputEnded: boolean;
+  /** A restored socket that is not going yet: it waits until what it will acknowledge is with the replicas. */
+  begin: { readonly at: number; readonly go: () => void; readonly dismiss: () => void } | undefined;
 }
 
 export const serving = (opened: Opened, committed: number): Serving => ({
   ...{ opened, session: undefined, committed, guarded: true, protected: true, alone: false },
-  ...{ received: 0, delivered: 0, states: 0, outputEnded: false },
+  ...{ received: 0, delivered: 0, states: 0, outputEnded: false, begin: undefined },
 });
 
 export interface ServingActions {
+  readonly now: () => Instant;
   readonly happened: (message: OwnerMessage) => void;
   readonly unguard: () => void;
   readonly watch: (asker: Asker) => void;
@@ -63,7 +70,7 @@ export function hostOf(served: Serving, actions: ServingActions): SessionHost {
     outputEnded: (offset) => happened({ type: "output-ended", connection, offset }),
     progress: (outputOffset) => {
       served.delivered = outputOffset;
-      happened(progressNow(served, now()));
+      happened(progressNow(served, actions.now()));
     },
     ...actions,
   };
@@ -75,3 +82,34 @@ export const UNPROTECTED: SessionHost = {
   ...{ input: nothing, inputEnded: nothing, output: nothing, snapshot: nothing },
   ...{ outputEnded: nothing, progress: nothing, unguard: nothing, watch: nothing, closed: nothing },
 };
+
+/** Where a session goes on: at what the peer has, from its last state. */
+export function startOf(resumed: Resumed): SessionStart {
+  const { snapshot, outputOffset, resend, input, inputEnded, finAcknowledged } = resumed;
+  return {
+    resumed: true,
+    state: snapshot?.bytes,
+    inputOffset: snapshot?.inputOffset ?? 0,
+    outputOffset: snapshot?.outputOffset ?? 0,
+    delivered: outputOffset,
+    ...{ resend, input, inputEnded, finAcknowledged },
+    ended: resumed.outputEnd !== undefined,
+    endsAt: resumed.outputEnd,
+    states: snapshot === undefined ? 0 : 1,
+  };
+}
+
+/** What acknowledges so much, when nothing that has left does; undefined: something has. */
+export function acknowledgementOf(
+  key: ConnectionKey,
+  acknowledgement: number,
+  wire: SessionWire | undefined,
+): BareSegment | undefined {
+  if (wire === undefined || wire.held === 0) return undefined;
+  if (!isLater(acknowledgement, wire.lastAcknowledgement)) return undefined;
+  const { lastTimestamp: value, lastEcho: echo, lastWindow: window } = wire;
+  return {
+    ...{ key, sequence: wire.lastSequenceEnd, acknowledgement, window, garbage: false },
+    timestamps: value === 0 ? undefined : { value, echo },
+  };
+}

@@ -54,7 +54,8 @@ test("A16: backpressure: what waits for replicas or the client has a limit, and 
   let read = 0;
   client.on("data", (bytes: Buffer) => (read += bytes.byteLength));
   await once(session, "drain");
-  assert.ok(read > 0);
+  // its kernel may have taken what it reads only now
+  if (read === 0) await once(client, "data");
   const progress = await scene.toldOf("progress");
   assert.ok(progress.type === "progress" && progress.outputOffset > 0, "so they keep it no more");
 });

@@ -1,15 +1,12 @@
 // One connection that outlives its member (A16), as an application sees it: what comes in, what goes out, and the state from which
 // another member's application would go on. What must wait for whom is core/takeover/outbox.ts's; here it meets the socket.
 import { EventEmitter } from "node:events";
-import type { Socket } from "node:net";
 import { Outbox, type OutboxEffect } from "#core/takeover/outbox.ts";
-import { closeSilently } from "#driver/tcp/close.ts";
-import { descriptorOf, duplicate, unacknowledged } from "#driver/tcp/descriptor.ts";
-import { freeze } from "#driver/tcp/dump.ts";
 import { MAX_PIECE } from "#wire/takeover/frame.ts";
 import type { Snapshot } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { Asker } from "./peer-watch.ts";
+import { KERNEL_SOCKETS, type Lingering, type PeerSockets, type SessionSocket } from "./sockets.ts";
 
 /** Longest state, in bytes. */
 export const MAX_STATE_BYTES = MAX_PIECE;
@@ -89,7 +86,8 @@ export class Session extends EventEmitter<SessionEventMap> {
   readonly key: ConnectionKey;
   /** Whether another member served it before. */
   readonly resumed: boolean;
-  readonly #socket: Socket;
+  readonly #socket: SessionSocket;
+  readonly #sockets: PeerSockets;
   readonly #host: SessionHost;
   readonly #start: SessionStart;
   readonly #outbox: Outbox;
@@ -108,10 +106,17 @@ export class Session extends EventEmitter<SessionEventMap> {
   #inputIsOver = false;
   #closed = false;
   /** After the output's end: the connection as the kernel sees it, until the peer has everything. */
-  #lingering: ReturnType<typeof duplicate> | undefined;
+  #lingering: Lingering | undefined;
 
-  constructor(key: ConnectionKey, socket: Socket, host: SessionHost, start: SessionStart) {
+  constructor(
+    key: ConnectionKey,
+    socket: SessionSocket,
+    host: SessionHost,
+    start: SessionStart,
+    sockets: PeerSockets = KERNEL_SOCKETS,
+  ) {
     super();
+    this.#sockets = sockets;
     this.key = key;
     this.resumed = start.resumed;
     this.#socket = socket;
@@ -130,7 +135,7 @@ export class Session extends EventEmitter<SessionEventMap> {
     this.#watch();
   }
 
-  #listen(socket: Socket): void {
+  #listen(socket: SessionSocket): void {
     socket.on("data", (bytes: Buffer) => {
       this.#host.input(bytes);
       this.#deliver(bytes);
@@ -144,7 +149,7 @@ export class Session extends EventEmitter<SessionEventMap> {
       // whoever does not ask hears of it by "close"
       if (this.listenerCount("error") > 0) this.emit("error", error);
     });
-    socket.on("close", (hadError) => this.#close(hadError));
+    socket.on("close", (hadError: boolean) => this.#close(hadError));
   }
 
   /** The engine's: handlers are set, input may flow. */
@@ -175,6 +180,11 @@ export class Session extends EventEmitter<SessionEventMap> {
     this.#inputIsOver = true;
     this.emit("end");
     if (this.#start.finAcknowledged && this.#outbox.ended) this.vanish();
+  }
+
+  /** Nothing more will be written, or nothing more can come. */
+  get isEnding(): boolean {
+    return this.#closed || this.#outbox.ended;
   }
 
   /** Whether another member could go on with it. */
@@ -309,9 +319,9 @@ export class Session extends EventEmitter<SessionEventMap> {
 
   /** The engine's: this machine has nothing to do with the connection any more, and says nothing. */
   vanish(): void {
-    if (this.#lingering !== undefined) freeze(this.#lingering.fd);
+    this.#lingering?.freeze();
     this.#stopLingering();
-    closeSilently(this.#socket);
+    this.#sockets.closeSilently(this.#socket);
   }
 
   #perform(effects: readonly OutboxEffect[]): void {
@@ -353,8 +363,7 @@ export class Session extends EventEmitter<SessionEventMap> {
       if (this.#inputIsOver) this.vanish();
       return;
     }
-    const fd = descriptorOf(this.#socket);
-    if (fd !== undefined) this.#lingering = duplicate(fd);
+    this.#lingering = this.#sockets.linger(this.#socket);
     this.#socket.end();
     // its kernel never saw the FIN that an earlier owner's did
     if (this.#start.inputEnded) this.#socket.once("finish", () => this.#socket.destroy());
@@ -367,8 +376,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   /** The engine's, after watch(). */
   poll(): boolean {
     if (this.#closed) return this.#linger();
-    const fd = descriptorOf(this.#socket);
-    const left = fd === undefined ? undefined : unacknowledged(fd);
+    const left = this.#sockets.unacknowledged(this.#socket);
     if (left === undefined) return false; // "close" follows
     const given = this.#socket.bytesWritten - this.#socket.writableLength;
     this.#perform(this.#outbox.acknowledged(this.#start.delivered + given - left));
@@ -388,7 +396,7 @@ export class Session extends EventEmitter<SessionEventMap> {
   /** What the kernel has not brought to the peer yet would be lost with this machine: until then the replicas keep it. */
   #linger(): boolean {
     const lingering = this.#lingering;
-    if (lingering !== undefined && (unacknowledged(lingering.fd) ?? 0) > 0) return true;
+    if (lingering !== undefined && (lingering.unacknowledged() ?? 0) > 0) return true;
     this.#stopLingering();
     this.#host.closed();
     return false;

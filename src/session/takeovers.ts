@@ -1,6 +1,5 @@
 // The connections on their way to this process: each asks its peer by a resumption (core/takeover) until the peer has said where it
-// stands.
-import type { HeardEvent } from "#driver/bpf/session-program.ts";
+// stands. What the peer sends meanwhile waits.
 import type { HeldConnection } from "#core/takeover/replica.ts";
 import {
   type ProbeSegment,
@@ -8,8 +7,11 @@ import {
   type ResumptionInput,
   type Resumed,
 } from "#core/takeover/resumption.ts";
+import { WaitingPackets } from "#core/takeover/waiting-packets.ts";
+import type { HeardEvent } from "#driver/bpf/session-program.ts";
+import { completeChecksum } from "#wire/takeover/kept-packet.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
-import { now } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { keyText } from "./key-text.ts";
 
 /** What a restored socket can take before its application reads, in bytes; the kernel grows it. */
@@ -18,6 +20,8 @@ const FREE_RECEIVE_BUFFER = 65_535;
 const TICK_MS = 10;
 
 export interface TakeoverActions {
+  /** Answers what removes it: it goes before the connection is restored. */
+  readonly standIn: (held: HeldConnection) => () => void;
   readonly probe: (segment: ProbeSegment) => void;
   readonly restore: (held: HeldConnection, resumed: Resumed) => void;
   readonly lost: (held: HeldConnection, reason: "reset" | "silent" | "incomplete") => void;
@@ -25,15 +29,19 @@ export interface TakeoverActions {
 
 interface Underway {
   readonly held: HeldConnection;
+  readonly dismiss: () => void;
   readonly resumption: Resumption;
 }
 
 export class Takeovers {
+  readonly #clock: Clock;
   readonly #actions: TakeoverActions;
   readonly #underway = new Map<string, Underway>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #waiting = new WaitingPackets();
+  #stopWatching: (() => void) | undefined;
 
-  constructor(actions: TakeoverActions) {
+  constructor(clock: Clock, actions: TakeoverActions) {
+    this.#clock = clock;
     this.#actions = actions;
   }
 
@@ -41,32 +49,45 @@ export class Takeovers {
     return this.#underway.has(keyText(key));
   }
 
+  /** Of the connection's record; undefined: it is not on its way. */
+  generationOf(key: ConnectionKey): number | undefined {
+    return this.#underway.get(keyText(key))?.held.log.opened.generation;
+  }
+
   begin(held: HeldConnection): void {
     const resumption = new Resumption(held, FREE_RECEIVE_BUFFER);
     const text = keyText(held.log.opened.initial.key);
-    this.#underway.set(text, { held, resumption });
+    this.#underway.set(text, { held, resumption, dismiss: this.#actions.standIn(held) });
     this.#step(text, { type: "begin" });
   }
 
-  /** A segment of a peer; of a connection that is held here only, it does not matter yet. */
+  /** A segment of a peer. Of a connection that is held here only: this node may be about to hear that it is to take it over. */
   heard(event: HeardEvent): void {
-    this.#step(keyText(event.key), { type: "peer", segment: event });
+    const text = keyText(event.key);
+    if (event.packet !== undefined) this.#waiting.keep(this.#clock.now(), text, event.packet);
+    this.#step(text, { type: "peer", segment: event });
+  }
+
+  /** What the peer sent while its connection was on the way, ready for this machine's stack. */
+  takeWaiting(key: ConnectionKey): readonly Uint8Array[] {
+    const packets = this.#waiting.take(this.#clock.now(), keyText(key));
+    return packets.filter((packet) => completeChecksum(packet));
   }
 
   #step(text: string, input: ResumptionInput): void {
     const underway = this.#underway.get(text);
     if (underway === undefined) return;
-    for (const effect of underway.resumption.step(now(), input)) {
+    for (const effect of underway.resumption.step(this.#clock.now(), input)) {
       switch (effect.type) {
         case "probe":
           this.#actions.probe(effect.segment);
           break;
         case "restore":
-          this.#underway.delete(text);
+          this.#end(text);
           this.#actions.restore(underway.held, effect.resumed);
           break;
         case "lost":
-          this.#underway.delete(text);
+          this.#end(text);
           this.#actions.lost(underway.held, effect.reason);
           break;
       }
@@ -74,11 +95,27 @@ export class Takeovers {
     this.#watch();
   }
 
+  /** On their way here. */
+  get keys(): readonly ConnectionKey[] {
+    return [...this.#underway.values()].map(({ held }) => held.log.opened.initial.key);
+  }
+
+  /** Another member has it after all. */
+  abandon(key: ConnectionKey): void {
+    this.#end(keyText(key));
+    this.#watch();
+  }
+
+  #end(text: string): void {
+    this.#underway.get(text)?.dismiss();
+    this.#underway.delete(text);
+  }
+
   #watch(): void {
     const isWanted = this.#underway.size > 0;
-    if (isWanted === (this.#timer !== undefined)) return;
-    clearInterval(this.#timer);
-    this.#timer = isWanted ? setInterval(() => this.#tick(), TICK_MS) : undefined;
+    if (isWanted === (this.#stopWatching !== undefined)) return;
+    this.#stopWatching?.();
+    this.#stopWatching = isWanted ? this.#clock.every(TICK_MS, () => this.#tick()) : undefined;
   }
 
   #tick(): void {
@@ -86,7 +123,7 @@ export class Takeovers {
   }
 
   close(): void {
-    this.#underway.clear();
+    for (const text of [...this.#underway.keys()]) this.#end(text);
     this.#watch();
   }
 }

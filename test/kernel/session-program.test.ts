@@ -78,7 +78,7 @@ async function takeOver(event: OpenedEvent, input: string, raw: RawPackets): Pro
       if (effect.type === "probe") {
         const { timestamp, ...probe } = effect.segment;
         const timestamps = timestamp === undefined ? undefined : { value: timestamp, echo: 0 };
-        raw.send(probe.key, bareSegment({ ...probe, window: 0, timestamps }));
+        raw.send(probe.key.peer, bareSegment({ ...probe, window: 0, timestamps, garbage: true }));
       } else if (effect.type === "restore") {
         fd = inNetns(segment.second.path, () => restore(effect.resumed));
         standby.release(event.key);

@@ -61,6 +61,66 @@ test("A16: the peer's FIN may be acknowledged when its replicas know of it", () 
   assert.equal(commit.receiveNext, advance(RECEIVE_BASE, 4));
 });
 
+test("A8: a hand-over: silence comes before the word, to the new owner alone, and records stay until it has told of the connection", () => {
+  const owner = ownerOf(A, B);
+  happened(owner, input(0, "hello"));
+  const handed = owner.step({ type: "hand-over", connection: 1, to: B });
+  assert.deepEqual(handed, [
+    { type: "silence", connection: 1 },
+    { type: "send", to: B, message: { type: "handed", connection: 1 } },
+  ]);
+  assert.deepEqual(happened(owner, input(5, "?")), [], "its socket is not heard any more");
+  assert.deepEqual(happened(owner, { type: "closed", connection: 1 }), []);
+  assert.equal(owner.connections, 1);
+  const taken = owner.step({ type: "taken", connection: 1 });
+  assert.deepEqual(
+    taken.map((effect) => effect.type === "send" && [effect.to, effect.message.type]),
+    [
+      [A, "closed"],
+      [B, "closed"],
+    ],
+  );
+  assert.deepEqual([owner.connections, owner.loggedBytes], [0, 0]);
+});
+
+test("A8: a new owner that is gone before it has told of the connection, or would not have it, leaves it to who had it", () => {
+  for (const end of [
+    { type: "member-gone", member: B },
+    {
+      type: "answered",
+      replica: B,
+      message: { type: "refused", connection: 1, reason: "bytes" },
+    },
+  ] as const) {
+    const owner = ownerOf(A, B);
+    happened(owner, input(0, "hello"));
+    owner.step({ type: "hand-over", connection: 1, to: B });
+    const [back] = ofType(owner.step(end), "take-back");
+    assert.ok(back?.type === "take-back");
+    assert.equal(back.log.input.end, 5);
+    assert.equal(owner.connections, 0);
+  }
+});
+
+test("A8: a stream that ends does not end a hand-over: on the next one the new owner hears everything again", () => {
+  const owner = ownerOf(A, B);
+  owner.step({ type: "hand-over", connection: 1, to: B });
+  assert.deepEqual(ofType(owner.step({ type: "replica-left", replica: B }), "take-back"), []);
+  const again = owner.step({ type: "replica-joined", replica: B });
+  assert.deepEqual(
+    again.map((effect) => effect.type === "send" && effect.message.type),
+    ["opened", "handed"],
+  );
+});
+
+test("A8: what nobody there could take stays where it is", () => {
+  const owner = ownerOf(A);
+  assert.deepEqual(owner.step({ type: "hand-over", connection: 1, to: B }), [], "no stream");
+  assert.deepEqual(owner.step({ type: "hand-over", connection: 9, to: A }), [], "no connection");
+  owner.step({ type: "hand-over", connection: 1, to: A });
+  assert.deepEqual(owner.step({ type: "hand-over", connection: 1, to: A }), [], "handed already");
+});
+
 test("A16: a replica that goes holds nothing up; without any the connection goes on, and that is said", () => {
   const owner = ownerOf(A, B);
   happened(owner, input(0, "hello"));

@@ -1,11 +1,13 @@
 // The member that serves connections (A16, output commit). It tells every replica what happens on them, and says how far each connection
 // is safe: the peer's bytes are acknowledged on the wire only up to there, so that what was acknowledged is never lost with a machine.
+//
+// A planned hand-over (A8): this member falls silent, then tells the new owner that the connection is its own. Everybody's records stay
+// until the new owner has told of the connection itself; should it be gone before, this member takes the connection back.
 import { advance } from "#base/sequence.ts";
 import type { NodeId } from "#base/ids.ts";
 import type {
   Closed,
   ConnectionNumber,
-  Handed,
   OwnerMessage,
   ReplicaMessage,
 } from "#wire/takeover/message.ts";
@@ -16,7 +18,13 @@ import { ReplicaLink } from "./replica-link.ts";
 
 export type OwnerInput =
   | { readonly type: "happened"; readonly message: OwnerMessage }
+  /** A stream to a replica begins, or ends; its member may be well. */
   | { readonly type: "replica-joined" | "replica-left"; readonly replica: NodeId }
+  /** It is no member any more: it speaks for nothing (ADR 8). */
+  | { readonly type: "member-gone"; readonly member: NodeId }
+  | { readonly type: "hand-over"; readonly connection: ConnectionNumber; readonly to: NodeId }
+  /** The new owner has told of it. */
+  | { readonly type: "taken"; readonly connection: ConnectionNumber }
   | { readonly type: "answered"; readonly replica: NodeId; readonly message: ReplicaMessage };
 
 export type ExposedReason = "no-replica" | "limit";
@@ -40,6 +48,14 @@ export type OwnerEffect =
       readonly type: "exposed";
       readonly connection: ConnectionNumber;
       readonly reason: ExposedReason;
+    }
+  /** From now on this member says nothing on it, and its socket goes without a word. Comes before it is handed over. */
+  | { readonly type: "silence"; readonly connection: ConnectionNumber }
+  /** To be resumed here, from what this member knows: the one that it was handed to is gone, or would not have it. */
+  | {
+      readonly type: "take-back";
+      readonly connection: ConnectionNumber;
+      readonly log: ConnectionLog;
     };
 
 interface Served {
@@ -48,6 +64,8 @@ interface Served {
   exposed: boolean;
   /** Last said. */
   committed: Place;
+  /** Whom it was handed to, until that one tells of it. */
+  handedTo: NodeId | undefined;
 }
 
 export class Owner {
@@ -68,6 +86,12 @@ export class Owner {
     return this.#bytes;
   }
 
+  /** Undefined: not served, or without protection. */
+  logOf(connection: ConnectionNumber): ConnectionLog | undefined {
+    const served = this.#served.get(connection);
+    return served === undefined || served.exposed ? undefined : served.log;
+  }
+
   step(input: OwnerInput): OwnerEffect[] {
     switch (input.type) {
       case "happened":
@@ -78,27 +102,46 @@ export class Owner {
         return this.#left(input.replica);
       case "answered":
         return this.#answered(input.replica, input.message);
+      case "member-gone":
+        return this.#gone(input.member);
+      case "hand-over":
+        return this.#handOver(input.connection, input.to);
+      case "taken":
+        return this.#taken(input.connection);
     }
   }
 
   #happened(message: OwnerMessage): OwnerEffect[] {
     if (message.type === "opened") return this.#open(new ConnectionLog(message));
     const served = this.#served.get(message.connection);
-    if (served === undefined) return [];
-    if (message.type === "closed" || message.type === "handed") return this.#end(message, served);
+    // What a socket still says that has been handed over: the new owner knows better.
+    if (served === undefined || served.handedTo !== undefined) return [];
+    if (message.type === "closed") return this.#end(message, served);
+    if (message.type === "handed") throw new RangeError("a connection is handed over by hand-over");
     return served.exposed ? [] : this.#log(served, message);
   }
 
   #open(log: ConnectionLog): OwnerEffect[] {
     const { connection } = log.opened;
     const exposed = this.#served.size >= this.#limits.connections;
-    this.#served.set(connection, { log, exposed, committed: NOWHERE });
+    this.#served.set(connection, { log, exposed, committed: NOWHERE, handedTo: undefined });
     if (exposed) return [{ type: "exposed", connection, reason: "limit" }];
     const told = [...this.#links].map(([to, link]): OwnerEffect => {
       link.sent(connection, NOWHERE);
       return { type: "send", to, message: log.opened };
     });
     return [...told, ...this.#whetherExposed(connection)];
+  }
+
+  #tellAll(to: NodeId, { log, handedTo }: Served): OwnerEffect[] {
+    const link = this.#links.get(to);
+    if (link === undefined) return [];
+    const messages = [...log.messages()];
+    if (handedTo === to) messages.push({ type: "handed", connection: log.opened.connection });
+    return messages.map((message) => {
+      link.sent(message.connection, placeOf(log));
+      return { type: "send", to, message };
+    });
   }
 
   #log(served: Served, message: LogMessage): OwnerEffect[] {
@@ -122,7 +165,7 @@ export class Owner {
     ];
   }
 
-  #end(message: Closed | Handed, served: Served): OwnerEffect[] {
+  #end(message: Closed, served: Served): OwnerEffect[] {
     this.#served.delete(message.connection);
     if (served.exposed) return [];
     this.#bytes -= served.log.bytes;
@@ -138,7 +181,7 @@ export class Owner {
     });
   }
 
-  #tellLast(message: Closed | Handed): OwnerEffect[] {
+  #tellLast(message: Closed): OwnerEffect[] {
     const effects = this.#tell(message, NOWHERE);
     for (const link of this.#links.values()) link.forget(message.connection);
     return effects;
@@ -167,17 +210,9 @@ export class Owner {
   }
 
   #joined(replica: NodeId): OwnerEffect[] {
-    const link = new ReplicaLink();
-    this.#links.set(replica, link);
-    const effects: OwnerEffect[] = [];
-    for (const { log, exposed } of this.#served.values()) {
-      if (exposed) continue;
-      for (const message of log.messages()) {
-        link.sent(message.connection, placeOf(log));
-        effects.push({ type: "send", to: replica, message });
-      }
-    }
-    return effects;
+    this.#links.set(replica, new ReplicaLink());
+    const all = [...this.#served.values()].filter(({ exposed }) => !exposed);
+    return all.flatMap((served) => this.#tellAll(replica, served));
   }
 
   #left(replica: NodeId): OwnerEffect[] {
@@ -186,6 +221,42 @@ export class Owner {
       ...this.#settle(connection),
       ...this.#whetherExposed(connection),
     ]);
+  }
+
+  #gone(member: NodeId): OwnerEffect[] {
+    return [
+      ...this.#left(member),
+      ...[...this.#served.values()].flatMap((served) =>
+        served.handedTo === member ? this.#takeBack(served) : [],
+      ),
+    ];
+  }
+
+  /** Order on the stream makes sure that who takes it knows it. */
+  #handOver(connection: ConnectionNumber, to: NodeId): OwnerEffect[] {
+    const served = this.#served.get(connection);
+    const link = this.#links.get(to);
+    if (served === undefined || served.exposed || served.handedTo !== undefined) return [];
+    // Without a stream, or where it was refused, the connection stays where it is.
+    if (link?.held(connection) === undefined) return [];
+    served.handedTo = to;
+    link.sent(connection, placeOf(served.log));
+    const message: OwnerMessage = { type: "handed", connection };
+    return [
+      { type: "silence", connection },
+      { type: "send", to, message },
+    ];
+  }
+
+  #taken(connection: ConnectionNumber): OwnerEffect[] {
+    const served = this.#served.get(connection);
+    return served === undefined ? [] : this.#end({ type: "closed", connection }, served);
+  }
+
+  #takeBack({ log }: Served): OwnerEffect[] {
+    const { connection } = log.opened;
+    log.rewind();
+    return [{ type: "take-back", connection, log }, ...this.#taken(connection)];
   }
 
   #whetherExposed(connection: ConnectionNumber): OwnerEffect[] {
@@ -200,7 +271,10 @@ export class Owner {
     if (message.type === "acknowledged") {
       return link.acknowledged(message.messages).flatMap((each) => this.#settle(each));
     }
-    link.forget(message.connection);
-    return [...this.#settle(message.connection), ...this.#whetherExposed(message.connection)];
+    const { connection } = message;
+    link.forget(connection);
+    const served = this.#served.get(connection);
+    if (served?.handedTo === replica) return this.#takeBack(served);
+    return [...this.#settle(connection), ...this.#whetherExposed(connection)];
   }
 }

@@ -39,14 +39,14 @@ const restored = (effects: readonly ResumptionEffect[]) => {
   return effect.resumed;
 };
 
-test("A16: the peer is asked by a segment just below its window, acknowledging what the replicas hold", () => {
+test("A16: the peer is asked by a byte just below its window, acknowledging what the replicas hold", () => {
   const { first } = begun(GET);
   assert.deepEqual(first, [
     {
       type: "probe",
       segment: {
         key: openedAs(1).initial.key,
-        sequence: advance(SEND_BASE, -1),
+        sequence: advance(SEND_BASE, -2),
         acknowledgement: advance(RECEIVE_BASE, 9),
         // The owner's clock showed 5000 two seconds ago; a minute ahead, or the peer says nothing.
         timestamp: 5000 + 2000 + 60_000,
@@ -75,6 +75,16 @@ test("A16: the connection goes on at the peer's own numbers", () => {
   assert.equal(resumption.deadline, undefined);
 });
 
+test("A16: a peer that has sent far ahead of what the record holds is taken over all the same", () => {
+  const { resumption } = begun(GET);
+  const ahead = segment({ sequence: advance(RECEIVE_BASE, 9 + 10 * FREE) });
+  const { essential: is } = restored(
+    resumption.step(instant(3001), { type: "peer", segment: ahead }),
+  );
+  // The kernel refuses a wl1 beyond the window.
+  assert.deepEqual([is.wl1, is.receiveNext], [is.receiveNext, advance(RECEIVE_BASE, 9)]);
+});
+
 test("A16: timestamps never go back, also where the owner's clock ran faster than this node's", () => {
   const { resumption } = begun(GET);
   const fast = segment({ timestamps: { value: 77, echo: 9000 } });
@@ -91,7 +101,7 @@ test("A16: beyond 4 GiB an offset is found from the last progress", () => {
   );
   const [probe] = first;
   assert.ok(probe?.type === "probe");
-  assert.equal(probe.segment.sequence, advance(SEND_BASE, far - 1));
+  assert.equal(probe.segment.sequence, advance(SEND_BASE, far - 2));
   const ahead = segment({ acknowledgement: advance(SEND_BASE, far + 2 ** 28) });
   const resumed = restored(resumption.step(instant(3001), { type: "peer", segment: ahead }));
   assert.equal(resumed.outputOffset, far + 2 ** 28);
@@ -126,7 +136,7 @@ test("A16: a peer that is gone, or silent, ends the attempt; an old segment of i
   for (let guard = 0; guard < 50 && unheard.deadline !== undefined; guard++) {
     seen.push(...unheard.step(unheard.deadline, { type: "tick" }));
   }
-  assert.equal(seen.filter(({ type }) => type === "probe").length, 8);
+  assert.equal(seen.filter(({ type }) => type === "probe").length, 17);
   assert.deepEqual(seen.at(-1), { type: "lost", reason: "silent" });
 });
 

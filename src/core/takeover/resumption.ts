@@ -1,7 +1,7 @@
-// One connection on its way to a new owner. Its peer knows best where it stands, so it is asked: an empty segment just below the peer's
-// window is answered with the peer's acknowledgement, sequence, window and timestamps (RFC 9293 section 3.10.7.4), and the socket is
-// made at exactly those numbers. What the peer has is never sent again; what it lacks is, as new data.
-import { advance, distance, later, offsetOf } from "#base/sequence.ts";
+// One connection on its way to a new owner. Its peer knows best where it stands, so it is asked: a byte below the peer's window is
+// answered with the peer's acknowledgement, sequence, window and timestamps (RFC 9293 section 3.10.7.4), and the socket is made at
+// exactly those numbers. What the peer has is never sent again; what it lacks is, as new data.
+import { advance, distance, isLater, later, offsetOf } from "#base/sequence.ts";
 import { after, type Instant } from "#base/time.ts";
 import type { Snapshot } from "#wire/takeover/message.ts";
 import type { ConnectionKey, EssentialState, InitialState } from "#wire/takeover/record.ts";
@@ -9,13 +9,19 @@ import { type CalculableState, calculable } from "./calculable.ts";
 import type { ConnectionLog } from "./connection-log.ts";
 import type { HeldConnection } from "./replica.ts";
 
-/** Milliseconds after the first: a peer answers at most two such segments a second (RFC 5961 section 7), and some get lost. */
-const PROBES_MS: readonly number[] = [0, 20, 60, 200, 600, 1200, 2000, 3000, 5000];
+/** Milliseconds after the first. Some get lost, or their answer goes where the dead owner was: peers and switches need a moment to learn. */
+const PROBES_MS: readonly number[] = [
+  ...[0, 10, 20, 30, 50, 70, 100, 150, 200, 300, 400],
+  ...[600, 800, 1200, 1800, 2400, 3600, 5000],
+];
 const GIVE_UP_MS = 8000;
 /** The peer drops what has a timestamp older than its last: ours is ahead of any that the old owner can have sent. */
 const TIMESTAMP_LEAD_MS = 60_000;
 
-/** A bare segment to the peer; fields as on the wire. */
+/**
+ * A segment with one old byte to the peer; fields as on the wire. Without a byte a peer that has just answered one says nothing for half a
+ * second (RFC 5961 section 7).
+ */
 export interface ProbeSegment {
   readonly key: ConnectionKey;
   readonly sequence: number;
@@ -71,6 +77,8 @@ export class Resumption {
   #began: Instant | undefined;
   #probes = 0;
   #over = false;
+  /** What the peer said last fits nothing that is known. */
+  #incomplete = false;
 
   /** @param freeReceiveBuffer bytes */
   constructor({ log, clockAt }: HeldConnection, freeReceiveBuffer: number) {
@@ -90,7 +98,9 @@ export class Resumption {
     if (input.type === "begin") this.#began = now;
     const { deadline } = this;
     if (deadline === undefined || now < deadline) return [];
-    if (this.#probes === PROBES_MS.length) return this.#finish({ type: "lost", reason: "silent" });
+    if (this.#probes === PROBES_MS.length) {
+      return this.#finish({ type: "lost", reason: this.#incomplete ? "incomplete" : "silent" });
+    }
     this.#probes += 1;
     return [{ type: "probe", segment: this.#probe(now) }];
   }
@@ -121,8 +131,9 @@ export class Resumption {
     const own = this.#ownTimestamp(now);
     return {
       key: this.#log.opened.initial.key,
-      // Acknowledged by the peer at that time, so below its window now.
-      sequence: advance(this.#known.wl2, -1),
+      // Acknowledged by the peer at that time. It ends a byte before its window: what touches the window would be taken in, with our
+      // timestamp that is ahead.
+      sequence: advance(this.#known.wl2, -2),
       acknowledgement: this.#receiveNext,
       timestamp: own === undefined ? undefined : advance(own, TIMESTAMP_LEAD_MS),
     };
@@ -133,8 +144,9 @@ export class Resumption {
     // Older than what the peer once acknowledged: a segment that was long on its way.
     if (distance(this.#known.wl2, segment.acknowledgement) < 0) return [];
     const resumed = this.#resumed(now, segment);
-    if (resumed === undefined) return this.#finish({ type: "lost", reason: "incomplete" });
-    return this.#finish({ type: "restore", resumed });
+    // A segment from before, or bytes that nobody has: the next answer tells.
+    this.#incomplete = resumed === undefined;
+    return resumed === undefined ? [] : this.#finish({ type: "restore", resumed });
   }
 
   #resumed(now: Instant, segment: PeerSegment): Resumed | undefined {
@@ -172,7 +184,8 @@ export class Resumption {
     return {
       ...known,
       sendNext: segment.acknowledgement,
-      wl1: segment.sequence,
+      // The peer may have sent on; no segment from before what we have is to change the window.
+      wl1: isLater(segment.sequence, receiveNext) ? receiveNext : segment.sequence,
       wl2: segment.acknowledgement,
       sendWindow: segment.window << known.sendScale,
       receiveNext,

@@ -67,6 +67,8 @@ export interface HeardEvent extends EventBase {
   readonly syn: boolean;
   readonly fin: boolean;
   readonly reset: boolean;
+  /** The IP packet; undefined: it brought nothing, or was too long. Its TCP checksum may be left to be made. */
+  readonly packet: Uint8Array | undefined;
 }
 
 export type SessionEvent = OpenedEvent | HeardEvent;
@@ -126,11 +128,13 @@ function readOpened(view: DataView, base: EventBase): OpenedEvent {
   };
 }
 
-function readHeard(view: DataView, base: EventBase): HeardEvent {
+function readHeard(record: Uint8Array, view: DataView, base: EventBase): HeardEvent {
   const segment = view.getUint8(abi.SESSION_EVENT.segment);
   const hasTimestamps = (view.getUint8(abi.SESSION_EVENT.options) & abi.TIMESTAMPS) !== 0;
   const value = view.getUint32(abi.SESSION_EVENT.timestamp, true);
   const echo = view.getUint32(abi.SESSION_EVENT.echo, true);
+  const kept = view.getUint32(abi.SESSION_EVENT.kept, true);
+  const { size } = abi.SESSION_EVENT;
   return {
     ...base,
     type: "heard",
@@ -142,6 +146,7 @@ function readHeard(view: DataView, base: EventBase): HeardEvent {
     syn: (segment & abi.SYN) !== 0,
     fin: (segment & abi.FIN) !== 0,
     reset: (segment & abi.RST) !== 0,
+    packet: kept === 0 ? undefined : record.subarray(size, size + kept),
   };
 }
 
@@ -152,7 +157,7 @@ export function sessionEvent(record: Uint8Array): SessionEvent | undefined {
   const base = { key: readKey(record), atNs: view.getBigUint64(abi.SESSION_EVENT.atNs, true) };
   const type = view.getUint32(abi.SESSION_EVENT.type, true);
   if (type === abi.EVENT_OPENED) return readOpened(view, base);
-  return type === abi.EVENT_HEARD ? readHeard(view, base) : undefined;
+  return type === abi.EVENT_HEARD ? readHeard(record, view, base) : undefined;
 }
 
 function controlBytes(control: SessionControl): Uint8Array {

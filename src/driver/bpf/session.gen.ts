@@ -12,6 +12,7 @@ export const SCALING = 4;
 export const FIN = 1;
 export const SYN = 2;
 export const RST = 4;
+export const MAX_KEPT = 8192;
 
 /** struct session_key: size and offsets in bytes. */
 export const SESSION_KEY = {
@@ -54,17 +55,9 @@ export const SESSION_LISTENER = {
   reserved: 18,
 } as const;
 
-/** struct session_config: size and offsets in bytes. */
-export const SESSION_CONFIG = {
-  size: 88,
-  reserved: 0,
-  leased: 4,
-  reservedEvent: 8,
-} as const;
-
 /** struct session_event: size and offsets in bytes. */
 export const SESSION_EVENT = {
-  size: 80,
+  size: 88,
   key: 0,
   atNs: 40,
   type: 48,
@@ -79,4 +72,14 @@ export const SESSION_EVENT = {
   options: 77,
   sendScale: 78,
   receiveScale: 79,
+  kept: 80,
+  reserved: 84,
+} as const;
+
+/** struct session_config: size and offsets in bytes. */
+export const SESSION_CONFIG = {
+  size: 96,
+  reserved: 0,
+  leased: 4,
+  reservedEvent: 8,
 } as const;

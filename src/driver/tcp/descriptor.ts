@@ -1,5 +1,5 @@
 // What the kernel knows of a socket of Node's that Node does not tell: its descriptor, and what the peer has acknowledged.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { check, libc } from "../libc.ts";
 import * as option from "./socket-options.ts";
 
@@ -7,8 +7,8 @@ const TCP_CLOSE = 7;
 const F_DUPFD_CLOEXEC = 1030;
 
 /** The descriptor of a connected socket; undefined once it is closed. Node does not document where it is. */
-export function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as Socket & {
+export function descriptorOf(socket: Duplex): number | undefined {
+  const { _handle: handle } = socket as Duplex & {
     readonly _handle?: { readonly fd?: number } | null;
   };
   const fd = handle?.fd;

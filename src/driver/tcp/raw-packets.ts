@@ -1,6 +1,5 @@
 // Sends whole IP packets that were built here (A16): the segments that no socket of this machine would send.
-import { familyOf } from "#base/address.ts";
-import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { familyOf, type IpAddress } from "#base/address.ts";
 import { check, libc } from "../libc.ts";
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_RAW, socketAddress } from "./socket-options.ts";
 
@@ -19,12 +18,13 @@ export class RawPackets {
     this.#v6 = open(AF_INET6);
   }
 
-  send({ peer }: ConnectionKey, packet: Uint8Array): void {
-    const address = socketAddress(peer, 0);
-    const fd = familyOf(peer) === 4 ? this.#v4 : this.#v6;
+  /** @param to a peer, or an address of this machine: then its stack gets it like any packet that comes in, but not from an interface */
+  send(to: IpAddress, packet: Uint8Array): void {
+    const address = socketAddress(to, 0);
+    const fd = familyOf(to) === 4 ? this.#v4 : this.#v6;
     check(
       libc.sendto(fd, packet, packet.byteLength, 0, address, address.byteLength),
-      `send a segment to ${peer}`,
+      `send a segment to ${to}`,
     );
   }
 

@@ -8,6 +8,7 @@ import { nodeId } from "#base/ids.ts";
 import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
 import { openedAs } from "#core/takeover/testing/samples.ts";
 import type { OwnerMessage } from "#wire/takeover/message.ts";
+import { now, REAL_CLOCK } from "../clock.ts";
 import { PeerWatch } from "../peer-watch.ts";
 import { hostOf, serving } from "../serving.ts";
 import { FRESH, Session, type SessionStart } from "../session.ts";
@@ -43,7 +44,7 @@ export class Scene {
   prompt = false;
   readonly closed: Promise<void>;
   readonly #owner = new Owner();
-  readonly #peers = new PeerWatch();
+  readonly #peers = new PeerWatch(REAL_CLOCK);
   #answered = 1;
 
   private constructor(client: net.Socket, socket: net.Socket, start: SessionStart) {
@@ -55,6 +56,7 @@ export class Scene {
     let isClosed = (): void => {};
     this.closed = new Promise((resolve) => (isClosed = resolve));
     const host = hostOf(serving(opened, 0), {
+      now,
       happened: (message) => this.#perform(this.#owner.step({ type: "happened", message })),
       unguard: () => (this.unguarded = true),
       watch: (asker) => this.#peers.add(asker),

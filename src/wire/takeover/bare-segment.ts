@@ -1,8 +1,9 @@
-// A TCP segment without data, with its IP header: what a new owner asks a peer with, and what acknowledges bytes when no segment of the
-// stack does (A16). Network order, as on the wire.
+// A TCP segment without data of ours, with its IP header: what a new owner asks a peer with, and what acknowledges bytes when no segment
+// of the stack does (A16). Network order, as on the wire.
 //
 //   TCP:  ports (2 + 2)   sequence (4)   acknowledgement (4)   length, ACK (2)   window (2)   checksum (2)   0 (2)
 //         and, where the connection has timestamps: NOP NOP 8 10 value (4) echo (4)   (RFC 7323 appendix A)
+//         and, where the peer is to answer whatever it has answered before: an octet of garbage   (RFC 1122 section 4.2.3.6)
 import { ipBytes } from "#base/address.ts";
 import { PROTOCOL_TCP } from "../ipv4.ts";
 import { ipPacket } from "../ip-packet.ts";
@@ -19,6 +20,8 @@ export interface BareSegment {
   readonly window: number;
   /** Undefined: the connection has no timestamps. */
   readonly timestamps: { readonly value: number; readonly echo: number } | undefined;
+  /** One byte that the peer has had, as keepalives of old have it; whatever its value, it is not looked at. */
+  readonly garbage: boolean;
 }
 
 const ACK = 0x10;
@@ -35,9 +38,10 @@ export function bareSegment(segment: BareSegment): Uint8Array {
   return ipPacket(addresses, PROTOCOL_TCP, transport);
 }
 
-function tcpBytes({ key, sequence, acknowledgement, window, timestamps }: BareSegment): Uint8Array {
+function tcpBytes(segment: BareSegment): Uint8Array {
+  const { key, sequence, acknowledgement, window, timestamps, garbage } = segment;
   const length = TCP_LENGTH + (timestamps === undefined ? 0 : TIMESTAMPS_LENGTH);
-  const bytes = new Uint8Array(length);
+  const bytes = new Uint8Array(length + (garbage ? 1 : 0));
   const view = new DataView(bytes.buffer);
   view.setUint16(0, key.port);
   view.setUint16(2, key.peerPort);

@@ -1,0 +1,194 @@
+// A cluster whose members serve files and dialogues as sessions, and a client that keeps them busy.
+import { type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { LabCluster } from "#lab/cluster.ts";
+import { startProgram } from "#lab/launch.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { pause } from "../failover-client.ts";
+import {
+  type ClientSettings,
+  FILES,
+  type MemberSettings,
+  PORTS,
+  type Report,
+  type Said,
+} from "./ports.ts";
+
+const VERIFIED_BYTES = 32 * 1024 * 1024;
+const ANSWER_LIMIT_MS = 60_000;
+/** Of the streams between members. */
+const STREAMS_PORT = 7948;
+
+export interface SessionsLabOptions {
+  readonly name: string;
+  readonly members: number;
+  readonly extraConfig?: string;
+  /** Of the file that only its length matters of. */
+  readonly largeBytes: number;
+}
+
+const services = (port: number): string =>
+  `"tcp ${STANDARD.vip4}:${port}", "tcp [${STANDARD.vip6}]:${port}"`;
+const GROUPS = `groups:
+  - name: sessions
+    services: [${Object.values(PORTS).map(services).join(", ")}]
+`;
+
+export class SessionsLab {
+  readonly cluster: LabCluster;
+  readonly folder: string;
+
+  private constructor(cluster: LabCluster, folder: string) {
+    this.cluster = cluster;
+    this.folder = folder;
+  }
+
+  /** Everything serves. Removed by down(), or when this process ends. */
+  static async up(options: SessionsLabOptions): Promise<SessionsLab> {
+    const folder = mkdtempSync(path.join(tmpdir(), "panoply-bench-sessions-"));
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    process.once("exit", remove);
+    writeFileSync(path.join(folder, FILES.verified), randomBytes(VERIFIED_BYTES));
+    writeFileSync(path.join(folder, FILES.large), "");
+    truncateSync(path.join(folder, FILES.large), options.largeBytes);
+    const { name, members, extraConfig = "" } = options;
+    const cluster = await LabCluster.up({
+      ...{ name, members, groups: GROUPS, extraConfig, downOnExit: true },
+    });
+    const lab = new SessionsLab(cluster, folder);
+    try {
+      await cluster.settled();
+      for (const member of cluster.members) await lab.serve(member);
+      await lab.linked();
+      return lab;
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+  }
+
+  /** Starts a member's session server, which has been away. */
+  async serve(member: string): Promise<void> {
+    const settings: MemberSettings = {
+      folder: this.folder,
+      addresses: [STANDARD.vip4, STANDARD.vip6],
+      interface: STANDARD.interface,
+      bundle: path.join(this.cluster.folder, `${member}.bundle`),
+      applicationsSocket: path.join(this.cluster.lab.folder(member), "applications.sock"),
+    };
+    const program = path.join(import.meta.dirname, "member.ts");
+    await startProgram(
+      { lab: this.cluster.lab.name, host: member },
+      {
+        name: "sessions",
+        argv: [process.execPath, program, JSON.stringify(settings)],
+        ready: { tcp: PORTS.plainLines, timeoutMs: ANSWER_LIMIT_MS },
+      },
+    );
+  }
+
+  /** Every member tells all others what it serves. */
+  async linked(members: readonly string[] = this.cluster.members): Promise<void> {
+    const limit = performance.now() + ANSWER_LIMIT_MS;
+    for (const member of members) {
+      while ((await this.#streamsOf(member)) < members.length - 1) {
+        if (performance.now() > limit) throw new Error(`${member} does not tell all others`);
+        await pause(50);
+      }
+    }
+  }
+
+  async #streamsOf(member: string): Promise<number> {
+    return (await this.connections(member, `dport = :${STREAMS_PORT}`)).length;
+  }
+
+  /** What a client is to have in its kernel, such as "net.ipv4.tcp_rmem=4096 32768 65536". */
+  async setClient(setting: string): Promise<void> {
+    const argv = ["sysctl", "-qw", setting];
+    const { status, stderr } = await this.cluster.lab.exec(STANDARD.client, argv);
+    if (status !== 0) throw new Error(`${setting} cannot be set: ${stderr}`);
+  }
+
+  /** What `ss` shows of a member's established connections, one line each. */
+  async connections(member: string, filter: string, more = ""): Promise<string[]> {
+    const argv = ["ss", `-Htn${more}O`, "state", "established", filter];
+    const { stdout } = await this.cluster.lab.exec(member, argv);
+    return stdout.split("\n").filter((line) => line !== "");
+  }
+
+  /** Bytes that a member has sent to and got from the others about its own sessions. */
+  async replicated(member: string): Promise<number> {
+    const lines = await this.connections(member, `dport = :${STREAMS_PORT}`, "i");
+    const sum = (text: string): number =>
+      ["bytes_sent", "bytes_received"].reduce(
+        (total, name) => total + Number(new RegExp(` ${name}:(\\d+)`).exec(text)?.[1] ?? 0),
+        0,
+      );
+    return lines.reduce((total, line) => total + sum(line), 0);
+  }
+
+  /** What a member's session server has said since it was started first. */
+  said(member: string): Said[] {
+    const file = path.join(this.cluster.lab.folder(member), "sessions.log");
+    return readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Said);
+  }
+
+  async down(): Promise<void> {
+    await this.cluster.down();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The client's end: see client.ts. */
+export class SessionsClient {
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    if (child.stdout === null) throw new Error("the client has no output");
+    this.#lines = createInterface(child.stdout);
+  }
+
+  /** Resolves when every connection has had its first answer. */
+  static async open(
+    { cluster, folder }: SessionsLab,
+    settings: Omit<ClientSettings, "folder">,
+  ): Promise<SessionsClient> {
+    const program = path.join(import.meta.dirname, "client.ts");
+    const all: ClientSettings = { folder, ...settings };
+    const argv = [process.execPath, program, JSON.stringify(all)];
+    const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["pipe", "pipe", "inherit"] });
+    const client = new SessionsClient(child);
+    await client.#line("its connections were open");
+    return client;
+  }
+
+  async report(): Promise<Report> {
+    const line = this.#line("it reported");
+    this.#child.stdin?.write("report\n");
+    return JSON.parse(await line) as Report;
+  }
+
+  end(): void {
+    this.#child.kill("SIGTERM");
+  }
+
+  async #line(what: string): Promise<string> {
+    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+    const line = once(this.#lines, "line", { signal }) as Promise<[string]>;
+    const gone = once(this.#lines, "close", { signal }).then(() => {
+      throw new Error(`The client ended before ${what}`);
+    });
+    const [text] = await Promise.race([line, gone]);
+    return text;
+  }
+}

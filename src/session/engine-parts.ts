@@ -1,0 +1,35 @@
+// What an engine (engine.ts) is made of, and what it counts.
+import type { SessionProgram } from "#driver/bpf/session-program.ts";
+import type { RawPackets } from "#driver/tcp/raw-packets.ts";
+import type { Clock } from "./clock.ts";
+import type { Links } from "./links.ts";
+import type { Session } from "./session.ts";
+import type { SessionSockets } from "./sockets.ts";
+
+export interface EngineParts {
+  readonly program: Pick<SessionProgram, "control" | "hold" | "release" | "wire">;
+  readonly raw: Pick<RawPackets, "send">;
+  readonly links: Pick<Links, "tell" | "answer">;
+  readonly sockets: SessionSockets;
+  readonly clock: Clock;
+  /** A session begins, or goes on here. Its handlers must be set before this returns. */
+  readonly onSession: (session: Session) => void;
+  readonly trouble: (error: Error) => void;
+}
+
+export interface EngineCounts {
+  /** Sessions that this process serves. */
+  readonly served: number;
+  /** Sessions of others that it holds. */
+  readonly held: number;
+  readonly takenOver: number;
+  /** Sessions that another member was given as planned. */
+  readonly handedOver: number;
+  /** Sessions that another member took over while this one could not be heard. */
+  readonly abandoned: number;
+  readonly lost: number;
+  /** Sessions that went on without protection. */
+  readonly exposed: number;
+  /** SYN-ACKs that no connection came of. */
+  readonly neverAccepted: number;
+}

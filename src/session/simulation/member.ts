@@ -1,0 +1,152 @@
+// A made-up member: its machine, and the session server on it with the real engine. A frozen one hears late what it was told.
+import { instant } from "#base/time.ts";
+import { type NodeId, nodeId } from "#base/ids.ts";
+import type { OpenedEvent } from "#driver/bpf/session-program.ts";
+import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { Engine } from "../engine.ts";
+import { WorkSets } from "../work-sets.ts";
+import { serveLines } from "./application.ts";
+import { readBareSegment, SimulatedKernel } from "./kernel.ts";
+import type { Segment } from "./tcp.ts";
+
+/** What a member asks of the world around it. */
+export interface MemberWorld {
+  readonly nowMs: () => number;
+  readonly every: (ms: number, turn: () => void) => () => void;
+  readonly later: (ms: number, turn: () => void) => () => void;
+  readonly leaves: (from: NodeId, key: ConnectionKey, segment: Segment) => void;
+  readonly tell: (from: NodeId, to: NodeId, message: OwnerMessage) => void;
+  readonly answer: (from: NodeId, to: NodeId, message: ReplicaMessage) => void;
+}
+
+const LEASE_MS = 150;
+const FORGET_MS = 10_000;
+
+export class Member {
+  readonly id: NodeId;
+  readonly kernel: SimulatedKernel;
+  readonly engine: Engine;
+  readonly workSets: WorkSets;
+  readonly #world: MemberWorld;
+  readonly #gone = new Map<NodeId, number>();
+  /** What its process is told while it stands still; undefined: it runs. */
+  #late: (() => void)[] | undefined;
+  alive = true;
+  /** Its machine's link. */
+  linked = true;
+  /** Since when it has not renewed its lease. */
+  unheardSince = Infinity;
+  /** When it became a member again. */
+  backAt = -Infinity;
+  trouble: Error | undefined;
+
+  constructor(number: number, world: MemberWorld) {
+    this.id = nodeId(number);
+    this.#world = world;
+    this.workSets = new WorkSets(this.id);
+    this.kernel = new SimulatedKernel({
+      nowMs: world.nowMs,
+      leaves: (key, segment) => world.leaves(this.id, key, segment),
+      tell: (event) => this.turn(() => this.engine.told([event])),
+      hasLease: () => world.nowMs() < this.unheardSince + LEASE_MS,
+    });
+    this.engine = new Engine({
+      program: this.kernel.program,
+      raw: { send: (to, packet) => this.#sendRaw(to, packet) },
+      links: {
+        tell: (to, message) => world.tell(this.id, to, message),
+        answer: (to, message) => world.answer(this.id, to, message),
+      },
+      sockets: this.kernel.sockets,
+      clock: {
+        now: () => instant(world.nowMs()),
+        every: (ms, turn) => world.every(ms, () => this.turn(turn)),
+        later: (ms, turn) => world.later(ms, () => this.turn(turn)),
+      },
+      onSession: (session) => serveLines(session),
+      trouble: (error) => (this.trouble = error),
+    });
+  }
+
+  #sendRaw(_to: string, packet: Uint8Array): void {
+    const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
+    const text = (at: number): string => [...packet.subarray(at, at + 4)].join(".");
+    const key = {
+      ...{ vip: text(12), port: view.getUint16(20) },
+      ...{ peer: text(16), peerPort: view.getUint16(22) },
+    } as ConnectionKey;
+    this.kernel.egress(key, readBareSegment(packet));
+  }
+
+  /** Something for its process: now, or when it runs again. */
+  turn(run: () => void): void {
+    if (!this.alive) return;
+    if (this.#late === undefined) run();
+    else this.#late.push(run);
+  }
+
+  freeze(): void {
+    this.#late = [];
+    this.unheardSince = this.#world.nowMs();
+  }
+
+  thaw(): void {
+    const late = this.#late ?? [];
+    this.#late = undefined;
+    for (const run of late) this.turn(run);
+  }
+
+  get isFrozen(): boolean {
+    return this.#late !== undefined;
+  }
+
+  /** A handshake ends here; its application gets it a little later. */
+  accept(event: OpenedEvent, acceptLater: (accept: () => void) => void): void {
+    const socket = this.kernel.accept(event.key, event);
+    this.turn(() => this.engine.told([event]));
+    acceptLater(() => this.turn(() => this.engine.accepted(event.key, socket)));
+  }
+
+  // What session/server.ts makes of its agent's words.
+
+  left(member: NodeId): void {
+    this.#gone.set(member, this.#world.nowMs());
+    this.#takeOver();
+    this.engine.memberGone(member);
+  }
+
+  joined(member: NodeId): void {
+    this.#gone.delete(member);
+  }
+
+  gained(slot: number): void {
+    this.workSets.set("g", String(slot), this.id);
+    this.#takeOver();
+  }
+
+  lost(slot: number, to: NodeId | undefined): void {
+    this.workSets.set("g", String(slot), to);
+    this.engine.stopTaking((key) => this.isMine(key));
+    this.handOver();
+  }
+
+  handOver(): void {
+    this.engine.handOver((key) => this.workSets.otherOwner(placeOf(key)));
+  }
+
+  isMine(key: ConnectionKey): boolean {
+    return this.workSets.isMine(placeOf(key));
+  }
+
+  #takeOver(): void {
+    for (const [id, at] of this.#gone) {
+      if (this.#world.nowMs() > at + FORGET_MS) this.#gone.delete(id);
+      else this.engine.takeOver(id, (key) => this.isMine(key));
+    }
+  }
+}
+
+export const SLOTS = 8;
+export const slotOf = (key: ConnectionKey): number => key.peerPort % SLOTS;
+const placeOf = (key: ConnectionKey) => ({ group: "g", slot: slotOf(key) });

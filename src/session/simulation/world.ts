@@ -1,0 +1,343 @@
+// Takeovers on virtual time: real engines (session/engine.ts) on made-up machines, clients with real expectations, and everything that can
+// go wrong, from one seed. What of the cluster does not matter here is as simple as can be: who owns a slot, who is noticed when.
+import { ip } from "#base/address.ts";
+import { EventQueue } from "#base/event-queue.ts";
+import type { NodeId } from "#base/ids.ts";
+import { Prng } from "#base/prng.ts";
+import { advance } from "#base/sequence.ts";
+import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
+import type { ConnectionKey } from "#wire/takeover/record.ts";
+import { keyText } from "../key-text.ts";
+import { SimulatedClient } from "./client.ts";
+import { Member, SLOTS, slotOf } from "./member.ts";
+import type { Segment } from "./tcp.ts";
+
+export interface WorldSpec {
+  readonly seed: number;
+  readonly members: number;
+  readonly connections: number;
+  readonly lines: number;
+  /** Share of segments that are lost, and that come twice. */
+  readonly loss: number;
+  readonly duplicates: number;
+}
+
+const VIP = ip("10.0.0.100");
+const PEER = ip("192.0.2.7");
+const TICK_MS = 5;
+const DETECTION_MS = 200;
+/** Much longer than a stream needs to begin and to say what its owner serves. */
+const HEARS_MS = 100;
+
+/** A stream between two members: in order, until it ends. */
+interface Stream {
+  readonly from: Member;
+  readonly to: Member;
+  open: boolean;
+  /** When the last message arrives. */
+  lastAt: number;
+}
+
+export class World {
+  readonly prng: Prng;
+  readonly members: Member[] = [];
+  readonly clients: SimulatedClient[] = [];
+  readonly #spec: WorldSpec;
+  readonly #queue = new EventQueue();
+  readonly #owners: NodeId[] = [];
+  readonly #former: NodeId[][] = [];
+  readonly #streams: Stream[] = [];
+  /** The last generation that spoke on each connection. */
+  readonly #spoke = new Map<string, { member: Member; generation: number }>();
+  nowMs = 0;
+  problem: string | undefined;
+
+  constructor(spec: WorldSpec) {
+    this.#spec = spec;
+    this.prng = new Prng(spec.seed);
+    for (let number = 1; number <= spec.members; number++) this.#add(number);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const owner = this.prng.pick(this.members);
+      this.#owners.push(owner.id);
+      this.#former.push([]);
+      for (const { workSets } of this.members) workSets.set("g", String(slot), undefined);
+      owner.workSets.set("g", String(slot), owner.id);
+    }
+    this.#every(TICK_MS, () => this.#tick());
+    for (let index = 0; index < spec.connections; index++) this.#connect(index);
+  }
+
+  #add(number: number): Member {
+    const member = new Member(number, {
+      nowMs: () => this.nowMs,
+      every: (ms, turn) => this.#every(ms, turn),
+      later: (ms, turn) => this.#later(ms, turn),
+      leaves: (from, key, segment) => this.#toClient(from, key, segment),
+      tell: (from, to, message) => this.#tell(from, to, message),
+      answer: (from, to, message) => this.#answer(from, to, message),
+    });
+    for (const other of this.members) {
+      if (!other.alive) continue;
+      this.#stream(member, other);
+      this.#stream(other, member);
+    }
+    this.members.push(member);
+    return member;
+  }
+
+  at(afterMs: number, run: () => void): void {
+    this.#queue.add(this.nowMs + afterMs, run);
+  }
+
+  #later(ms: number, turn: () => void): () => void {
+    let isWanted = true;
+    this.at(ms, () => isWanted && turn());
+    return () => (isWanted = false);
+  }
+
+  #every(ms: number, turn: () => void): () => void {
+    let goesOn = true;
+    const again = (): void => {
+      if (!goesOn) return;
+      turn();
+      this.at(ms, again);
+    };
+    this.at(ms, again);
+    return () => (goesOn = false);
+  }
+
+  /** Runs until every client is done, or something is wrong, or the time is over. Streams of Node take their turns in between. */
+  async run(limitMs: number): Promise<void> {
+    for (;;) {
+      this.problem ??= this.clients.find(({ problem }) => problem !== undefined)?.problem;
+      this.problem ??= this.members.find(({ trouble }) => trouble !== undefined)?.trouble?.message;
+      if (this.problem !== undefined || this.clients.every(({ isDone }) => isDone)) return;
+      const next = this.#queue.take();
+      if (next === undefined || next.atMs > limitMs) {
+        const waiting = this.clients.filter(({ isDone }) => !isDone);
+        this.problem = `${waiting.length} connections stand still: ${waiting.map(({ key }) => key.peerPort).join(" ")}`;
+        return;
+      }
+      this.nowMs = next.atMs;
+      next.run();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #tick(): void {
+    for (const { alive, kernel } of this.members) if (alive) kernel.tick();
+    for (const client of this.clients) client.tcp.tick(this.nowMs);
+  }
+
+  member(id: NodeId): Member | undefined {
+    return this.members.findLast((member) => member.id === id);
+  }
+
+  /** Members that others hear. */
+  get present(): Member[] {
+    return this.members.filter((member) => member.alive && member.linked && !member.isFrozen);
+  }
+
+  // Clients and their segments.
+
+  #connect(index: number): void {
+    const key: ConnectionKey = { vip: VIP, port: 80, peer: PEER, peerPort: 1000 + index };
+    const own = this.prng.uint32();
+    const theirs = this.prng.uint32();
+    const client = new SimulatedClient(
+      key,
+      { prng: this.prng, lines: this.#spec.lines },
+      {
+        sendNext: own,
+        receiveNext: theirs,
+        send: (segment) => this.#toCluster(key, segment),
+      },
+    );
+    this.clients.push(client);
+    this.at(this.prng.below(50), () => {
+      const server = this.member(this.#owners[slotOf(key)] ?? this.members[0]!.id);
+      server?.accept(
+        {
+          ...{ type: "opened", key, atNs: 0n, sendNext: theirs, receiveNext: own },
+          ...{ timestamp: 0, window: 1000, mss: 1460, timestamps: false, sack: false },
+          ...{ scaling: false, sendScale: 0, receiveScale: 0 },
+        },
+        (accept) => this.at(this.prng.below(20), accept),
+      );
+      this.#speakOn(client);
+    });
+  }
+
+  #speakOn(client: SimulatedClient): void {
+    client.speak(this.nowMs);
+    this.at(20 + this.prng.below(300), () => this.#speakOn(client));
+  }
+
+  #times(): number {
+    if (this.prng.chance(this.#spec.loss)) return 0;
+    return this.prng.chance(this.#spec.duplicates) ? 2 : 1;
+  }
+
+  #toClient(from: NodeId, key: ConnectionKey, segment: Segment): void {
+    const member = this.member(from);
+    const client = this.clients.find((one) => keyText(one.key) === keyText(key));
+    if (member?.alive !== true || !member.linked || client === undefined) return;
+    if (client.lacks(segment)) this.#checkSpeaker(member, key, segment);
+    for (let left = this.#times(); left > 0; left--) {
+      this.at(0.2 + this.prng.below(30) / 10, () => client.receive(this.nowMs, segment));
+    }
+  }
+
+  /** New bytes of one connection come from one member, and never again from one that was replaced (it may repeat old ones: ADR 15). */
+  #checkSpeaker(member: Member, key: ConnectionKey, { bytes, fin, reset }: Segment): void {
+    const generation = member.engine.generationOf(key);
+    if (generation === undefined || (bytes.byteLength === 0 && !fin && !reset)) return;
+    // Until it has heard from the others, a member that was away does not know that it was replaced (ADR 15).
+    if (this.nowMs < member.backAt + HEARS_MS) return;
+    const last = this.#spoke.get(keyText(key));
+    if (last !== undefined && last.member !== member && generation <= last.generation) {
+      this.problem ??= `members ${last.member.id} and ${member.id} speak for ${key.peerPort}`;
+    }
+    this.#spoke.set(keyText(key), { member, generation });
+  }
+
+  /** To the slot's owner, then to whoever had the slot before: who knows the connection takes the segment, or else the owner's stack says no. */
+  #toCluster(key: ConnectionKey, segment: Segment): void {
+    for (let left = this.#times(); left > 0; left--) {
+      this.at(0.2 + this.prng.below(30) / 10, () => {
+        const slot = slotOf(key);
+        const owner = this.member(this.#owners[slot] ?? this.members[0]!.id);
+        const asked = [owner, ...(this.#former[slot] ?? []).map((id) => this.member(id))];
+        const reached = asked.filter((one) => one?.alive === true && one.linked);
+        const knowing = reached.find((one) => one?.kernel.knows(key));
+        // A former owner that is only believed dead swallows it; so does a machine without a link.
+        const taker = knowing ?? (owner?.alive === true && owner.linked ? owner : undefined);
+        if (taker === undefined || taker.kernel.ingress(key, segment) || segment.reset) return;
+        const sequence = segment.acknowledgement;
+        const acknowledgement = advance(segment.sequence, segment.bytes.byteLength);
+        const refusal = { sequence, acknowledgement, bytes: new Uint8Array() };
+        this.#toClient(taker.id, key, { ...refusal, fin: false, reset: true });
+      });
+    }
+  }
+
+  // Streams between members.
+
+  #stream(from: Member, to: Member): void {
+    const stream: Stream = { from, to, open: true, lastAt: 0 };
+    this.#streams.push(stream);
+    this.at(1 + this.prng.below(5), () => {
+      to.turn(() => to.engine.ownerBegan(from.id));
+      from.turn(() => from.engine.replicaChanged(to.id, true));
+    });
+  }
+
+  /** A machine that cannot be heard is waited for, until somebody ends the stream. */
+  #carry(stream: Stream | undefined, to: "from" | "to", run: (member: Member) => void): void {
+    if (stream === undefined) return;
+    stream.lastAt = Math.max(stream.lastAt, this.nowMs + 0.3 + this.prng.below(40) / 10);
+    const arrive = (): void => {
+      if (!stream.open) return;
+      const { from, to: other } = stream;
+      if (!from.alive || !other.alive) return;
+      if (from.linked && other.linked) stream[to].turn(() => stream.open && run(stream[to]));
+      else this.at(50, arrive);
+    };
+    this.#queue.add(stream.lastAt, arrive);
+  }
+
+  #between(from: NodeId, to: NodeId): Stream | undefined {
+    return this.#streams.find((one) => one.open && one.from.id === from && one.to.id === to);
+  }
+
+  #tell(from: NodeId, to: NodeId, message: OwnerMessage): void {
+    this.#carry(this.#between(from, to), "to", (member) => member.engine.heard(from, [message]));
+  }
+
+  #answer(from: NodeId, to: NodeId, message: ReplicaMessage): void {
+    this.#carry(this.#between(to, from), "from", (member) => member.engine.answered(from, message));
+  }
+
+  #endStreams(member: Member, other: Member): void {
+    for (const stream of this.#streams) {
+      const isTheirs =
+        (stream.from === member && stream.to === other) ||
+        (stream.from === other && stream.to === member);
+      if (!stream.open || !isTheirs) continue;
+      stream.open = false;
+      const { from, to } = stream;
+      from.turn(() => from.engine.replicaChanged(to.id, false));
+    }
+  }
+
+  // What happens to members.
+
+  kill(member: Member): void {
+    member.alive = false;
+    this.#noticed(member);
+  }
+
+  freeze(member: Member): void {
+    member.freeze();
+    this.#noticed(member);
+  }
+
+  cut(member: Member): void {
+    member.linked = false;
+    member.unheardSince = this.nowMs;
+    this.#noticed(member);
+  }
+
+  /** The others find out, each in its time; then its slots are somebody else's. */
+  #noticed(victim: Member): void {
+    this.at(DETECTION_MS, () => {
+      const others = this.present.filter((member) => member !== victim);
+      for (const other of others) {
+        this.#endStreams(victim, other);
+        this.at(this.prng.below(20), () => other.turn(() => other.left(victim.id)));
+      }
+      if (others.length === 0) return;
+      for (let slot = 0; slot < SLOTS; slot++) {
+        if (this.#owners[slot] === victim.id) this.#assign(slot, this.prng.pick(others));
+      }
+    });
+  }
+
+  #assign(slot: number, to: Member): void {
+    const before = this.#owners[slot];
+    if (before === to.id) return;
+    this.#owners[slot] = to.id;
+    const former = (this.#former[slot] ?? []).filter((id) => id !== before && id !== to.id);
+    this.#former[slot] = before === undefined ? former : [before, ...former];
+    this.at(this.prng.below(20), () => to.turn(() => to.gained(slot)));
+    const loser = before === undefined ? undefined : this.member(before);
+    this.at(20 + this.prng.below(20), () => loser?.turn(() => loser.lost(slot, to.id)));
+  }
+
+  /** Planned. */
+  move(slot: number): void {
+    const to = this.prng.pick(this.present);
+    this.#assign(slot, to);
+    // what was being set up goes later
+    this.at(1000, () => {
+      for (const member of this.present) member.turn(() => member.handOver());
+    });
+  }
+
+  /** It is a member again, with the session server that it had, or with a new one where it was dead. */
+  return(member: Member): void {
+    const back = member.alive ? member : this.#add(member.id);
+    back.linked = true;
+    back.backAt = this.nowMs;
+    const others = this.present.filter((other) => other !== back);
+    for (const other of others) {
+      other.turn(() => other.joined(back.id));
+      if (!member.alive) continue;
+      this.#endStreams(back, other);
+      this.#stream(back, other);
+      this.#stream(other, back);
+    }
+    back.unheardSince = Infinity;
+    if (back.isFrozen) back.thaw();
+  }
+}
