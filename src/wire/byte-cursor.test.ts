@@ -16,6 +16,18 @@ test("byte cursor: fields are little-endian and come back", () => {
   assert.deepEqual([reader.short, reader.remaining, reader.position], [false, 0, 9]);
 });
 
+test("byte cursor: characters are a byte each, of every value", () => {
+  const text = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
+  const writer = new ByteWriter();
+  writer.u8(5);
+  writer.characters(text);
+  assert.deepEqual([...writer.written().subarray(1)], [...new Uint8Array(256).keys()]);
+  const reader = new ByteReader(writer.written().subarray(1));
+  assert.equal(reader.characters(200) + reader.characters(56), text);
+  assert.equal(reader.characters(1), "");
+  assert.ok(reader.short);
+});
+
 test("byte cursor: a writer grows and keeps what it has", () => {
   const writer = new ByteWriter();
   for (let value = 0; value < 3000; value++) writer.u16(value);

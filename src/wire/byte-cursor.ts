@@ -55,6 +55,17 @@ export class ByteReader {
     const at = this.#advance(count);
     return at === undefined ? new Uint8Array() : this.#bytes.subarray(at, at + count);
   }
+
+  /** The next bytes, one character each; empty when there are not that many. For short ones: a view costs more than they do. */
+  characters(count: number): string {
+    const at = this.#advance(count);
+    let text = "";
+    if (at === undefined) return text;
+    for (let next = at; next < at + count; next++) {
+      text += String.fromCharCode(this.#bytes[next] ?? 0);
+    }
+    return text;
+  }
 }
 
 export class ByteWriter {
@@ -93,6 +104,12 @@ export class ByteWriter {
   put(bytes: Uint8Array): void {
     const at = this.#reserve(bytes.byteLength);
     this.#bytes.set(bytes, at);
+  }
+
+  /** One byte for each character, none of which is beyond 255. */
+  characters(text: string): void {
+    const start = this.#reserve(text.length);
+    for (let at = 0; at < text.length; at++) this.#bytes[start + at] = text.charCodeAt(at);
   }
 
   /** Room for `count` bytes, to be filled by the caller before the next call. */

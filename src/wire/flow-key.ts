@@ -55,8 +55,7 @@ export function flowEnds(key: FlowKey): FlowEnds {
 }
 
 export function writeFlow(writer: ByteWriter, key: FlowKey): void {
-  const bytes = writer.claim(key.length);
-  for (let at = 0; at < key.length; at++) bytes[at] = key.charCodeAt(at);
+  writer.characters(key);
 }
 
 /** Undefined when it is neither TCP nor UDP. */
@@ -64,8 +63,8 @@ export function readFlow(reader: ByteReader): FlowKey | undefined {
   const first = reader.u8();
   const protocol = first & ~IPV6;
   if (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP) return undefined;
-  const rest = reader.take((first === protocol ? IPV4_LENGTH : IPV6_LENGTH) - 1);
-  return reader.short ? undefined : String.fromCharCode(first, ...rest);
+  const rest = reader.characters((first === protocol ? IPV4_LENGTH : IPV6_LENGTH) - 1);
+  return reader.short ? undefined : String.fromCharCode(first) + rest;
 }
 
 /** By what the packet program knows a flow, and where it looks for it. */

@@ -171,7 +171,8 @@ export class TableWriter {
   /** A slot's former owners are there before the slot says so, and go after it has stopped saying so. */
   #writeSlots({ owners, former, exceptions }: GroupTable, base: number): number {
     const kernel = this.#slots;
-    const pinned = new Set(exceptions.slots);
+    const pinned = new Uint8Array(owners.length);
+    for (let at = 0; at < exceptions.slots.length; at++) pinned[exceptions.slots[at] ?? 0] = 1;
     let changed = 0;
     for (let slot = 0; slot < owners.length; slot++) {
       const from = slot * FORMER_OWNERS;
@@ -179,7 +180,7 @@ export class TableWriter {
       let any = 0;
       for (let k = 0; k < FORMER_OWNERS; k++) any |= former[from + k] ?? 0;
       const flags =
-        (any === 0 ? 0 : SLOT_HAS_FORMER) | (pinned.has(slot) ? SLOT_HAS_EXCEPTIONS : 0);
+        (any === 0 ? 0 : SLOT_HAS_FORMER) | (pinned[slot] === 1 ? SLOT_HAS_EXCEPTIONS : 0);
       const value = (owners[slot] ?? 0) | flags;
       const present = kernel.owners[base + slot];
       let differs = present !== value;
