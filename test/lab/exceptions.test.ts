@@ -18,10 +18,16 @@ const CONNECTIONS = 200;
 const FLOOD = 100_000;
 
 describe("exceptions", { skip }, () => {
-  for (const method of ["forward", "multicast"] as const) {
-    test(`B4: no connection breaks by twenty changes, one second apart (${method})`, async () => {
-      const { findings, changes, mostExceptions } = await changesUnderLongConnections({
-        name: labName(`ex-${method}`),
+  for (const [method, spread] of [
+    ["forward", false],
+    ["multicast", false],
+    ["forward", true],
+  ] as const) {
+    const way = spread ? `${method}, VIPs that move (B10)` : method;
+    test(`B4: no connection breaks by twenty changes, one second apart (${way})`, async () => {
+      const { findings, changes, mostExceptions, vipMoves } = await changesUnderLongConnections({
+        name: labName(`ex-${spread ? "vips" : method}`),
+        spread,
         connections: CONNECTIONS,
         sayEveryMs: 1000,
         changes: 20,
@@ -32,6 +38,7 @@ describe("exceptions", { skip }, () => {
       assert.deepEqual(findings.broken, []);
       assert.equal(findings.opened, CONNECTIONS);
       assert.ok(changes >= 20 && mostExceptions > 0, `${mostExceptions} exceptions at most`);
+      assert.equal(vipMoves > 0, spread, `${vipMoves} VIPs moved`);
     });
   }
 

@@ -87,15 +87,15 @@ export class Controller {
   /** Listening comes before the tables that make others count on it; announcing after them. */
   #install(now: Instant, effect: Extract<Effect, { type: "install-tables" }>): Effect[] {
     const isOtherWay = this.#announcements.installed(effect.tables);
+    const isSpread = [this.#installed, effect.tables].some((each) => each?.vipHolders);
     this.#installed = effect.tables;
-    if (!isOtherWay) return [effect, ...this.#announceNew(now)];
+    if (!isOtherWay) return isSpread ? [effect, ...this.#announceNew(now)] : [effect];
     const announced = this.#isInterfaceNode ? this.#beginAnnouncing(now) : [];
     return [this.#placeVips(), effect, ...this.#announcements.report(now), ...announced];
   }
 
   /** A VIP has come here, or this node has heard again that it is its own. */
   #announceNew(now: Instant): Effect[] {
-    if (this.#installed?.vipHolders === undefined) return [];
     if (!this.#isInterfaceNode) return this.#endAnnouncing();
     const answered = this.#answered;
     this.#announced = this.#announced.filter((vip) => answered.includes(vip));

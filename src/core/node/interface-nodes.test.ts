@@ -165,8 +165,13 @@ test("B10: the option is switched on and off while the cluster runs", () => {
   const cluster = settled(plain);
   cluster.everywhere({ type: "spec-changed", spec: spread() });
   assert.deepEqual(new Set(cluster.holders), new Set(ALL));
+  const told = cluster.announced.length;
   cluster.everywhere({ type: "spec-changed", spec: plain });
   assert.deepEqual(cluster.holders, [N1, N1, N1]);
+  assert.ok(
+    cluster.announced.indexOf("1: 100,101,102", told) > 0,
+    "neighbours hear of the last one, too",
+  );
   assert.equal(cluster.installed.get(N3)?.vipHolders, undefined);
   assert.equal(cluster.most, 1);
 });
