@@ -51,7 +51,7 @@ for (const method of ["unicast", "multicast"] as const) {
 
     before(async () => {
       cluster = await LabCluster.up({
-        name: labName(`filter-${method}`),
+        name: labName(`hf-${method.slice(0, 5)}`),
         members: 3,
         groups: GROUPS,
         extraConfig: `${CALM}delivery: { method: ${method} }\n`,
