@@ -11,7 +11,7 @@ import { type ClientSettings, FILES, type Gap, PORTS, type Report } from "./port
 const TICK_MS = 5;
 const MOST_OPENING = 100;
 /** Nothing for so long, while something is due: broken. TCP repeats for much longer. */
-const SILENCE_MS = 20_000;
+const SILENCE_MS = 60_000;
 const LONGEST_LINE = 900;
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ClientSettings;
@@ -30,10 +30,12 @@ abstract class Peer {
   #gap = { from: 0, to: 0 };
   #over = false;
   answered = false;
+  #port = 0;
 
   constructor(kind: Gap["kind"], port: number) {
     this.kind = kind;
     this.socket = connect({ host: settings.address, port, noDelay: true });
+    this.socket.on("connect", () => (this.#port = this.socket.localPort ?? 0));
     this.socket.on("data", (chunk: Buffer) => {
       if (this.#over) return;
       bytes += chunk.byteLength;
@@ -86,8 +88,8 @@ abstract class Peer {
 
   break(reason: string): void {
     if (this.#over) return;
-    const { localPort = 0 } = this.socket;
-    broken.push(`${this.kind} from port ${localPort} at ${monotonicMs().toFixed(0)}: ${reason}`);
+    const where = `${this.kind} from port ${this.#port}${this.answered ? "" : ", never answered,"}`;
+    broken.push(`${where} at ${monotonicMs().toFixed(0)}: ${reason}`);
     this.finish();
   }
 

@@ -277,7 +277,7 @@ export class Engine {
   #takeBack(held: HeldConnection): void {
     this.#counts.handedOver -= 1;
     this.#handed.delete(keyText(held.log.opened.initial.key));
-    this.#take(held);
+    this.#take(held, true);
   }
 
   #commit(connection: ConnectionNumber, receiveNext: number): void {
@@ -363,7 +363,7 @@ export class Engine {
           this.#unshield(effect.key);
           break;
         case "resume":
-          this.#take(effect.connection);
+          this.#take(effect.connection, effect.handed);
           break;
       }
     }
@@ -415,7 +415,7 @@ export class Engine {
    * Work sets were lost. What was on its way for them stops: this node was cut off and took others for dead, or the next owner takes it over.
    */
   stopTaking(isMine: (key: ConnectionKey) => boolean): void {
-    for (const key of this.#takeovers.keys) {
+    for (const key of this.#takeovers.revocable) {
       if (isMine(key)) continue;
       this.#takeovers.abandon(key);
       this.#figures.ended(key);
@@ -425,12 +425,12 @@ export class Engine {
   }
 
   /** From now on this node asks the peer. */
-  #take(held: HeldConnection): void {
+  #take(held: HeldConnection, final: boolean): void {
     const { key } = held.log.opened.initial;
     if (this.#numbers.has(keyText(key)) || this.#takeovers.has(key)) return this.#unshield(key);
     this.#parts.program.hold(key, HELD);
     this.#figures.began(key, this.#now());
-    this.#takeovers.begin(held);
+    this.#takeovers.begin(held, final);
   }
 
   /** At the numbers that the peer has said. */

@@ -29,6 +29,7 @@ export interface TakeoverActions {
 
 interface Underway {
   readonly held: HeldConnection;
+  readonly final: boolean;
   readonly dismiss: () => void;
   readonly resumption: Resumption;
 }
@@ -54,10 +55,11 @@ export class Takeovers {
     return this.#underway.get(keyText(key))?.held.log.opened.generation;
   }
 
-  begin(held: HeldConnection): void {
+  /** @param final there is no other owner: it is not given up because work sets move */
+  begin(held: HeldConnection, final: boolean): void {
     const resumption = new Resumption(held, FREE_RECEIVE_BUFFER);
     const text = keyText(held.log.opened.initial.key);
-    this.#underway.set(text, { held, resumption, dismiss: this.#actions.standIn(held) });
+    this.#underway.set(text, { held, resumption, final, dismiss: this.#actions.standIn(held) });
     this.#step(text, { type: "begin" });
   }
 
@@ -95,9 +97,10 @@ export class Takeovers {
     this.#watch();
   }
 
-  /** On their way here. */
-  get keys(): readonly ConnectionKey[] {
-    return [...this.#underway.values()].map(({ held }) => held.log.opened.initial.key);
+  /** On their way here, because their owner was taken for dead. */
+  get revocable(): readonly ConnectionKey[] {
+    const all = [...this.#underway.values()].filter(({ final }) => !final);
+    return all.map(({ held }) => held.log.opened.initial.key);
   }
 
   /** Another member has it after all. */

@@ -26,7 +26,13 @@ export type ReplicaEffect =
   | { readonly type: "shield"; readonly key: ConnectionKey; readonly generation: number }
   | { readonly type: "unshield"; readonly key: ConnectionKey }
   /** To be resumed here. The shield stays until it is. */
-  | { readonly type: "resume"; readonly owner: NodeId; readonly connection: HeldConnection };
+  | {
+      readonly type: "resume";
+      readonly owner: NodeId;
+      readonly connection: HeldConnection;
+      /** Its owner has said so itself: nobody else has it. */
+      readonly handed: boolean;
+    };
 
 export interface ReplicaCounts {
   /** Connections that a limit kept from being held. */
@@ -82,7 +88,7 @@ export class Replica {
       case "told":
         return this.#told(now, input.owner, input.messages);
       case "take":
-        return this.#take(input.owner, input.connection);
+        return this.#take(input.owner, input.connection, false);
       case "owner-gone":
         return this.#gone(input.owner);
     }
@@ -104,7 +110,7 @@ export class Replica {
     // One that was refused: its owner may not have heard so yet.
     if (log === undefined) return [];
     if (message.type === "closed") return this.#drop(held, log);
-    if (message.type === "handed") return this.#take(owner, connection);
+    if (message.type === "handed") return this.#take(owner, connection, true);
     if (message.type === "progress") held.set(connection, { log, clockAt: now });
     const before = log.bytes;
     const fits = log.apply(message);
@@ -149,14 +155,14 @@ export class Replica {
     return [{ type: "unshield", key: log.opened.initial.key }];
   }
 
-  #take(owner: NodeId, number: ConnectionNumber): ReplicaEffect[] {
+  #take(owner: NodeId, number: ConnectionNumber, handed: boolean): ReplicaEffect[] {
     const held = this.#owners.get(owner)?.held;
     const connection = held?.get(number);
     if (held === undefined || connection === undefined) return [];
     held.delete(number);
     this.#bytes -= connection.log.bytes;
     connection.log.rewind();
-    return [{ type: "resume", owner, connection }];
+    return [{ type: "resume", owner, connection, handed }];
   }
 
   #gone(owner: NodeId): ReplicaEffect[] {

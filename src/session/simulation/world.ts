@@ -309,7 +309,8 @@ export class World {
     this.#owners[slot] = to.id;
     const former = (this.#former[slot] ?? []).filter((id) => id !== before && id !== to.id);
     this.#former[slot] = before === undefined ? former : [before, ...former];
-    this.at(this.prng.below(20), () => to.turn(() => to.gained(slot)));
+    // in any order: words of agents and of other members come by different ways
+    this.at(this.prng.below(60), () => to.turn(() => to.gained(slot)));
     const loser = before === undefined ? undefined : this.member(before);
     this.at(20 + this.prng.below(20), () => loser?.turn(() => loser.lost(slot, to.id)));
   }
