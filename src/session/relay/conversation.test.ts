@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { FRESH } from "../session.ts";
 import { read, Scene, text } from "../testing/scene.ts";
@@ -152,4 +153,28 @@ test("A16: a client is not read while as many requests as allowed have no answer
   while (scene.told.filter(({ type }) => type === "input").length < 5) {
     await new Promise((done) => setTimeout(done, 5));
   }
+});
+
+test("A16: a client that does not read holds its backend up, and gets everything when it reads", async () => {
+  const line = Buffer.alloc(1000, "x").fill("\n", 999);
+  const total = 32_000;
+  const server = await backend(0, (socket) => {
+    Readable.from(
+      Array.from({ length: total / 100 }, () => Buffer.concat(Array(100).fill(line))),
+    ).pipe(socket);
+  });
+  const { port } = server.address() as net.AddressInfo;
+  const { scene } = await relayed({ backend: { host: "127.0.0.1", port } });
+  // Until nothing has moved for a while: the buffers between them are full.
+  let [before, still] = [0, 0];
+  while (still < 10) {
+    await new Promise((done) => setTimeout(done, 20));
+    still = before > 0 && before === scene.session.outputOffset ? still + 1 : 0;
+    before = scene.session.outputOffset;
+  }
+  assert.ok(before < 16_000_000, `${before} bytes of 32 million are on their way`);
+  let got = 0;
+  scene.client.on("data", (bytes: Buffer) => (got += bytes.byteLength));
+  await once(scene.client, "end");
+  assert.equal(got, total * line.byteLength);
 });
