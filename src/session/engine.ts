@@ -326,8 +326,9 @@ export class Engine {
   /** Planned: what of this process's sessions `to` says is another member's, that member gets. */
   handOver(to: (key: ConnectionKey) => NodeId | undefined): void {
     for (const [connection, { session, begin, opened }] of [...this.#serving]) {
-      // What has not begun, or is ending, stays where it is.
-      if (session === undefined || begin !== undefined || session.isEnding) continue;
+      // What has not begun, is ending, or is not to be moved now, stays where it is.
+      if (session === undefined || begin !== undefined) continue;
+      if (session.isEnding || session.stays) continue;
       const owner = to(opened.initial.key);
       if (owner === undefined) continue;
       this.#perform(this.#owner.step({ type: "hand-over", connection, to: owner }));

@@ -182,6 +182,9 @@ export class Session extends EventEmitter<SessionEventMap> {
     if (this.#start.finAcknowledged && this.#outbox.ended) this.vanish();
   }
 
+  /** Set by the application while a planned move would do harm: the session moves when it is false again. A death does not ask. */
+  stays = false;
+
   /** Nothing more will be written, or nothing more can come. */
   get isEnding(): boolean {
     return this.#closed || this.#outbox.ended;

@@ -56,6 +56,7 @@ export class Conversation {
     }
     this.#stepping = false;
     if (this.#closed) return;
+    this.#session.stays = this.#exchange.mustStay;
     this.#holdBack(!this.#exchange.wantsRequests);
     this.#watch();
   }

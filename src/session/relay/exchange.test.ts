@@ -114,8 +114,16 @@ test("A16: close: a request is given when the others know of it, never twice, an
   talk.step({ type: "backend-up" });
   assert.deepEqual(talk.client("a\nb\n"), ['commit |{"greeting":0,"given":2}|4']);
   assert.deepEqual(talk.step({ type: "held", given: 2 }), ["give a\nb\n"]);
+  assert.ok(talk.exchange.mustStay, "a planned move waits");
   assert.deepEqual(talk.backend("A\n"), ['commit A\n|{"greeting":0,"given":1}|2']);
   assert.deepEqual(talk.step({ type: "backend-lost" }), ["request-lost", "drop-backend", "end"]);
+
+  const idle = new Talk({ onLoss: "close" });
+  idle.step({ type: "backend-up" });
+  idle.client("a\n");
+  idle.step({ type: "held", given: 1 });
+  idle.backend("A\n");
+  assert.ok(!idle.exchange.mustStay);
 
   const state = (given: number): Uint8Array => text(`{"greeting":0,"given":${given}}`);
   const after = new Talk({ onLoss: "close" }, state(1));

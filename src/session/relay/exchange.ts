@@ -116,6 +116,11 @@ export class Exchange {
     return this.#open.length < maxInFlight && this.#openBytes < maxInFlightBytes;
   }
 
+  /** Another member could not go on as if nothing had been: a request that may not be given twice is with the backend. */
+  get mustStay(): boolean {
+    return this.#promised > this.#answered;
+  }
+
   step(now: Instant, input: ExchangeInput): ExchangeEffect[] {
     if (this.#over) return [];
     switch (input.type) {
