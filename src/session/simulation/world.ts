@@ -286,6 +286,24 @@ export class World {
     member.linked = false;
     member.unheardSince = this.nowMs;
     this.#noticed(member);
+    this.at(DETECTION_MS, () => this.#believesItselfAlone(member));
+  }
+
+  /** The other side of a split, where no client is: everybody else is gone, and everything is its own. It has a lease again. */
+  #believesItselfAlone(member: Member): void {
+    if (!member.alive || member.linked) return;
+    member.unheardSince = Infinity;
+    for (const { id, alive } of this.members) if (alive && id !== member.id) member.left(id);
+    for (let slot = 0; slot < SLOTS; slot++) member.gained(slot);
+  }
+
+  /** It hears that it was not. */
+  #giveBack(member: Member): void {
+    for (const { id, alive } of this.members) if (alive && id !== member.id) member.joined(id);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const owner = this.#owners[slot];
+      if (owner !== member.id) member.lost(slot, owner);
+    }
   }
 
   /** The others find out, each in its time; then its slots are somebody else's. */
@@ -328,6 +346,7 @@ export class World {
   /** It is a member again, with the session server that it had, or with a new one where it was dead. */
   return(member: Member): void {
     const back = member.alive ? member : this.#add(member.id);
+    if (!back.linked) back.turn(() => this.#giveBack(back));
     back.linked = true;
     back.backAt = this.nowMs;
     const others = this.present.filter((other) => other !== back);
