@@ -182,7 +182,7 @@ export class Session extends EventEmitter<SessionEventMap> {
     if (this.#start.finAcknowledged && this.#outbox.ended) this.vanish();
   }
 
-  /** Set by the application while a planned move would do harm: the session moves when it is false again. A death does not ask. */
+  /** Set by the application while a planned move would do harm: the move is tried again a few times, later. A death does not ask. */
   stays = false;
 
   /** Nothing more will be written, or nothing more can come. */
