@@ -158,6 +158,9 @@ export class HeartCluster {
         return (role === "member" || role === "master") && listed.join() === ids;
       });
     }
+    // who was frozen may still show the view that it had before
+    const masters = (): Set<number> => new Set(nodes.map(({ view }) => view?.master ?? 0));
+    await nodes[0]?.until("one master in all views", () => masters().size === 1);
   }
 
   async remove(): Promise<void> {
