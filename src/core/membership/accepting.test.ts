@@ -7,6 +7,7 @@ import type { MasterKeepalive } from "#wire/cluster/message.ts";
 import { acceptMs as acceptedFor } from "./context.ts";
 import {
   keepalive,
+  MESSAGES,
   newConfig,
   OFFER,
   PHASES,
@@ -71,6 +72,35 @@ test("A13, A12: a running member keeps the right from its master's death to the 
   heir.run(200);
   assert.equal(heir.machine.view.role, "master");
   assert.ok(acceptMs(heir) > 0);
+});
+
+/** Under node 3, so that node 1 is the first heir. */
+function orphanedSecond(): Subject {
+  const subject = PHASES.joining();
+  subject.hears(3, MESSAGES["join-accepted"]);
+  subject.machine.step(instant(subject.nowMs), { type: "key-available" });
+  subject.hears(3, keepalive(5, 1, 2, 3));
+  const version = { ...TABLES, master: nodeId(3) };
+  subject.machine.step(instant(subject.nowMs), { type: "tables-published", version });
+  assert.equal(acceptMs(subject), MEMBER_MS);
+  subject.run(200);
+  return subject;
+}
+
+test("A13, A12: a member that no heir has asked takes nothing once the first may have decided without it", () => {
+  const deaf = orphanedSecond();
+  assert.equal(acceptMs(deaf), 50, "100 ms for objections, less a keepalive interval and a tick");
+  deaf.run(45);
+  assert.equal(acceptMs(deaf), 5);
+  deaf.run(10);
+  assert.equal(acceptMs(deaf), 0, "it offers itself by now");
+  deaf.run(100);
+  assert.equal(deaf.machine.view.role, "master");
+  assert.ok(acceptMs(deaf) > 0);
+  const asked = orphanedSecond();
+  asked.hears(1, { ...OFFER, epoch: 5, silent: nodeId(3) });
+  asked.run(60);
+  assert.equal(acceptMs(asked), MEMBER_MS);
 });
 
 test("A13: a node that joins takes nothing before it has its master's tables", () => {

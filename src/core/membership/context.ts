@@ -95,6 +95,8 @@ export class Context {
    * since it is no member, or since it did not run for so long that it may have been replaced.
    */
   acceptMs = 0;
+  /** When that ends, whatever happens; undefined: nothing says so. */
+  acceptBy: Instant | undefined;
   /** Not a member since its tables were last known to be the cluster's: they may give it what others have by now. */
   hasForeignTables = true;
   #stalledAt: Instant | undefined;
@@ -228,7 +230,14 @@ export class Context {
   /** This node is a member by what arrived at that time: what had waited to be read proves nothing. */
   mayAccept(arrivedAt: Instant, forMs: number): void {
     const isNews = this.#stalledAt === undefined || arrivedAt > this.#stalledAt;
-    if (isNews) this.acceptMs = forMs;
+    if (!isNews) return;
+    this.acceptMs = forMs;
+    this.acceptBy = undefined;
+  }
+
+  acceptMsAt(now: Instant): number {
+    const leftMs = this.acceptBy === undefined ? this.acceptMs : this.acceptBy - now;
+    return Math.max(0, Math.min(this.acceptMs, leftMs));
   }
 
   /** Without a master: alone, whatever is going on. */

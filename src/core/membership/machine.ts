@@ -112,7 +112,7 @@ export class Membership {
   acceptMs(now: Instant): number {
     const { deadline } = this;
     if (deadline === undefined || deadline < now) return 0; // it has not said that it lives
-    if (!(this.#phase instanceof Governing)) return this.#context.acceptMs;
+    if (!(this.#phase instanceof Governing)) return this.#context.acceptMsAt(now);
     if (this.#phase.inDoubt(now)) return 0;
     return acceptMs(this.#context.detection.intervalMs, this.view.keepaliveIntervalMs);
   }

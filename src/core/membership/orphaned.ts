@@ -6,7 +6,7 @@ import type { NodeId } from "#base/ids.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { MasterKeepalive, Offer } from "#wire/cluster/message.ts";
 import { outranks } from "./candidate.ts";
-import type { Context, Phase, Succession } from "./context.ts";
+import { COARSE_CLOCK_MS, type Context, type Phase, type Succession } from "./context.ts";
 import type { Received } from "./protocol.ts";
 import { byAddress, RosterAssembly } from "./roster.ts";
 import type { Member } from "./types.ts";
@@ -42,6 +42,16 @@ export class Orphaned implements Phase {
       .filter(({ id }) => id !== succession.master.id)
       .sort(byAddress);
     this.#offerAt = this.#turn(now);
+    if (this.#heirs[0]?.id !== context.self.id) context.acceptBy = this.#unaskedUntil(now);
+  }
+
+  /**
+   * Before the first heir can have decided without this node, which it may not have reached: it has heard one keepalive less than
+   * this node at most.
+   */
+  #unaskedUntil(now: Instant): Instant {
+    const { detection, view } = this.#context;
+    return after(now, Math.max(0, detection.offerMs - view.keepaliveIntervalMs - COARSE_CLOCK_MS));
   }
 
   #turn(now: Instant): Instant {
@@ -69,6 +79,7 @@ export class Orphaned implements Phase {
   /** The candidate is gone as well. */
   #giveUp(now: Instant): void {
     this.#heirs = this.#heirs.filter(({ id }) => id !== this.#chosen?.sender);
+    this.#context.acceptBy = now;
     this.#chosen = undefined;
     this.#giveUpAt = undefined;
     this.#offerAt = this.#turn(now);
@@ -117,6 +128,7 @@ export class Orphaned implements Phase {
       return this.#context.become.offering(now, this.#succession); // the better offer is the objection
     }
     this.#agreed.add(sender);
+    this.#context.acceptBy = undefined;
     this.#chosen = candidate;
     this.#offerAt = undefined;
     this.#giveUpAt = after(now, this.#context.detection.offerMs + PATIENCE_MS);
