@@ -100,6 +100,8 @@ export class Context {
   /** Not a member since its tables were last known to be the cluster's: they may give it what others have by now. */
   hasForeignTables = true;
   #stalledAt: Instant | undefined;
+  /** When a master last said, in answer to an offer of this node, that it is there. */
+  objectedAt: Instant | undefined;
   #request = 0;
   #ballot = 0;
   #deferrals = 0;

@@ -137,7 +137,8 @@ export class Joining implements Phase {
 
   /**
    * Stands by for a better candidate, or for the heir of a cluster; competes with a worse one at once, and with one
-   * that knows of less than this node: it hears of more by the competing offer, unless it is a recording.
+   * that knows of less than this node: it hears of more by the competing offer, unless it is a recording. Not when a master has
+   * just said that it is there: two that ask it and hear each other's offers would offer, be told and ask as fast as frames travel.
    */
   #offered(now: Instant, received: Received, offer: Offer): void {
     const { detection, self, config } = this.#context;
@@ -148,6 +149,8 @@ export class Joining implements Phase {
     if (isUpToDate && isBetter) {
       return this.#defer(now, detection.offerMs + ASK_EVERY_MS);
     }
+    const { objectedAt } = this.#context;
+    if (objectedAt !== undefined && now < after(objectedAt, ASK_EVERY_MS)) return;
     this.#context.become.offering(now, undefined);
   }
 

@@ -296,6 +296,15 @@ test("A3: three unanswered requests, offers for 100 ms, then mastership", () => 
   assert.equal(subject.machine.view.epoch, 5, "above what it has seen");
 });
 
+test("A3: whoever was just told of a master asks it, and does not compete with others that ask", () => {
+  const subject = PHASES.offering();
+  subject.hears(1, { ...CLAIM, nonce: OFFERED });
+  assert.deepEqual(subject.run(0).map(shown), ["join-request > all"]);
+  assert.deepEqual(subject.hears(3, OFFER).map(shown), []);
+  subject.run(50);
+  assert.deepEqual(subject.hears(3, OFFER).map(shown), ["view offering", "offer > all"]);
+});
+
 test("A12: the secondary offers when the master has been silent for the detection interval", () => {
   const subject = PHASES.following();
   const before = subject.run(199).map(shown);

@@ -145,7 +145,10 @@ export class Offering implements Phase {
     this.#context.sawEpoch(epoch);
     if (!this.#context.isOurs(nonce, this.#offer.request)) return; // perhaps a recording
     if (this.#succession !== undefined && master === this.#offer.silent) this.#objectedAt = now;
-    else this.#context.become.joining(now, 0);
+    else {
+      this.#context.objectedAt = now;
+      this.#context.become.joining(now, 0);
+    }
   }
 
   /** Back to the master that seemed silent, as if nothing had been; or to whoever was faster. */
