@@ -19,7 +19,13 @@ const BY_OWN_MAC = 0;
 const fromClient = (to: Uint8Array): Uint8Array => Uint8Array.of(...to, ...CLIENT_MAC);
 
 export type Fate =
-  | { readonly what: "taken" | "dropped" | "held"; readonly by: NodeId; readonly reason: Reason }
+  | {
+      readonly what: "taken" | "dropped" | "held";
+      readonly by: NodeId;
+      readonly reason: Reason;
+      /** Where it came from outside. */
+      readonly entered: NodeId;
+    }
   /** A cable, or a machine that is not there. */
   | { readonly what: "lost" };
 
@@ -91,9 +97,9 @@ export class DataPlane {
     for (let hops = 0; hops < MOST_HOPS; hops++) {
       if (!node.isUp) return LOST;
       const { action, reason, onwards } = node.program.steer(frame, arrival);
-      if (action === "pass") return { what: "taken", by: node.id, reason };
-      if (action === "hold") return { what: "held", by: node.id, reason };
-      if (onwards === undefined) return { what: "dropped", by: node.id, reason };
+      if (action === "pass") return { what: "taken", by: node.id, reason, entered: entry.id };
+      if (action === "hold") return { what: "held", by: node.id, reason, entered: entry.id };
+      if (onwards === undefined) return { what: "dropped", by: node.id, reason, entered: entry.id };
       const next = this.#nodeAt(onwards);
       if (next === undefined || !this.#world.network.carries(node.id, next.id)) return LOST;
       node = next;

@@ -4,6 +4,7 @@
 import { compareVersions, NO_NODE, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
 import { slotOfClient } from "./client-frame.ts";
+import type { Fate } from "./data-plane.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
 import type { Observer } from "./probes.ts";
@@ -13,6 +14,8 @@ import type { World } from "./world.ts";
 /** After two clusters have met, it takes so long until everybody goes by the tables of the one that stays. */
 const UNITED_MS = 2000;
 const NOTHING = { version: NO_TABLES };
+
+type Taken = Pick<Extract<Fate, { by: NodeId }>, "by" | "entered">;
 
 interface GivenUp {
   readonly atMs: number;
@@ -168,17 +171,20 @@ export class Excuses implements Observer {
    * could not hear; when it was master of its own cluster already while the server was in another one; and when there are two clusters,
    * or have been just now, and one of those that have had to do with the segment goes by the other one's tables.
    */
-  ofMistake(connection: Connection, taker: SimNode): string | undefined {
+  ofMistake(connection: Connection, { by, entered }: Taken): string | undefined {
     const { server } = connection;
     const { entry } = this.#connections;
-    const masters = this.#mastersOf(entry === undefined ? [taker] : [taker, entry]);
+    const taker = this.#world.node(by);
+    // of a segment that every member has, another one than the entry of the cluster may have sent it on
+    const nodes = [taker, this.#world.node(entered), ...(entry === undefined ? [] : [entry])];
+    const masters = this.#mastersOf(nodes);
     const isGivenUp = masters.some((id) => this.#isGivenUp(connection, id));
     if (isGivenUp) return "its server was given up as dead";
     if (this.#isOfAnotherCluster(connection, taker)) return "the new master does not know of it";
     this.sample();
     if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;
-    const asked = [taker, entry].flatMap((node) => {
-      const place = node && placeOf(node.program.installed, connection);
+    const asked = nodes.flatMap((node) => {
+      const place = placeOf(node.program.installed, connection);
       const ids = place === undefined ? [] : [place.owner, ...place.chain];
       return ids.filter((id) => id !== NO_NODE).map((id) => this.#world.node(id));
     });

@@ -76,7 +76,7 @@ export class NoLostConnection implements Observer {
     }
     const flow = `client ${connection.client}, port ${connection.port}, at node ${connection.server.id} since ${Math.round(nowMs - connection.openedMs)} ms`;
     if (fate.what === "taken") {
-      const excuse = this.#excuses.ofMistake(connection, this.#world.node(fate.by));
+      const excuse = this.#excuses.ofMistake(connection, fate);
       if (excuse !== undefined) return this.#connections.excuse(connection, excuse);
       const text = `${flow}: a segment that entered at node ${entry.id} was taken by node ${fate.by} (${fate.reason}), which answers with a reset; ${this.#chains(connection)}`;
       throw new Violation("no-lost-connection", text);
