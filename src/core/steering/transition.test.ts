@@ -230,6 +230,18 @@ test("A15: packets are held while a slot is on its way, and not in a group in wh
   assert.equal(web(stepTowards(still, moves, rules())).holds, true);
 });
 
+test("B4: what a departed member had goes to the master at first, where the one it is meant for is behind", () => {
+  const now = tables([[1], [3]], [2, 3]);
+  const wanted = tables([[2], [3]], [2, 3]);
+  const left = { members: new Set([N2, N3]), behind: new Set([N2]) };
+  for (const filtered of [false, true]) {
+    const next = web(stepTowards(now, wanted, rules({ ...left, filtered })));
+    assert.deepEqual(chainOf(next, 0), [3, 1, 0, 0]);
+  }
+  const later = web(stepTowards(now, wanted, rules({ ...left, behind: new Set() })));
+  assert.deepEqual(chainOf(later, 0), [2, 1, 0, 0]);
+});
+
 test("A15: slots that are to become one move to one owner first", () => {
   const wanted = tables([[1], [2]], [1, 2]);
   const step = (now: Tables): Tables => stepTowards(now, wanted, rules());

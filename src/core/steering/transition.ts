@@ -183,10 +183,15 @@ function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uin
   const serves = rules.standsIn !== undefined && wanted.owners.includes(rules.standsIn.by);
   const own = serves ? rules : { ...rules, standsIn: undefined };
   const slots = new PublishedSlots(before, wanted.name, reach);
+  // by older tables who is behind may own a slot alone, and reset what others have in it: until it has the newest, the master serves
+  const isServing = wanted.owners.includes(rules.self);
   return wanted.owners.map((wish, slot) => {
-    const owner = before.owners[slot] ?? NO_NODE;
+    const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
     if (owner === wish && owner !== NO_NODE) return owner;
-    return nextOwner(slots.at(slot, wish), wish as NodeId, own);
+    const isLeft = owner !== NO_NODE && !rules.members.has(owner);
+    const isLate = isServing && isLeft && rules.behind.has(wish as NodeId);
+    const taker = isLate ? rules.self : (wish as NodeId);
+    return nextOwner(slots.at(slot, taker), taker, own);
   });
 }
 
