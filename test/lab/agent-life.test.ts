@@ -47,9 +47,10 @@ const name = labName("life");
 const PROGRAMS = ["mask_egress", "steer_tc"];
 /** What the programs hand on to their successors: everything but constants. */
 const HANDED_ON = [
-  ...[".data.state", "bucket_vips", "counters", "exceptions", "former_owners", "fragments"],
-  ...["group_counters", "held", "node_counters", "nodes", "own_addresses", "service_buckets"],
-  ...["services4", "services6", "slot_counters", "slots", "udp_idle", "udp_sessions", "vips"],
+  ...[".data.state", "bucket_vips", "counters", "desks", "exceptions", "former_owners"],
+  ...["fragments", "group_counters", "held", "node_counters", "node_paths", "nodes"],
+  ...["own_addresses", "service_buckets", "services4", "services6", "slot_counters", "slots"],
+  ...["udp_idle", "udp_sessions", "vips"],
 ];
 
 interface KernelObject {
