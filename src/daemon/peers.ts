@@ -7,7 +7,13 @@ import { dedicatedMac, isGroupMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterConfig, NodeConfig, PeeringConfig } from "#config/schema.ts";
 import type { View } from "#core/membership/types.ts";
-import { hostList, sourceMacs, type HostList, type HostRow } from "#core/peering/host-list.ts";
+import {
+  hostList,
+  outdated,
+  sourceMacs,
+  type HostList,
+  type HostRow,
+} from "#core/peering/host-list.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
@@ -47,6 +53,8 @@ export interface PeersReport {
   readonly counts: ReadonlyMap<NodeId, PeerCount>;
   readonly reasons: Readonly<Record<PeerReason, Count>>;
 }
+
+const NUD_PERMANENT = 0x80;
 
 const isLoopback = (address: IpAddress): boolean => address === "::1" || address.startsWith("127.");
 
@@ -123,9 +131,11 @@ export class Peers {
     this.#teach();
     void this.#igmp.querier; // takes what has come
     if (!this.#peering.sourceCheck) return;
-    for (const { address, mac } of this.#others()) {
-      if (familyOf(address) !== 4) continue;
-      this.#frames.ask({ address, mac }, { address: this.#options.self.address, mac: clusterMac });
+    for (const row of this.#others()) {
+      if (familyOf(row.address) !== 4) continue;
+      // what is for the MAC of a dead node is flooded once a switch has forgotten it
+      const to = row.live ? row : { address: row.address };
+      this.#frames.ask(to, { address: this.#options.self.address, mac: clusterMac });
     }
   }
 
@@ -200,7 +210,9 @@ export class Peers {
     const current = config();
     const nodes = current.nodes.map((node) => ({ ...node, addresses: node.addresses ?? [] }));
     const macs = this.#macs;
+    const before = this.#list;
     this.#list = hostList(nodes, this.#view?.members ?? [], macs);
+    this.#forget(outdated(before, this.#list));
     const listed = new Map(
       this.#list.rows.flatMap((row) => (row.node === self.id ? [[row.address, row.mac]] : [])),
     );
@@ -209,6 +221,16 @@ export class Peers {
     this.#own = [...new Set(this.#netlink.addresses().map(({ address }) => address))]
       .filter((address) => !virtual.has(address) && !isLoopback(address))
       .map((address) => ({ address, mac: listed.get(address) ?? first }));
+  }
+
+  /** What an operator has made permanent stays. */
+  #forget(addresses: readonly IpAddress[]): void {
+    if (addresses.length === 0) return;
+    const asked = new Set(addresses);
+    for (const each of this.#netlink.neighbours()) {
+      const isFixed = (each.state & NUD_PERMANENT) !== 0;
+      if (asked.has(each.address) && !isFixed) this.#netlink.forgetNeighbour(each);
+    }
   }
 
   get #self(): NodeConfig {

@@ -193,4 +193,10 @@ test("neighbours: address, MAC and state", () => {
     mac: "02:00:00:00:00:07",
     state: 128,
   });
+  const forget = () => netlink.forgetNeighbour({ link: linkIndex("a0"), address: ip("10.8.0.7") });
+  assert.deepEqual([forget(), forget()], [true, false]);
+  assert.equal(
+    netlink.neighbours().find(({ address }) => address === ip("10.8.0.7"))?.mac,
+    undefined,
+  );
 });

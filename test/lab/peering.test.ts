@@ -97,7 +97,22 @@ describe("members that share one MAC", { skip }, () => {
   test("C2: a member dies and joins again; the others go on, and it is found again", async () => {
     await cluster.lab.faults.kill("m3");
     await cluster.settled(["m1", "m2"]);
+    const everything = await Capture.start(cluster, client, "everything");
     await meshWorks(cluster, KIND, BYTES, pairs(members(cluster).slice(0, 2)));
+    const [, , three] = members(cluster);
+    assert.ok(three !== undefined);
+    for (const address of [three.address4, three.address6]) {
+      const { status } = await cluster.lab.exec("m1", [
+        "ping",
+        "-n",
+        "-c2",
+        "-i0.2",
+        "-W1",
+        address,
+      ]);
+      assert.equal(status, 1, "nobody answers");
+    }
+    assert.deepEqual(await everything.end(macs()), [], "nothing for the dead member is flooded");
     const { peers } = await cluster.client("m1").peers({});
     assert.equal(peers.find(({ name }) => name === "m3")?.live, false);
     await cluster.lab.faults.revive("m3");

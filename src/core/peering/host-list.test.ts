@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ip, mac } from "#base/address.ts";
 import { nodeId } from "#base/ids.ts";
 import { peerMac, type PeerMacs } from "#base/peering.ts";
-import { hostList, sourceMacs, type ListedNode } from "./host-list.ts";
+import { hostList, outdated, sourceMacs, type ListedNode } from "./host-list.ts";
 
 const PRIMARY = ip("10.77.0.100");
 const MULTICAST: PeerMacs = { kind: "multicast", primary: PRIMARY };
@@ -31,6 +31,22 @@ test("C2: configured nodes are listed before they are heard, and live once they 
 test("C16: a member whose keepalives come from another address has that one, and the old one no longer", () => {
   const list = hostList([node(1, "10.77.0.1")], [heard(1, "10.77.0.9")], MULTICAST);
   assert.deepEqual(shown(list), ["1 10.77.0.9 03:bf:0a:4d:00:09 keepalive live"]);
+});
+
+test("C8, C16: a stack asks anew for who has another MAC now, has gone or has died; not for who joins", () => {
+  const nodes = [node(1, "10.77.0.1", "fd77::1"), node(2, "10.77.0.2")];
+  const both = [heard(1, "10.77.0.1"), heard(2, "10.77.0.2")];
+  const list = (members = both, listed = nodes, macs = MULTICAST) =>
+    hostList(listed, members, macs);
+  assert.deepEqual(outdated(list(), list()), []);
+  assert.deepEqual(outdated(list([]), list()), [], "joins");
+  assert.deepEqual(outdated(list(), list(both.slice(1))), ["10.77.0.1", "fd77::1"], "died");
+  assert.deepEqual(outdated(list([]), list([])), [], "has long been dead");
+  assert.deepEqual(outdated(list(), list(both, nodes.slice(0, 1))), ["10.77.0.2"], "removed");
+  const moved = [heard(1, "10.77.0.9"), heard(2, "10.77.0.2")];
+  assert.deepEqual(outdated(list(), list(moved)), ["10.77.0.1"], "has another address");
+  const masked = list(both, nodes, { kind: "masked", primary: PRIMARY });
+  assert.deepEqual(outdated(list(), masked), ["10.77.0.1", "fd77::1", "10.77.0.2"], "other MACs");
 });
 
 test("C16: an address that one member has given up and another has taken is the other's", () => {

@@ -89,6 +89,19 @@ const bySource = (a: HostRow, b: HostRow): number =>
 const byNode = (a: HostRow, b: HostRow): number =>
   a.node - b.node || compareIp(a.address, b.address);
 
+/**
+ * Addresses that a stack must ask for anew: there is another MAC now, or their node has died. What is sent to the MAC of a node that
+ * died is flooded as soon as a switch has forgotten it, to outsiders as well (C8).
+ */
+export function outdated(before: HostList, after: HostList): IpAddress[] {
+  const now = new Map(after.rows.map((row) => [row.address, row]));
+  const isOutdated = ({ address, mac, live }: HostRow): boolean => {
+    const row = now.get(address);
+    return row?.mac !== mac || (live && !row.live);
+  };
+  return before.rows.filter(isOutdated).map(({ address }) => address);
+}
+
 /** Source of frames to outsiders, and to peers: only a unicast dedicated MAC of one node can be a source. */
 export function sourceMacs(
   self: NodeId,

@@ -14,6 +14,7 @@ import { PacketSocket } from "./packet-socket.ts";
 /** Loopback of IEEE 802.3's Ethernet Configuration Testing Protocol: nobody acts on an empty one. */
 const ETHERTYPE_LOOPBACK = 0x9000;
 const SHORTEST_PAYLOAD = 46;
+const BROADCAST = new Uint8Array(6).fill(0xff);
 
 export interface Placed {
   readonly address: IpAddress;
@@ -53,8 +54,8 @@ export class PeerFrames {
     }
   }
 
-  /** Asks on the cluster interface where a peer is, as the stack would. IPv4. */
-  ask(peer: Placed, self: Placed): void {
+  /** Asks on the cluster interface where a peer is, as the stack would; without a MAC everybody hears it. IPv4. */
+  ask(peer: Partial<Placed> & Pick<Placed, "address">, self: Placed): void {
     if (familyOf(peer.address) !== 4) return;
     const arp = encodeArp({
       operation: "request",
@@ -64,7 +65,7 @@ export class PeerFrames {
       targetIp: ipBytes(peer.address),
     });
     const header = {
-      destination: macBytes(peer.mac),
+      destination: peer.mac === undefined ? BROADCAST : macBytes(peer.mac),
       source: macBytes(self.mac),
       etherType: ETHERTYPE_ARP,
     };

@@ -327,6 +327,15 @@ export class Rtnetlink {
       .filter(present);
   }
 
+  /** Drops what the stack has found out about a neighbour, which asks anew when it needs it. False: it knew nothing. */
+  forgetNeighbour({ link, address }: Pick<Neighbour, "link" | "address">): boolean {
+    const fixed = neighbourHeader(familyNumber(address), link);
+    const attributes = [{ type: NDA.address, value: ipBytes(address) }];
+    const request = { type: RTM_DELNEIGH, flags: 0, fixed, attributes };
+    const action = `forget where ${address} is`;
+    return this.#unless(["ENOENT", "ENODEV"], () => this.#socket.change(request, action));
+  }
+
   /** The interface's own MAC. Throws PAN_NETLINK; "EBUSY": its driver wants the link down for that. */
   setLinkMac(link: number, mac: MacAddress): void {
     const attributes = [{ type: IFLA.address, value: macBytes(mac) }];
@@ -389,10 +398,15 @@ function addressHeader(
 }
 
 /** ndmsg for the interface's own list. Its driver filters by it, or the kernel makes it promiscuous. */
-function listenHeader(link: number): Uint8Array {
+function neighbourHeader(family: number, link: number): Uint8Array {
   const fixed = new Uint8Array(NEIGHBOUR_LENGTH);
-  fixed[0] = AF_BRIDGE;
+  fixed[0] = family;
   viewOf(fixed).setInt32(4, link, true);
+  return fixed;
+}
+
+function listenHeader(link: number): Uint8Array {
+  const fixed = neighbourHeader(AF_BRIDGE, link);
   viewOf(fixed).setUint16(8, NUD_PERMANENT, true);
   fixed[10] = NTF_SELF;
   return fixed;
