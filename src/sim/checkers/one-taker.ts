@@ -59,6 +59,13 @@ export class OneTaker implements Observer {
     if (isNew) this.#look();
   }
 
+  /** With each other, and with their master: whose keepalives it loses takes frames until it hears that it is given up (docs/adr/0008). */
+  #areAcquainted(a: SimNode, b: SimNode): boolean {
+    const master = this.#world.node(a.agent?.heart.machine.view.master ?? a.id);
+    const pairs = [[a, b] as const, [master, a] as const, [master, b] as const];
+    return pairs.every(([one, other]) => this.#parts.fineForMs(one, other) > ACQUAINTED_MS);
+  }
+
   #look(): void {
     const [master] = this.#world.masters.filter((node) => node.isHealthy);
     const mac = master && floodedMac(master.program.installed.delivery);
@@ -73,9 +80,7 @@ export class OneTaker implements Observer {
       for (const [at, a] of takers.entries()) {
         const b = takers
           .slice(at + 1)
-          .find(
-            (other) => areOneCluster(a, other) && this.#parts.fineForMs(a, other) > ACQUAINTED_MS,
-          );
+          .find((other) => areOneCluster(a, other) && this.#areAcquainted(a, other));
         if (b === undefined) continue;
         throw new Violation("one-taker", `${text} is taken by node ${a.id} and by node ${b.id}`);
       }
