@@ -216,9 +216,8 @@ export class Engine {
   #forget(connection: ConnectionNumber): Serving | undefined {
     const serving = this.#serving.get(connection);
     if (serving === undefined) return undefined;
-    const text = keyText(serving.opened.initial.key);
     this.#serving.delete(connection);
-    this.#numbers.delete(text);
+    this.#numbers.delete(keyText(serving.opened.initial.key));
     this.#handshakes.forget(serving.opened.initial.key);
     return serving;
   }
@@ -407,7 +406,8 @@ export class Engine {
   /** The owner serves them no more, and this node is to. */
   takeOver(owner: NodeId, isMine: (key: ConnectionKey) => boolean): void {
     for (const [connection, { log }] of [...this.#replica.held(owner)]) {
-      if (!isMine(log.opened.initial.key)) continue;
+      const { initial, generation } = log.opened;
+      if (!isMine(initial.key) || !this.#shields.isLatest(initial.key, generation)) continue;
       this.#performReplica(this.#replica.step(this.#now(), { type: "take", owner, connection }));
     }
   }

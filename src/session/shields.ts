@@ -26,6 +26,11 @@ export class Shields {
     return this.#records.get(keyText(key))?.generation;
   }
 
+  /** Whether no later owner has told of it: one that is gone may have been followed by another, which knows more and is gone as well. */
+  isLatest(key: ConnectionKey, generation: number): boolean {
+    return generation >= (this.generationOf(key) ?? 0);
+  }
+
   /** One record more. */
   raise(key: ConnectionKey, generation: number): void {
     const known = this.#records.get(keyText(key));
