@@ -31,6 +31,8 @@ const inside = <T>(action: () => T): T => inNetns(netns.path, action);
 
 beforeEach(() => {
   netns = new TestNetns("steer-lifetime");
+  // the hosts' own multicast frames would be counted beside the frame of a test run
+  netns.exec("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
   netns.ip("link", "add", "e0", "address", OWN_MAC, "type", "veth", "peer", "name", "e1");
   netns.ip("link", "set", "e0", "up");
   netns.ip("link", "set", "e1", "up");

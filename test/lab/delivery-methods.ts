@@ -72,8 +72,10 @@ function learningTest(): void {
   test("A13: in all this time the switch has learned no cluster MAC, and so it floods them", () => {
     assert.match(switchTable(cluster), /02:00:0[123]:4d:00:64/, "masked addresses");
     assert.ok(learning.lines.length > 0, "it has learned something");
+    // a port's own address is drawn by lot, and is not learned
+    const learned = learning.lines.filter((line) => !line.includes("permanent"));
     assert.deepEqual(
-      learning.lines.filter((line) => CLUSTER_MAC.test(line)),
+      learned.filter((line) => CLUSTER_MAC.test(line)),
       [],
     );
   });
