@@ -1,12 +1,10 @@
 // Long-lived TCP connections through the VIP, and how many of them break while something is done to the cluster.
 // Every member runs an echo server; what is done may take seconds, and new connections are opened meanwhile.
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import path from "node:path";
-import { createInterface, type Interface } from "node:readline";
 import type { Lab } from "#lab/lab.ts";
 import { STANDARD, type StandardMember } from "#lab/standard.ts";
 import type { Program } from "#lab/topology.ts";
+import { LabClient } from "./lib/lab-client.ts";
 
 export interface Broken {
   /** Name of the host that served it; "none" when it was never greeted. */
@@ -45,13 +43,10 @@ export function echoServer({ name }: StandardMember): Program {
 }
 
 export class EchoConnections {
-  readonly #child: ChildProcess;
-  readonly #lines: Interface;
+  readonly #client: LabClient;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    if (child.stdout === null) throw new Error("the echo client has no output");
-    this.#lines = createInterface(child.stdout);
+  private constructor(client: LabClient) {
+    this.#client = client;
   }
 
   /** Resolves when all of `count` connections have been greeted by a server. */
@@ -63,32 +58,25 @@ export class EchoConnections {
   ): Promise<EchoConnections> {
     const program = path.join(import.meta.dirname, "failover-echo-client.ts");
     const numbers = [ECHO_PORT, count, sayEveryMs].map(String);
-    const argv = [process.execPath, program, address, ...numbers];
-    const child = lab.spawn(STANDARD.client, argv, { stdio: ["pipe", "pipe", "inherit"] });
-    const connections = new EchoConnections(child);
-    await connections.#line("all connections are open");
-    return connections;
+    const client = new LabClient(lab, {
+      host: STANDARD.client,
+      argv: [process.execPath, program, address, ...numbers],
+      name: "echo client",
+      limitMs: LINE_LIMIT_MS,
+    });
+    await client.line("all connections are open");
+    return new EchoConnections(client);
   }
 
   /** From now on new connections are opened as well, 50 a second. */
   openMore(): void {
-    this.#child.stdin?.write("more\n");
+    this.#client.tell("more");
   }
 
   /** Waits for the last echoes and closes everything. */
   async finish(): Promise<Findings> {
-    this.#child.stdin?.write("finish\n");
-    return JSON.parse(await this.#line("the findings")) as Findings;
-  }
-
-  async #line(what: string): Promise<string> {
-    const signal = AbortSignal.timeout(LINE_LIMIT_MS);
-    const line = once(this.#lines, "line", { signal }) as Promise<[string]>;
-    const gone = once(this.#lines, "close", { signal }).then(() => {
-      throw new Error(`The echo client ended before ${what}`);
-    });
-    const [text] = await Promise.race([line, gone]);
-    return text;
+    this.#client.tell("finish");
+    return JSON.parse(await this.#client.line("the findings")) as Findings;
   }
 }
 

@@ -13,6 +13,7 @@ import { Mapping } from "#driver/libc.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD, standardMembers } from "#lab/standard.ts";
 import type { SuiteOptions } from "./lib/options.ts";
+import { median } from "./lib/statistics.ts";
 import { PacketCost, pinToCpu } from "./packet-cost.ts";
 import type { Row, Suite } from "./suite.ts";
 
@@ -153,9 +154,6 @@ async function throughput(cluster: LabCluster, seconds: number): Promise<number>
   const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
   return end.sum_received.bits_per_second / 1e9;
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 async function throughputRows({ quick, say }: SuiteOptions): Promise<Row[]> {
   const pace = quick ? "quick" : "whole";

@@ -1,15 +1,14 @@
 // A cluster whose members serve files and dialogues as sessions, and a client that keeps them busy.
-import { type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface, type Interface } from "node:readline";
 import { LabCluster } from "#lab/cluster.ts";
 import { startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
+import { DEFAULT_SESSION_PORT } from "#session/server.ts";
 import { pause } from "../failover-client.ts";
+import { LabClient } from "../lib/lab-client.ts";
 import {
   type ClientSettings,
   FILES,
@@ -21,8 +20,6 @@ import {
 
 const VERIFIED_BYTES = 32 * 1024 * 1024;
 const ANSWER_LIMIT_MS = 60_000;
-/** Of the streams between members. */
-const STREAMS_PORT = 7948;
 
 export interface SessionsLabOptions {
   readonly name: string;
@@ -104,7 +101,7 @@ export class SessionsLab {
   }
 
   async #streamsOf(member: string): Promise<number> {
-    return (await this.connections(member, `dport = :${STREAMS_PORT}`)).length;
+    return (await this.connections(member, `dport = :${DEFAULT_SESSION_PORT}`)).length;
   }
 
   /** What a client is to have in its kernel, such as "net.ipv4.tcp_rmem=4096 32768 65536". */
@@ -123,7 +120,7 @@ export class SessionsLab {
 
   /** Bytes that a member has sent to and got from the others about its own sessions. */
   async replicated(member: string): Promise<number> {
-    const lines = await this.connections(member, `dport = :${STREAMS_PORT}`, "i");
+    const lines = await this.connections(member, `dport = :${DEFAULT_SESSION_PORT}`, "i");
     const sum = (text: string): number =>
       ["bytes_sent", "bytes_received"].reduce(
         (total, name) => total + Number(new RegExp(` ${name}:(\\d+)`).exec(text)?.[1] ?? 0),
@@ -149,13 +146,10 @@ export class SessionsLab {
 
 /** The client's end: see client.ts. */
 export class SessionsClient {
-  readonly #child: ChildProcess;
-  readonly #lines: Interface;
+  readonly #client: LabClient;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    if (child.stdout === null) throw new Error("the client has no output");
-    this.#lines = createInterface(child.stdout);
+  private constructor(client: LabClient) {
+    this.#client = client;
   }
 
   /** Resolves when every connection has had its first answer. */
@@ -165,30 +159,23 @@ export class SessionsClient {
   ): Promise<SessionsClient> {
     const program = path.join(import.meta.dirname, "client.ts");
     const all: ClientSettings = { folder, ...settings };
-    const argv = [process.execPath, program, JSON.stringify(all)];
-    const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["pipe", "pipe", "inherit"] });
-    const client = new SessionsClient(child);
-    await client.#line("its connections were open");
-    return client;
+    const client = new LabClient(cluster.lab, {
+      host: STANDARD.client,
+      argv: [process.execPath, program, JSON.stringify(all)],
+      name: "client",
+      limitMs: ANSWER_LIMIT_MS,
+    });
+    await client.line("its connections were open");
+    return new SessionsClient(client);
   }
 
   async report(): Promise<Report> {
-    const line = this.#line("it reported");
-    this.#child.stdin?.write("report\n");
+    const line = this.#client.line("it reported");
+    this.#client.tell("report");
     return JSON.parse(await line) as Report;
   }
 
   end(): void {
-    this.#child.kill("SIGTERM");
-  }
-
-  async #line(what: string): Promise<string> {
-    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-    const line = once(this.#lines, "line", { signal }) as Promise<[string]>;
-    const gone = once(this.#lines, "close", { signal }).then(() => {
-      throw new Error(`The client ended before ${what}`);
-    });
-    const [text] = await Promise.race([line, gone]);
-    return text;
+    this.#client.end();
   }
 }

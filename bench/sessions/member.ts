@@ -4,6 +4,7 @@ import net from "node:net";
 import { joinIn } from "#apps/client.ts";
 import { ip } from "#base/address.ts";
 import { Conversation } from "#session/files/conversation.ts";
+import { keyOf } from "#session/key-text.ts";
 import { createSessionServer } from "#session/server.ts";
 import { UNPROTECTED } from "#session/serving.ts";
 import { FRESH, Session } from "#session/session.ts";
@@ -47,8 +48,8 @@ function begin(session: Session, port: number): void {
 
 function listenPlainly(address: string, port: number): void {
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-    const peer = ip((socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, ""));
-    const key = { vip: ip(address), port, peer, peerPort: socket.remotePort ?? 0 };
+    const key = keyOf(ip(address), port, socket);
+    if (key === undefined) return void socket.destroy();
     const session = new Session(key, socket, UNPROTECTED, FRESH);
     session.exposed();
     begin(session, port);

@@ -1,24 +1,12 @@
 // What the commands that serve sessions (A16) have in common: where they listen and whom they belong to.
 import { type Command, InvalidArgumentError } from "commander";
 import { familyOf, parseIp } from "#base/address.ts";
+import type { Endpoint, ServerPlace } from "#session/listening.ts";
 import type { Context } from "./context.ts";
-
-export interface SessionOptions {
-  readonly listen: readonly ListenAddress[];
-  readonly interface: string;
-  readonly bundle: string;
-  readonly applicationsSocket: string;
-  readonly port?: number;
-}
 
 const LAST_WORDS_MS = 1000;
 
-interface ListenAddress {
-  readonly address: string;
-  readonly port: number;
-}
-
-const listenAddress = (text: string, before: readonly ListenAddress[] | undefined) => [
+const listenAddress = (text: string, before: readonly Endpoint[] | undefined) => [
   ...(before ?? []),
   endpointOf(text),
 ];
@@ -70,7 +58,7 @@ export function splitEndpoint(
   return { host, port };
 }
 
-function endpointOf(text: string): ListenAddress {
+function endpointOf(text: string): Endpoint {
   const parts = splitEndpoint(text);
   const address = parseIp(parts?.host ?? "");
   if (parts !== undefined && address !== undefined) return { address, port: parts.port };
@@ -83,7 +71,7 @@ function endpointOf(text: string): ListenAddress {
 export async function serveUntilStopped(
   { terminal }: Context,
   what: string,
-  { listen }: SessionOptions,
+  { listen }: ServerPlace,
   server: { readonly close: () => void },
 ): Promise<void> {
   const where = listen.map(({ address, port }) => `${address} port ${port}`);

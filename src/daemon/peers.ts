@@ -1,7 +1,7 @@
 // Members that share one MAC (part C), on this node: keeps the host list in the kernel, from the configuration, from what
 // keepalives tell and from the addresses that the machine has, and says what is known of each peer.
 import type { Logger } from "pino";
-import { familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
+import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { dedicatedMac, isGroupMac, PEER_MAC_KINDS, peerMac, type PeerMacs } from "#base/peering.ts";
 import { virtualAddresses } from "#config/config.ts";
@@ -132,7 +132,6 @@ export class Peers {
     void this.#igmp.querier; // takes what has come
     if (!this.#peering.sourceCheck) return;
     for (const row of this.#others()) {
-      if (familyOf(row.address) !== 4) continue;
       // what is for the MAC of a dead node is flooded once a switch has forgotten it
       const to = row.live ? row : { address: row.address };
       this.#frames.ask(to, { address: this.#options.self.address, mac: clusterMac });

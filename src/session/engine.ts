@@ -39,6 +39,7 @@ export class Engine {
   readonly #replica = new Replica();
   readonly #takeovers: Takeovers;
   readonly #serving = new Map<ConnectionNumber, Serving>();
+  readonly #numbers = new Map<string, ConnectionNumber>();
   readonly #handshakes: Handshakes;
   /** Handed over, and not yet heard of from the new owner. */
   readonly #handed = new Map<string, Opened>();
@@ -145,8 +146,6 @@ export class Engine {
     this.#parts.onSession(session);
     session.begin();
   }
-
-  readonly #numbers = new Map<string, ConnectionNumber>();
 
   #number(): ConnectionNumber {
     this.#last = (this.#last + 1) >>> 0;

@@ -7,7 +7,9 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Where a server listens, and whom it belongs to. */
 export interface ServerPlace {
+  readonly listen: readonly Endpoint[];
   readonly interface: string;
   readonly bundle: string;
   readonly applicationsSocket: string;

@@ -20,6 +20,7 @@ import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { REAL_CLOCK } from "./clock.ts";
 import { Engine } from "./engine.ts";
 import type { EngineCounts } from "./engine-parts.ts";
+import { keyOf } from "./key-text.ts";
 import { Links, type MemberAddress } from "./links.ts";
 import { Placement } from "./placement.ts";
 import type { Session } from "./session.ts";
@@ -37,7 +38,6 @@ const REPORT_MS = 1000;
 const HAND_OVER_AGAIN_MS: readonly number[] = [1000, 4000];
 /** A session server that has just started takes sessions that its node's work sets brought, when it has had time to hear of all. */
 const HAND_OVER_JOINED_MS = 500;
-const MAPPED = /^::ffff:(?=\d+\.)/i;
 
 export interface SessionServerOptions {
   /** Where the clients' packets come in. */
@@ -270,10 +270,9 @@ export class SessionServer {
   }
 
   #accepted(vip: IpAddress, port: number, socket: net.Socket): void {
-    const peer = parseIp((socket.remoteAddress ?? "").replace(MAPPED, ""));
-    const peerPort = socket.remotePort;
-    if (peer === undefined || peerPort === undefined) return void socket.destroy();
-    this.#engine.accepted({ vip, port, peer, peerPort }, socket);
+    const key = keyOf(vip, port, socket);
+    if (key === undefined) return void socket.destroy();
+    this.#engine.accepted(key, socket);
   }
 
   /** Ends listening and every session, and lets go of everything; the interface is as before. */

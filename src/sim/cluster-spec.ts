@@ -6,7 +6,7 @@ import type { ClusterSpec } from "#core/node/cluster-spec.ts";
 import { configOf, type ClusterConfig } from "./cluster-config.ts";
 
 export const VIP: IpAddress = ip("10.77.0.100");
-const OTHER_VIP: IpAddress = ip("10.77.0.101");
+export const OTHER_VIP: IpAddress = ip("10.77.0.101");
 export const VIPS: readonly IpAddress[] = [VIP, OTHER_VIP];
 export const WEB_PORT = 80;
 export const WEB_SLOTS = 32;

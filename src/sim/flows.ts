@@ -1,7 +1,6 @@
 // The flows by which checkers look at the tables: enough of them that every slot of every group is met by some.
 import type { IpAddress } from "#base/address.ts";
-import { ip } from "#base/address.ts";
-import { VIP, WEB_PORT } from "./cluster-spec.ts";
+import { OTHER_VIP, VIP, WEB_PORT } from "./cluster-spec.ts";
 import { type ClientFrame, clientFrame } from "./client-frame.ts";
 
 export interface SampleFlow {
@@ -11,7 +10,6 @@ export interface SampleFlow {
 
 const WEB_FLOWS = 64;
 const STICKY_FLOWS = 12;
-const OTHER_VIP: IpAddress = ip("10.77.0.101");
 
 interface Ends {
   readonly vip: IpAddress;

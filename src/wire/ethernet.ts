@@ -10,6 +10,9 @@ const DESTINATION = 0;
 export const SOURCE = 6;
 const ETHERTYPE = 12;
 
+/** Everybody on the segment. */
+export const BROADCAST: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
+
 /** Fields of the caller's frame, in place. */
 export class EthernetView {
   readonly #bytes: Uint8Array;

@@ -6,10 +6,9 @@
 // target hardware address is the sender's (RFC 5944 section 4.6).
 import { familyOf, ipBytes, macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
 import { encodeArp, type Arp } from "./arp.ts";
-import { encodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "./ethernet.ts";
+import { BROADCAST, encodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "./ethernet.ts";
 import { encodeUnsolicitedAdvertisement } from "./ndp.ts";
 
-const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
 /** Ethernet group of ff02::1 (RFC 2464 section 7). */
 const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const UNKNOWN_MAC = new Uint8Array(6);

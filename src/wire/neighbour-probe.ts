@@ -16,6 +16,7 @@ import {
 import { decodeArp, encodeArp } from "./arp.ts";
 import { refused, type Decoded } from "./decoded.ts";
 import {
+  BROADCAST,
   encodeEthernet,
   ETHERNET_LENGTH,
   ETHERTYPE_ARP,
@@ -27,7 +28,6 @@ import { IPV6_LENGTH, PROTOCOL_ICMPV6 } from "./ipv6.ts";
 import { NEIGHBOR_LENGTH, NEIGHBOR_SOLICITATION } from "./ndp.ts";
 import { putUint16 } from "./network-order.ts";
 
-const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
 const UNKNOWN_MAC = new Uint8Array(6);
 const NOBODY_IPV4 = new Uint8Array(4);
 const NOBODY_IPV6 = new Uint8Array(16);

@@ -16,11 +16,7 @@ describe("how-to: delivery methods", { skip }, () => {
       downOnExit: true,
     });
     await cluster.settled();
-    machines = new Machines(cluster.lab);
-    for (const name of [STANDARD.client, STANDARD.switch, ...cluster.members]) {
-      const hasAgent = cluster.members.includes(name);
-      await machines.add(name, hasAgent ? cluster.lab.folder(name) : "");
-    }
+    machines = await Machines.of(cluster, STANDARD.client, STANDARD.switch);
   });
   after(async () => {
     machines?.remove();

@@ -25,14 +25,10 @@ describe("how-to: health checks", { skip }, () => {
       downOnExit: true,
     });
     await cluster.settled();
-    machines = new Machines(cluster.lab);
-    for (const name of [STANDARD.client, ...cluster.members]) {
-      const hasAgent = cluster.members.includes(name);
-      const folder = hasAgent ? cluster.lab.folder(name) : "";
-      await machines.add(name, folder);
-      if (!hasAgent) continue;
+    machines = await Machines.of(cluster, STANDARD.client);
+    for (const name of cluster.members) {
       await stopWeb(cluster, name);
-      const { status, output } = machines.run(name, asUnit(folder));
+      const { status, output } = machines.run(name, asUnit(cluster.lab.folder(name)));
       assert.equal(status, 0, output);
     }
   });

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import type { LabCluster } from "#lab/cluster.ts";
 import type { Lab } from "#lab/lab.ts";
 import { root } from "#tools/steps.ts";
 import { type Block, placeOf, readBlocks } from "./howto-blocks.ts";
@@ -120,6 +121,19 @@ export class Machines {
     });
     assert.equal(said, "ready\n", `machine ${name}`);
     writeFileSync(path.join(this.#folder, "machines", name), `${keeper.pid ?? 0}\n`);
+  }
+
+  /** Of a cluster that is up: its members with their agents, and hosts and switches beside them. */
+  static async of(cluster: LabCluster, ...beside: readonly string[]): Promise<Machines> {
+    const machines = new Machines(cluster.lab);
+    try {
+      for (const name of beside) await machines.add(name);
+      for (const name of cluster.members) await machines.add(name, cluster.lab.folder(name));
+    } catch (error) {
+      machines.remove();
+      throw error;
+    }
+    return machines;
   }
 
   #spawn(name: string, argv: readonly string[], options: SpawnOptions): ChildProcess {

@@ -18,10 +18,7 @@ describe("how-to: members that share one MAC", { skip }, () => {
       downOnExit: true,
     });
     await cluster.settled();
-    machines = new Machines(cluster.lab);
-    for (const name of [STANDARD.client, ...cluster.members]) {
-      await machines.add(name, cluster.members.includes(name) ? cluster.lab.folder(name) : "");
-    }
+    machines = await Machines.of(cluster, STANDARD.client);
   });
   after(async () => {
     machines?.remove();

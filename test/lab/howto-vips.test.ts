@@ -22,11 +22,7 @@ describe("how-to: several interface nodes", { skip }, () => {
       downOnExit: true,
     });
     await cluster.settled();
-    machines = new Machines(cluster.lab);
-    for (const name of [STANDARD.client, ...cluster.members]) {
-      const hasAgent = cluster.members.includes(name);
-      await machines.add(name, hasAgent ? cluster.lab.folder(name) : "");
-    }
+    machines = await Machines.of(cluster, STANDARD.client);
   });
   after(async () => {
     machines?.remove();

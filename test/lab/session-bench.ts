@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import type { LabCluster } from "#lab/cluster.ts";
+import { DEFAULT_SESSION_PORT } from "#session/server.ts";
 import { until } from "./agent-bench.ts";
 
 /** Established connections of a host to a port, as its kernel sees them. @param filter as ss takes it */
@@ -33,7 +34,10 @@ export async function replicated(cluster: LabCluster): Promise<void> {
   const members = living(cluster);
   for (const member of members) {
     await until(`${member} tells ${members.length - 1} others`, async () => {
-      return (await established(cluster, member, "dport = :7948")) === members.length - 1;
+      return (
+        (await established(cluster, member, `dport = :${DEFAULT_SESSION_PORT}`)) ===
+        members.length - 1
+      );
     });
   }
 }

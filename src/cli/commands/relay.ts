@@ -2,17 +2,17 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { Backend } from "#session/relay/conversation.ts";
 import { type Framing, FRAMINGS } from "#session/relay/frames.ts";
+import type { ServerPlace } from "#session/listening.ts";
 import { examples, type Register } from "../context.ts";
 import {
   numberOf,
   serveUntilStopped,
-  type SessionOptions,
   splitEndpoint,
   wholeOf,
   withSessionOptions,
 } from "../session-options.ts";
 
-interface Options extends SessionOptions {
+interface Options extends ServerPlace {
   readonly backend: Backend;
   readonly framing: Framing;
   readonly onLoss: "replay" | "close";

@@ -1,6 +1,7 @@
 // `pan serve-files`: an HTTP server of files whose downloads outlive the member that serves them (A16).
+import type { ServerPlace } from "#session/listening.ts";
 import { examples, type Register } from "../context.ts";
-import { serveUntilStopped, type SessionOptions, withSessionOptions } from "../session-options.ts";
+import { serveUntilStopped, withSessionOptions } from "../session-options.ts";
 
 export const registerServeFiles: Register = (program, context) => {
   const command = program
@@ -13,7 +14,7 @@ export const registerServeFiles: Register = (program, context) => {
       "\nRun it on every member. Until Ctrl-C.\n" +
         examples("pan serve-files /srv/www --listen 10.0.0.100:80 --interface eth0"),
     )
-    .action(async (folder: string, options: SessionOptions) => {
+    .action(async (folder: string, options: ServerPlace) => {
       const { serveFiles } = await import("#session/files/serve.ts");
       const server = await serveFiles({ folder, ...options });
       await serveUntilStopped(context, `serving ${folder}`, options, server);

@@ -2,6 +2,7 @@
 import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, sameConfig, type ConfigVersion, type NodeId } from "#base/ids.ts";
 import type { TableVersion } from "#base/ids.ts";
+import { sameLists } from "#base/same-lists.ts";
 import type { Instant } from "#base/time.ts";
 import { MAX_EPOCH, type Message, type Nonce } from "#wire/cluster/message.ts";
 import type {
@@ -297,19 +298,12 @@ function sameView(a: View, b: View): boolean {
     a.keepaliveIntervalMs === b.keepaliveIntervalMs &&
     sameConfig(a.config, b.config) &&
     sameTables(a.tables, b.tables) &&
-    sameMembers(a.members, b.members)
+    sameLists(a.members, b.members, sameMember)
   );
 }
 
 const sameTables = (a: TableVersion, b: TableVersion): boolean =>
   a.epoch === b.epoch && a.counter === b.counter && a.master === b.master;
 
-const sameMembers = (a: readonly Member[], b: readonly Member[]): boolean =>
-  a === b ||
-  (a.length === b.length &&
-    a.every((member, index) => {
-      const other = b[index];
-      return (
-        member.id === other?.id && member.mac === other.mac && member.address === other.address
-      );
-    }));
+const sameMember = (a: Member, b: Member): boolean =>
+  a.id === b.id && a.mac === b.mac && a.address === b.address;

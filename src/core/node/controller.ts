@@ -9,6 +9,7 @@
 // Not here: elections (core/membership), slot arithmetic (core/steering), sockets (daemon).
 import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, type NodeId, type TableVersion } from "#base/ids.ts";
+import { sameLists } from "#base/same-lists.ts";
 import { after, earliest, type Instant } from "#base/time.ts";
 import type { Departure, View } from "#core/membership/types.ts";
 import type { SlotRef } from "#core/steering/assignment.ts";
@@ -81,7 +82,7 @@ export class Controller {
       effect.type === "install-tables" ? this.#install(now, effect) : [effect],
     );
     // clients wait for the others; to find out and change what is on the host takes longest
-    return sameVips(this.#answered, this.#placed) ? effects : [...effects, this.#placeVips()];
+    return sameLists(this.#answered, this.#placed) ? effects : [...effects, this.#placeVips()];
   }
 
   /** Listening comes before the tables that make others count on it; announcing after them. */
@@ -310,6 +311,3 @@ export class Controller {
     return this.#isInterfaceNode ? this.#announcements.announce(now, this.#answered) : [];
   }
 }
-
-const sameVips = (a: readonly IpAddress[], b: readonly IpAddress[]): boolean =>
-  a.length === b.length && a.every((vip, index) => vip === b[index]);

@@ -1,22 +1,12 @@
 // Whether two versions of the tables say the same: then publishing the second would be noise.
+import { sameLists } from "#base/same-lists.ts";
 import type { Exceptions, GroupTable, NodeRow, ServiceKey, Tables, VipHolders } from "./tables.ts";
 
-function sameNumbers(a: Uint16Array, b: Uint16Array): boolean {
+export function sameNumbers(a: Uint16Array, b: Uint16Array): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
-}
-
-const isSame = <T>(a: T, b: T): boolean => a === b;
-
-export function sameLists<T>(
-  a: readonly T[],
-  b: readonly T[],
-  same: (a: T, b: T) => boolean = isSame,
-): boolean {
-  if (a === b) return true;
-  return a.length === b.length && a.every((item, index) => same(item, b[index] as T));
 }
 
 export const sameExceptions = (a: Exceptions, b: Exceptions): boolean =>

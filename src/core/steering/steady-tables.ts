@@ -1,8 +1,9 @@
 // The tables that follow the ones before (next-tables.ts), computed only when something has changed: the same desired state again
 // changes nothing but the version (B8), and most publications, those after acknowledgements and the rounds, ask for the same.
 import type { TableVersion } from "#base/ids.ts";
+import { sameLists } from "#base/same-lists.ts";
 import { type Desired, type DesiredGroup, type DesiredNode, nextTables } from "./next-tables.ts";
-import { sameLists, sameRow, sameService } from "./same-content.ts";
+import { sameRow, sameService } from "./same-content.ts";
 import type { Tables } from "./tables.ts";
 
 const sameNode = (a: DesiredNode, b: DesiredNode): boolean =>

@@ -7,6 +7,7 @@ import { MAX_NODE_ID, NO_NODE, type NodeId, type TableVersion } from "#base/ids.
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
 import { type FlowKey, readFlow, writeFlow } from "#wire/flow-key.ts";
 import { decodeUtf8, encodeUtf8Within } from "#wire/utf8.ts";
+import { sameNumbers } from "./same-content.ts";
 import { readColumn, wholeColumn, writeColumn, type SlotColumn } from "./slot-column.ts";
 import {
   ANSWERS,
@@ -183,9 +184,6 @@ const formerColumn = (former: Uint16Array, age: number): SlotColumn => ({
   count: former.length / FORMER_OWNERS,
 });
 
-const sameValues = (a: Uint16Array, b: Uint16Array): boolean =>
-  a.length === b.length && a.every((value, index) => value === b[index]);
-
 export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   const slots = group.owners.length;
   assert(slots >= 2 && slots <= MAX_GROUP_SLOTS, "a group has 2 … 65 536 slots");
@@ -202,7 +200,7 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   for (const service of group.services) writeService(writer, service);
   writer.u8(31 - Math.clz32(slots));
   writeColumn(writer, wholeColumn(group.owners));
-  const atHome = sameValues(group.home, group.owners);
+  const atHome = sameNumbers(group.home, group.owners);
   writer.u8(atHome ? 1 : 0);
   if (!atHome) writeColumn(writer, wholeColumn(group.home));
   for (let age = 0; age < FORMER_OWNERS; age++) {
@@ -282,7 +280,7 @@ function readColumns(reader: ByteReader, slots: number): Columns | undefined {
   const atHome = reader.u8();
   if (atHome > 1) return undefined;
   const home = atHome === 1 ? owners.slice() : new Uint16Array(slots);
-  if (atHome === 0 && (!readColumn(reader, wholeColumn(home)) || sameValues(home, owners))) {
+  if (atHome === 0 && (!readColumn(reader, wholeColumn(home)) || sameNumbers(home, owners))) {
     return undefined;
   }
   const former = new Uint16Array(slots * FORMER_OWNERS);

@@ -19,13 +19,12 @@ import type { Datapath } from "#driver/bpf/datapath.ts";
 import { hasCarrier } from "#driver/bpf/netdev.ts";
 import { FdWatch } from "#driver/fd-watch.ts";
 import { PacketSocket } from "#driver/host/packet-socket.ts";
+import { BROADCAST, encodeEthernet, ETHERNET_LENGTH, EthernetView } from "#wire/ethernet.ts";
 import { decodeHello, encodeHello, HELLO_ETHERTYPE, HELLO_TAG } from "#wire/paths/hello.ts";
 import type { GroupKeys } from "../group-keys.ts";
 import type { PortFacts } from "../host-facts.ts";
 import type { Trouble } from "../trouble.ts";
 
-const HEADER = 14;
-const SOURCE = 6;
 /** Frames of one path that are read in one go; the rest waits for the next turn. */
 const BATCH = 256;
 
@@ -124,15 +123,15 @@ export class PrivatePaths {
 
   /** Undefined: it is no hello, or nobody proves that it is one of ours. */
   #opened(frame: Uint8Array): Heard | undefined {
-    if (frame.byteLength < HEADER) return undefined;
-    const payload = frame.subarray(HEADER);
+    if (frame.byteLength < ETHERNET_LENGTH) return undefined;
+    const payload = frame.subarray(ETHERNET_LENGTH);
     const decoded = decodeHello(payload);
     if (!decoded.ok || decoded.value.node === this.#options.self) return undefined;
     const { keyId, node: from, heard, path, boot, counter } = decoded.value;
     const { newest, before } = this.#options.keys;
     const key = [newest, before].find((each) => each?.keyId === keyId)?.key;
     if (key === undefined) return undefined;
-    const mac = frame.subarray(SOURCE, SOURCE + 6);
+    const mac = new EthernetView(frame).source;
     const end = decoded.length - HELLO_TAG;
     const tag = tagOf(key, mac, payload.subarray(0, end));
     if (!timingSafeEqual(tag, payload.subarray(end, decoded.length))) return undefined;
@@ -178,12 +177,8 @@ export class PrivatePaths {
     const hello = encodeHello({ path, keyId: key.keyId, node, boot: this.#boot, counter, heard });
     const end = hello.byteLength - HELLO_TAG;
     hello.set(tagOf(key.key, mac, hello.subarray(0, end)), end);
-    const frame = new Uint8Array(HEADER + hello.byteLength);
-    frame.fill(0xff, 0, SOURCE);
-    frame.set(mac, SOURCE);
-    new DataView(frame.buffer).setUint16(SOURCE * 2, HELLO_ETHERTYPE);
-    frame.set(hello, HEADER);
-    port.socket.send(frame);
+    const header = { destination: BROADCAST, source: mac, etherType: HELLO_ETHERTYPE };
+    port.socket.send(encodeEthernet(header, hello));
   }
 }
 

@@ -4,6 +4,7 @@ import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import { Mapping } from "../libc.ts";
 import { NODE_PATH, NODE_PATHS, PATH_CHOICES, PATHS } from "./abi.gen.ts";
+import { macNumber } from "./shared-maps.ts";
 
 /** One node's. Paths count from 1; choice 0 is the way without private paths. */
 export interface NodePaths {
@@ -32,14 +33,7 @@ export class NodePathMap {
     for (const [index, path] of paths.slice(0, PATHS).entries()) {
       if (path === undefined) continue;
       const at = base + NODE_PATHS.path + (index + 1) * NODE_PATH.size;
-      const mac = macBytes(path.mac);
-      const low = (mac[0] ?? 0) | ((mac[1] ?? 0) << 8) | ((mac[2] ?? 0) << 16);
-      const number =
-        BigInt(low) |
-        (BigInt(mac[3] ?? 0) << 24n) |
-        (BigInt(mac[4] ?? 0) << 32n) |
-        (BigInt(mac[5] ?? 0) << 40n);
-      this.#view.setBigUint64(at + NODE_PATH.mac, number, true);
+      this.#view.setBigUint64(at + NODE_PATH.mac, macNumber(macBytes(path.mac)), true);
       this.#view.setUint32(at + NODE_PATH.link, path.link, true);
     }
     for (let entry = 0; entry < PATH_CHOICES; entry++) {

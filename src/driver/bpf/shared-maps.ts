@@ -8,7 +8,7 @@ import { Mapping } from "../libc.ts";
 import { FORMER, LINKS, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
 
 /** A MAC as the packet program keeps it: its six bytes as a little-endian number. */
-const macNumber = (mac: Uint8Array): bigint =>
+export const macNumber = (mac: Uint8Array): bigint =>
   mac.reduce((value, byte, index) => value | (BigInt(byte) << BigInt(8 * index)), 0n);
 
 /** Buckets of a map; how many is a power of two. */

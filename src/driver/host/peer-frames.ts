@@ -6,7 +6,7 @@
 // - questions for peers that may not know yet that this node has asked for them (C15).
 import { familyOf, ipBytes, type IpAddress, type MacAddress, macBytes } from "#base/address.ts";
 import { encodeArp } from "#wire/arp.ts";
-import { encodeEthernet, ETHERTYPE_ARP } from "#wire/ethernet.ts";
+import { BROADCAST, encodeEthernet, ETHERTYPE_ARP } from "#wire/ethernet.ts";
 import { announcementFrames } from "#wire/neighbour-announcement.ts";
 import { libc } from "../libc.ts";
 import { PacketSocket } from "./packet-socket.ts";
@@ -14,7 +14,6 @@ import { PacketSocket } from "./packet-socket.ts";
 /** Loopback of IEEE 802.3's Ethernet Configuration Testing Protocol: nobody acts on an empty one. */
 const ETHERTYPE_LOOPBACK = 0x9000;
 const SHORTEST_PAYLOAD = 46;
-const BROADCAST = new Uint8Array(6).fill(0xff);
 
 export interface Placed {
   readonly address: IpAddress;

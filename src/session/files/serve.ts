@@ -1,13 +1,12 @@
 // The file server (A16): sessions of the cluster, each a conversation with one client.
 import { statSync } from "node:fs";
 import { PanError } from "#base/error-codes.ts";
-import { type Endpoint, type ServerPlace, startServer } from "../listening.ts";
+import { type ServerPlace, startServer } from "../listening.ts";
 import type { SessionServer } from "../server.ts";
 import { Conversation } from "./conversation.ts";
 
 export interface ServeFilesOptions extends ServerPlace {
   readonly folder: string;
-  readonly listen: readonly Endpoint[];
 }
 
 const say = (error: Error): void => void process.stderr.write(`${error.message}\n`);

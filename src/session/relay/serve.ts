@@ -1,5 +1,5 @@
 // The relay (A16): sessions of the cluster, each with a connection of its own to the backend.
-import { type Endpoint, type ServerPlace, startServer } from "../listening.ts";
+import { type ServerPlace, startServer } from "../listening.ts";
 import type { SessionServer } from "../server.ts";
 import type { Session } from "../session.ts";
 import { Notices } from "../notices.ts";
@@ -8,7 +8,6 @@ import type { ExchangeRules, Trouble } from "./exchange.ts";
 
 export interface RelayOptions extends ServerPlace, ExchangeRules {
   readonly backend: Backend;
-  readonly listen: readonly Endpoint[];
   /** At once; whoever comes then is reset. */
   readonly maxClients: number;
 }

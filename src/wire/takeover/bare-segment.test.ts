@@ -8,15 +8,16 @@ import { bareSegment } from "./bare-segment.ts";
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytesOf = (text: string): string => text.replaceAll(/\s/g, "");
 
+const OVER_IPV4 = {
+  key: { vip: ip("10.0.0.100"), port: 80, peer: ip("192.0.2.7"), peerPort: 40_000 },
+  sequence: 0x01020304,
+  acknowledgement: 0x05060708,
+  window: 0x1000,
+  timestamps: undefined,
+};
+
 test("A16: IPv4 without timestamps", () => {
-  const packet = bareSegment({
-    key: { vip: ip("10.0.0.100"), port: 80, peer: ip("192.0.2.7"), peerPort: 40_000 },
-    sequence: 0x01020304,
-    acknowledgement: 0x05060708,
-    window: 0x1000,
-    timestamps: undefined,
-    garbage: false,
-  });
+  const packet = bareSegment({ ...OVER_IPV4, garbage: false });
   // IPv4: 4500+0028+4000+4006+0a00+0064+c000+0207 = 19199 -> 919a -> ~ 6e65
   // TCP: 0a00+0064+c000+0207+0006+0014 + 0050+9c40+0102+0304+0506+0708+5010+1000 = 1d939 -> d93a -> ~ 26c5
   assert.equal(
@@ -51,14 +52,7 @@ test("A16: IPv6 with timestamps; the checksum is right when the sum over everyth
 });
 
 test("A16: a byte of garbage is behind the header and counts in its lengths and in the checksum", () => {
-  const packet = bareSegment({
-    key: { vip: ip("10.0.0.100"), port: 80, peer: ip("192.0.2.7"), peerPort: 40_000 },
-    sequence: 0x01020304,
-    acknowledgement: 0x05060708,
-    window: 0x1000,
-    timestamps: undefined,
-    garbage: true,
-  });
+  const packet = bareSegment({ ...OVER_IPV4, garbage: true });
   // As the first, with a length of 0x29 and 0x15: each checksum is one less.
   assert.equal(
     hex(packet),
