@@ -1,6 +1,12 @@
 // The main thread's end of the heart (docs/adr/0002): starts the thread, passes commands in and events out.
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+} from "node:worker_threads";
 import { PanError } from "#base/error-codes.ts";
+import { upToDate } from "#core/node/backlog.ts";
 import { check, libc } from "#driver/libc.ts";
 import type {
   HeartCommand,
@@ -11,6 +17,8 @@ import type {
 } from "./heart-protocol.ts";
 
 const EFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
+/** Far more than wait after a second of silence; what is left comes as the next message. */
+const MOST_AT_ONCE = 1000;
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 
 export class Heart {
@@ -54,12 +62,15 @@ export class Heart {
         if (started) onEvent(event);
         else reject(new PanError(event.code, event.message));
       };
-      heart.#port.on("message", (event: HeartEvent) => {
+      const take = (event: HeartEvent): void => {
         if (event.type === "failed") return failed(event);
         onEvent(event);
         if (event.type !== "started") return;
         started = true;
         resolve();
+      };
+      heart.#port.on("message", (event: HeartEvent) => {
+        for (const each of upToDate([event, ...heart.#waiting()])) take(each);
       });
       heart.#worker.once("error", (error) => {
         failed({
@@ -70,6 +81,17 @@ export class Heart {
       });
     });
     return heart;
+  }
+
+  /** What else has arrived, while this thread was busy. */
+  #waiting(): HeartEvent[] {
+    const events: HeartEvent[] = [];
+    while (events.length < MOST_AT_ONCE) {
+      const next: { message: HeartEvent } | undefined = receiveMessageOnPort(this.#port);
+      if (next === undefined) break;
+      events.push(next.message);
+    }
+    return events;
   }
 
   command(command: HeartCommand): void {

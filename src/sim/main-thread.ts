@@ -2,6 +2,7 @@
 // decisions are the real Controller's; what it asks for is done to the simulated kernel, disk and control channel.
 import { compareVersions, type NodeId, sameConfig } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
+import { upToDate } from "#core/node/backlog.ts";
 import { Controller } from "#core/node/controller.ts";
 import type { Effect, Input } from "#core/node/protocol.ts";
 import { bytesOf, tablesIn } from "./tables-bytes.ts";
@@ -39,6 +40,7 @@ export class MainThread {
   #heart: Heart | undefined;
   #config: ClusterConfig;
   #view: View | undefined;
+  #news: MembershipEvent[] = [];
   #following: NodeId | undefined;
   #attempt: Attempt | undefined;
   #client: Connection | undefined;
@@ -170,9 +172,15 @@ export class MainThread {
     this.#world.queue.add(this.#world.nowMs + 0.02, () => heart?.order(order));
   }
 
-  /** What the heart reports. */
+  /** What the heart reports: all that waits is taken at once, as by daemon/heart.ts. */
   fromHeart(event: MembershipEvent): void {
-    this.tasks.post(() => this.#takeFromHeart(event));
+    this.#news.push(event);
+    if (this.#news.length > 1) return;
+    this.tasks.post(() => {
+      const news = this.#news;
+      this.#news = [];
+      for (const each of upToDate(news)) if (!this.#closed) this.#takeFromHeart(each);
+    });
   }
 
   #takeFromHeart(event: MembershipEvent): void {

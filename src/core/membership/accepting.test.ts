@@ -133,6 +133,17 @@ test("A13: a member that its master does not list any more takes nothing from th
   assert.equal(acceptMs(subject), 0);
 });
 
+test("A13: a member that was not listed for a while takes nothing before it has the tables that were made meanwhile", () => {
+  const subject = following();
+  const without = { ...(keepalive(5, 1, 3) as MasterKeepalive), roster: 6, sequence: 2 };
+  subject.hears(1, without);
+  const tables = { ...TABLES, counter: 2 };
+  subject.hears(1, { ...again(3, 1, 2, 3), roster: 7, tables });
+  assert.equal(acceptMs(subject), 0, "by its tables it owns what others have");
+  subject.machine.step(instant(subject.nowMs), { type: "tables-published", version: tables });
+  assert.equal(acceptMs(subject), MEMBER_MS);
+});
+
 test("A13: whoever is told to leave, or leaves, takes nothing from then on", () => {
   const told = following();
   const nonce = { boot: 100n, request: 1 };

@@ -153,6 +153,11 @@ export class Admissions {
     return true;
   }
 
+  /** It has to ask again: what was answered to a member that asked once more is not for whoever has been given up since. */
+  departed(id: NodeId): void {
+    this.#pending.delete(id);
+  }
+
   withdraw(id: NodeId): void {
     this.#ballots.forget(id);
     this.#pending.delete(id);

@@ -180,7 +180,9 @@ export class Following implements Phase {
     const isCurrent =
       tables.master === this.#master.id && compareVersions(tables, this.#last.tables) >= 0;
     if (isCurrent) this.#context.hasForeignTables = false;
-    if (this.#unlistedSince !== undefined || this.#context.hasForeignTables) {
+    // its slots have other owners meanwhile, by tables that it may not get before it is listed again
+    if (this.#unlistedSince !== undefined) this.#context.hasForeignTables = true;
+    if (this.#context.hasForeignTables) {
       this.#context.acceptMs = 0;
     } else {
       this.#context.mayAccept(this.#lastAt, acceptMs(this.#last.detectionMs, this.#intervalMs));

@@ -157,6 +157,7 @@ export class Governing implements Phase {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
     this.#watches.delete(id);
+    this.#admissions.departed(id);
     // before the view: slots of a dead node move at once, those of other changes wait for acknowledgements
     this.#announceDeparture(now, id, watch.member.address, reason);
     this.#rosterChanged(now);
@@ -304,6 +305,8 @@ export class Governing implements Phase {
       this.#context.emit({ type: "member-joined", member });
       return this.#rosterChanged(now);
     }
+    // a recording of an earlier start: whoever runs there now must not be sent away for it
+    if (boot < watch.boot) return this.#context.ignore("unexpected");
     if (watch.boot !== boot) return this.#sendAway(now, from);
     watch.heard(received.at, keepalive);
     if (sameConfig(keepalive.config, this.#context.config)) return;

@@ -1,6 +1,7 @@
 // A17: an own calculation of the loss estimate and of n, from what each master has really received, against what it publishes; and
 // keepalives come as often as was published.
 import type { IpAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
 import type { Received } from "#core/membership/protocol.ts";
 import type { Message } from "#wire/cluster/message.ts";
 import type { Heart, MembershipEvent } from "../heart.ts";
@@ -104,6 +105,11 @@ export class Adaptive implements Observer {
       accepted.delete(event.id);
     }
     if (event.type === "lost-mastership") accepted.clear();
+    if (event.type === "view-changed" && event.view.role === "master") {
+      // whoever agreed once and was not counted joins like anybody else, with whatever start it has then
+      const counted = new Set(event.view.members.map(({ id }) => id));
+      for (const id of accepted.keys()) if (!counted.has(id as NodeId)) accepted.delete(id);
+    }
   }
 
   sent(heart: Heart, to: IpAddress | "everyone", message: Message): void {
