@@ -218,6 +218,8 @@ export class Heart {
       if (this.#heldUntilMs !== Number.POSITIVE_INFINITY) this.#wakeAt(this.#heldUntilMs);
       return;
     }
+    // it renews its rights four times before they run out, whether or not anything else is due
+    this.#program.acceptUntil = this.#acceptUntil;
     const { deadline } = this.machine;
     const isIdle = this.#inbox.length + this.#orders.length + this.#unreachable.length === 0;
     if (isIdle && (deadline === undefined || deadline > this.#now)) return this.#arm();
