@@ -88,7 +88,9 @@ export class Ownership implements Observer {
     if (!this.#anybodyServes(master)) return;
     for (const { text, opening } of SAMPLE_FLOWS) {
       const fate = this.#plane.walk(master, opening);
-      const isServed = fate.what === "taken" && fate.reason === "pass-local";
+      // whom the master sends it to serves it, also by tables in which the slot is on its way to somebody else
+      const isServed =
+        fate.what === "taken" && (fate.reason === "pass-local" || fate.by !== master.id);
       if (!isServed) note("unserved", `${text} at node ${master.id}: ${shown(fate)}`);
       if (!isServed) continue;
       if (!members.some(({ id }) => id === fate.by)) continue;
