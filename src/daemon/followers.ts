@@ -3,11 +3,9 @@
 import { compareVersions, type ConfigVersion, type NodeId, sameConfig } from "#base/ids.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { IpAddress } from "#base/address.ts";
-import { encodeTables } from "#core/steering/tables-codec.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { type ControlPeer, ControlServer } from "#driver/control/server.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
-import { encodeControl } from "#wire/control/frame.ts";
 import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
@@ -16,6 +14,7 @@ import type { SlotReport } from "#wire/control/slot-report.ts";
 import { Agreement } from "./agreement.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { GroupKeys } from "./group-keys.ts";
+import { TablesOut } from "./tables-out.ts";
 import { refusalOf } from "./trust.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -57,7 +56,7 @@ export class Followers {
   #server: ControlServer | undefined;
   /** Serial numbers of the certificates with which nodes were last here; no more than there are node ids. */
   readonly #serials = new Map<NodeId, string>();
-  #encoded: { readonly tables: Tables; readonly frame: Uint8Array } | undefined;
+  readonly #tablesOut = new TablesOut();
   #failed = 0;
 
   constructor(options: FollowersOptions) {
@@ -75,7 +74,10 @@ export class Followers {
       onOpen: (peer) => this.#guarded("a member's connection", () => this.#opened(peer)),
       onMessage: (peer, message) =>
         this.#guarded(`${message.type} of a member`, () => this.#received(peer, message)),
-      onClose: ({ node }) => this.#agreement.gone(node.id),
+      onClose: ({ node }) => {
+        this.#agreement.gone(node.id);
+        this.#tablesOut.gone(node.id);
+      },
       onRefused,
     });
   }
@@ -133,6 +135,7 @@ export class Followers {
         this.#options.onAcknowledged(peer.node.id, message.version);
         return;
       case "tables-wanted":
+        this.#tablesOut.lost(peer.node.id);
         this.#sendTables(peer);
         return;
       case "slot-report":
@@ -171,6 +174,7 @@ export class Followers {
     if (sameConfig(theirs.config, version)) this.#agreement.holds(peer.node.id, version);
     else if (peer.send({ type: "config", version, yaml }) === "too-long") throw tooLong("config");
     const tables = this.#options.tables();
+    if (theirs.deltas === true) this.#tablesOut.reads(peer.node.id, theirs.tables, tables);
     if (tables === undefined) return;
     if (compareVersions(theirs.tables, tables.version) === 0) {
       this.#options.onAcknowledged(peer.node.id, tables.version);
@@ -184,16 +188,7 @@ export class Followers {
 
   #sendTables(peer: ControlPeer): void {
     const tables = this.#options.tables();
-    if (tables !== undefined) peer.sendFrame("tables", this.#tablesFrame(tables));
-  }
-
-  /** Encoded once, however many members want them. */
-  #tablesFrame(tables: Tables): Uint8Array {
-    if (this.#encoded?.tables === tables) return this.#encoded.frame;
-    const frame = encodeControl({ type: "tables", bytes: encodeTables(tables) });
-    if (frame === undefined) throw tooLong("tables");
-    this.#encoded = { tables, frame };
-    return frame;
+    if (tables !== undefined && !this.#tablesOut.send(tables, peer)) throw tooLong("tables");
   }
 
   async #answer(peer: ControlPeer, id: number, method: string, body: JsonValue): Promise<void> {
@@ -233,7 +228,9 @@ export class Followers {
   }
 
   sendTables(tables: Tables, isFor: (id: NodeId) => boolean): void {
-    this.#server?.broadcastFrame("tables", this.#tablesFrame(tables), isFor);
+    const peers = (this.#server?.peers ?? []).filter(({ node }) => isFor(node.id));
+    const sent = peers.map((peer) => this.#tablesOut.send(tables, peer));
+    if (sent.includes(false)) throw tooLong("tables");
   }
 
   /** When the node stops being master: its members have another one to ask. */

@@ -1,8 +1,11 @@
 // What this node does with each thing that its master says over the control channel (A2, A4, B9).
 import type { Logger } from "pino";
 import type { Input } from "#core/node/protocol.ts";
-import { decodeTables } from "#core/steering/tables-codec.ts";
+import { NO_TABLES } from "#base/ids.ts";
+import { applyDelta, decodeTables, peekTables } from "#core/steering/tables-codec.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
+import type { Following } from "./following.ts";
 import type { InstanceWork } from "./instance-work.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { Rollout } from "./rollout.ts";
@@ -13,6 +16,9 @@ export interface MasterListener {
   readonly rotation: Pick<KeyRotation, "adopt">;
   readonly rollout: Pick<Rollout, "adopt">;
   readonly instances: Pick<InstanceWork, "tell">;
+  readonly following: Pick<Following, "send">;
+  /** The newest tables known here. */
+  readonly tables: () => Tables | undefined;
   readonly step: (input: Input) => void;
 }
 
@@ -23,11 +29,8 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
       return node.rotation.adopt({ keyId: message.keyId, key: message.key }, message.previous);
     case "config":
       return node.rollout.adopt(message);
-    case "tables": {
-      const tables = decodeTables(message.bytes);
-      if (!tables.ok) throw new Error(`they are ${tables.reason}`);
-      return node.step({ type: "tables-received", tables: tables.value });
-    }
+    case "tables":
+      return takeTables(message.bytes, node);
     case "hello":
       return node.instances.tell();
     case "ping":
@@ -44,4 +47,17 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
     case "response":
       return node.log.warn({ type: message.type }, "not for a member");
   }
+}
+
+/** A delta that does not fit what is held here is answered by asking for all of it. */
+function takeTables(bytes: Uint8Array, { tables, following, step }: MasterListener): void {
+  const label = peekTables(bytes);
+  const isDelta = label.ok && label.value.form === "delta";
+  const base = tables();
+  const read = isDelta && base !== undefined ? applyDelta(base, bytes) : decodeTables(bytes);
+  if (read.ok) return step({ type: "tables-received", tables: read.value });
+  if (!isDelta || (base !== undefined && read.reason !== "needs-full")) {
+    throw new Error(`they are ${read.reason}`);
+  }
+  following.send({ type: "tables-wanted", held: base?.version ?? NO_TABLES });
 }

@@ -211,6 +211,8 @@ export class NodeRuntime {
           rotation: this.#rotation,
           rollout: this.#rollout,
           instances: this.#instances,
+          following: this.#world.following,
+          tables: () => this.#controller.tables,
           step: (input) => this.#step(input),
         }),
     });
@@ -348,14 +350,10 @@ export class NodeRuntime {
   }
 
   #hello(): Hello {
-    return {
-      type: "hello",
-      node: this.#options.self.id,
-      bootId: this.#bootId,
-      config: this.#config.version,
-      // not what was decided: the kernel may have refused it
-      tables: this.#world.datapath.version(),
-    };
+    const [node, bootId, config] = [this.#options.self.id, this.#bootId, this.#config.version];
+    // not what was decided: the kernel may have refused it
+    const tables = this.#world.datapath.version();
+    return { type: "hello", node, bootId, config, tables, deltas: true };
   }
 
   #step(input: Input): void {

@@ -46,6 +46,17 @@ test("B4: what is reported is pinned, in order and with its slot", () => {
   ]);
 });
 
+test("B4: what is pinned and does not change is the same object in the next tables", () => {
+  const next = nextTables(
+    base,
+    desired(SLOTS, [{ id: 1, weight: 3 }, { id: 2 }, { id: 3 }]),
+    version(2),
+  );
+  const { tables } = withExceptions(base, next, new Map());
+  assert.notDeepEqual(web(tables).owners, web(base).owners);
+  assert.equal(web(tables).exceptions, web(base).exceptions);
+});
+
 test("B4: who has a connection keeps it: a second report does not move it", () => {
   const { tables } = withExceptions(base, first, pins([30_001, 2]));
   assert.deepEqual(pinnedIn(tables), pinnedIn(base));

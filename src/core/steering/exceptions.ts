@@ -136,7 +136,29 @@ function pin(groups: Entry[][], now: Tables, changes: FlowChanges): number {
   return refused;
 }
 
-/** `now` with the exceptions that follow from those of `before`. */
+/** The groups of `now` with the exceptions of `before` as they are; undefined: some of these go, or others come. */
+function unchanged(
+  before: Tables | undefined,
+  now: Tables,
+  changes: FlowChanges,
+): GroupTable[] | undefined {
+  if (before === undefined || changes.size > 0) return undefined;
+  const reachable = flags(now.nodes.map(({ id }) => id));
+  const groups: GroupTable[] = [];
+  for (const group of now.groups) {
+    const old = before.groups.find(({ name }) => name === group.name);
+    const exceptions = old?.exceptions ?? NO_EXCEPTIONS;
+    const stays =
+      old === undefined ||
+      (!isPlacedAnew(before, old, now, group) &&
+        exceptions.nodes.every((node) => reachable[node] === 1));
+    if (!stays) return undefined;
+    groups.push(group.exceptions === exceptions ? group : { ...group, exceptions });
+  }
+  return groups;
+}
+
+/** `now` with the exceptions that follow from those of `before`. What does not change stays the same object. */
 export function withExceptions(
   before: Tables | undefined,
   now: Tables,
@@ -144,6 +166,8 @@ export function withExceptions(
 ): Pinned {
   const isBare = changes.size === 0 && (before === undefined || countExceptions(before) === 0);
   if (isBare && countExceptions(now) === 0) return { tables: now, refused: 0 };
+  const same = unchanged(before, now, changes);
+  if (same !== undefined) return { tables: { ...now, groups: same }, refused: 0 };
   const entries = carried(before, now, changes);
   const pins = [...changes.values()].some((node) => node !== NO_NODE);
   const refused = pins ? pin(entries, now, changes) : 0;

@@ -184,7 +184,15 @@ const formerColumn = (former: Uint16Array, age: number): SlotColumn => ({
   count: former.length / FORMER_OWNERS,
 });
 
-export function writeGroup(writer: ByteWriter, group: GroupTable): void {
+/** The five columns of a group: owners, homes, and former owners from the newest on. */
+export const columnsOf = ({ owners, home, former }: Columns): SlotColumn[] => [
+  wholeColumn(owners),
+  wholeColumn(home),
+  ...Array.from({ length: FORMER_OWNERS }, (_, age) => formerColumn(former, age)),
+];
+
+/** Everything of a group but its slots and what is pinned. */
+export function writeGroupHead(writer: ByteWriter, group: GroupTable): void {
   const slots = group.owners.length;
   assert(slots >= 2 && slots <= MAX_GROUP_SLOTS, "a group has 2 … 65 536 slots");
   assert((slots & (slots - 1)) === 0, "the number of slots is a power of two");
@@ -199,6 +207,10 @@ export function writeGroup(writer: ByteWriter, group: GroupTable): void {
   writeCount(writer, group.services.length);
   for (const service of group.services) writeService(writer, service);
   writer.u8(31 - Math.clz32(slots));
+}
+
+export function writeGroup(writer: ByteWriter, group: GroupTable): void {
+  writeGroupHead(writer, group);
   writeColumn(writer, wholeColumn(group.owners));
   const atHome = sameNumbers(group.home, group.owners);
   writer.u8(atHome ? 1 : 0);
@@ -272,7 +284,7 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
       };
 }
 
-type Columns = Pick<GroupTable, "owners" | "home" | "former">;
+export type Columns = Pick<GroupTable, "owners" | "home" | "former">;
 
 function readColumns(reader: ByteReader, slots: number): Columns | undefined {
   const owners = new Uint16Array(slots);

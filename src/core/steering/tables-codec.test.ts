@@ -4,14 +4,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ip, mac } from "#base/address.ts";
 import { MAX_NODE_ID, nodeId } from "#base/ids.ts";
-import {
-  applyDelta,
-  decodeTables,
-  encodeDelta,
-  encodeTables,
-  peekTables,
-  tablesChecksum,
-} from "./tables-codec.ts";
+import { applyDelta, decodeTables, encodeDelta, encodeTables, peekTables } from "./tables-codec.ts";
+import { tablesChecksum } from "./tables-digest.ts";
 import { DELIVERY_METHODS, HASH_KINDS } from "#base/delivery.ts";
 import { keyOf, exceptionsOf } from "./testing/pinned.ts";
 import {
@@ -362,4 +356,32 @@ test("B9: one slot of 65 536 is a short delta", () => {
   const delta = encodeDelta(base, withOwner(base, 261, 60_000, 9));
   assert.ok(delta.length < 100, `${delta.length} bytes`);
   assert.equal(applyDelta(base, delta).ok, true);
+});
+
+test("B9: where many slots change, a delta has the columns that did, and shares the rest with the base", () => {
+  const slots = 65_536;
+  const zeros = new Uint16Array(slots).fill(1);
+  const flow = keyOf({ from: ["192.0.2.1", 4000], to: ["192.0.2.9", 80], protocol: 6 });
+  const group = {
+    ...({ name: "large", policy: "weighted", holds: false, services: [], udpIdleMs: 0 } as const),
+    owners: zeros,
+    home: zeros,
+    former: new Uint16Array(slots * FORMER_OWNERS),
+    exceptions: { flows: [flow], nodes: Uint16Array.of(1), slots: Uint16Array.of(7) },
+  };
+  const base: Tables = { ...TINY, groups: [group] };
+  const owners = group.owners.map((owner, slot) => (slot < slots / 2 ? 3 : owner));
+  const next: Tables = {
+    ...base,
+    version: { ...base.version, counter: 261 },
+    groups: [{ ...group, owners }],
+  };
+  const delta = encodeDelta(base, next);
+  assert.ok(delta.length < 100, `${delta.length} bytes`);
+  const applied = applyDelta(base, delta);
+  assert.deepEqual(applied.ok && applied.value, next);
+  const [patched] = applied.ok ? applied.value.groups : [];
+  for (const part of ["home", "former", "exceptions"] as const) {
+    assert.equal(patched?.[part], group[part], `${part} is not copied`);
+  }
 });

@@ -1,9 +1,9 @@
 // Tables as bytes, for the control channel and for the state folder (B9): in full, or as a delta against tables that the receiver
-// says it holds. There is exactly one full form of given tables, and a CRC-32 over it that the receiver computes again: a copy
-// that differs in one slot would send packets to the wrong node.
+// says it holds. There is exactly one full form of given tables, with a CRC-32 over it. A delta has the checksums of both tables
+// (tables-digest.ts), which the receiver computes again: a copy that differs in one slot would send packets to the wrong node.
 //
 //   full    format(1) form=0(1) preamble  groups  crc32 of all before it (4)
-//   delta   format(1) form=1(1) preamble  base version(10) base crc(4) result crc(4)  changes
+//   delta   format(1) form=1(1) preamble  base version(10) base checksum(4) result checksum(4)  changes
 //   preamble  version(10) hash key(8) hash(1) method(1) primary VIP  nodes  VIPs  holders
 //
 // Integers are little-endian. The fields are in tables-body.ts, the slots in slot-column.ts, the changes in tables-delta.ts.
@@ -23,12 +23,12 @@ import {
   writeTableVersion,
 } from "./tables-body.ts";
 import { readGroupChanges, writeGroupChanges } from "./tables-delta.ts";
+import { tablesChecksum } from "./tables-digest.ts";
 import type { GroupTable, Tables } from "./tables.ts";
 
 export const TABLES_FORMAT = 5;
 const FULL = 0;
 const DELTA = 1;
-const CRC_LENGTH = 4;
 
 export type DeltaApplied =
   | { readonly ok: true; readonly value: Tables; readonly length: number }
@@ -52,14 +52,6 @@ export function encodeTables(tables: Tables): Uint8Array {
   writer.u32(crc32(writer.written()));
   return writer.written();
 }
-
-/** What members compare: equal for equal tables, whichever way they were received. */
-export function tablesChecksum(tables: Tables): number {
-  return checksumOf(encodeTables(tables));
-}
-
-const checksumOf = (full: Uint8Array): number =>
-  new DataView(full.buffer, full.byteOffset).getUint32(full.byteLength - CRC_LENGTH, true);
 
 const countSlots = (groups: readonly GroupTable[]): number =>
   groups.reduce((sum, group) => sum + group.owners.length, 0);
@@ -112,7 +104,7 @@ function readGroups(reader: ByteReader): GroupTable[] | undefined {
   return groups;
 }
 
-/** What turns `base` into `next`. It can be longer than the full form when most slots change. */
+/** What turns `base` into `next`. What both share as arrays or objects is not read for it. */
 export function encodeDelta(base: Tables, next: Tables): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(TABLES_FORMAT);

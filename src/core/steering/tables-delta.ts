@@ -1,8 +1,12 @@
-// How the groups of one table follow from those of another: each group either whole, or as the slots that changed, with all of its exceptions if any of these did. A group is
-// patched only where its name, policy, services, size and whether it holds stay; whatever else changes, changes rarely.
+// How the groups of one table follow from those of another: each group either whole, or as the slots that changed, or, where these are
+// many, as the columns in which something changed; with all of its exceptions if any of these did. A group is patched only where its
+// name, policy, services, size and whether it holds stay; whatever else changes, changes rarely. What both tables share as arrays or
+// objects is not looked into.
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
-import { sameExceptions } from "./same-content.ts";
+import { sameExceptions, sameNumbers, sameService } from "./same-content.ts";
+import { readColumn, type SlotColumn, writeColumn } from "./slot-column.ts";
 import {
+  columnsOf,
   MAX_TABLE_SLOTS,
   readExceptions,
   readGroup,
@@ -11,14 +15,15 @@ import {
   writeGroup,
 } from "./tables-body.ts";
 import { MAX_NODE_ID } from "#base/ids.ts";
-import { FORMER_OWNERS, type GroupTable, type ServiceKey } from "./tables.ts";
+import { FORMER_OWNERS, type GroupTable } from "./tables.ts";
+import { sameLists } from "#base/same-lists.ts";
 
 const WHOLE = 0;
-const PATCH = 1;
-
-function sameService(a: ServiceKey, b: ServiceKey | undefined): boolean {
-  return b !== undefined && a.protocol === b.protocol && a.vip === b.vip && a.port === b.port;
-}
+const SLOTS = 1;
+const COLUMNS = 2;
+const COLUMN_COUNT = 2 + FORMER_OWNERS;
+/** Of all slots: where more than that changed, columns are sent. */
+const MOST_LISTED = 1 / 64;
 
 const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.name === next.name &&
@@ -27,8 +32,7 @@ const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.answer === next.answer &&
   base.udpIdleMs === next.udpIdleMs &&
   base.owners.length === next.owners.length &&
-  base.services.length === next.services.length &&
-  base.services.every((service, index) => sameService(service, next.services[index]));
+  sameLists(base.services, next.services, sameService);
 
 function slotDiffers(base: GroupTable, next: GroupTable, slot: number): boolean {
   if (base.owners[slot] !== next.owners[slot] || base.home[slot] !== next.home[slot]) return true;
@@ -39,11 +43,16 @@ function slotDiffers(base: GroupTable, next: GroupTable, slot: number): boolean 
   return false;
 }
 
-function changedSlots(base: GroupTable, next: GroupTable): number[] {
+/** Undefined: more than are worth listing. */
+function changedSlots(base: GroupTable, next: GroupTable): number[] | undefined {
   const changed: number[] = [];
-  if (base === next) return changed;
-  for (let slot = 0; slot < next.owners.length; slot++) {
-    if (slotDiffers(base, next, slot)) changed.push(slot);
+  const { owners, home, former } = base;
+  if (owners === next.owners && home === next.home && former === next.former) return changed;
+  const most = Math.max(1, owners.length * MOST_LISTED);
+  for (let slot = 0; slot < owners.length; slot++) {
+    if (!slotDiffers(base, next, slot)) continue;
+    changed.push(slot);
+    if (changed.length > most) return undefined;
   }
   return changed;
 }
@@ -65,17 +74,22 @@ export function writeGroupChanges(
       continue;
     }
     patched.add(index);
-    writer.u8(PATCH);
+    const changed = changedSlots(before, group);
+    writer.u8(changed === undefined ? COLUMNS : SLOTS);
     writer.u16(index);
-    writePatch(writer, before, group);
+    writePinned(writer, before, group);
+    if (changed === undefined) writeColumns(writer, before, group);
+    else writeSlots(writer, group, changed);
   }
 }
 
-function writePatch(writer: ByteWriter, base: GroupTable, next: GroupTable): void {
+function writePinned(writer: ByteWriter, base: GroupTable, next: GroupTable): void {
   const isPinnedAnew = !sameExceptions(base.exceptions, next.exceptions);
   writer.u8(isPinnedAnew ? 1 : 0);
   if (isPinnedAnew) writeExceptions(writer, next.exceptions);
-  const changed = changedSlots(base, next);
+}
+
+function writeSlots(writer: ByteWriter, next: GroupTable, changed: readonly number[]): void {
   writer.u32(changed.length);
   for (const slot of changed) {
     writer.u16(slot);
@@ -84,6 +98,26 @@ function writePatch(writer: ByteWriter, base: GroupTable, next: GroupTable): voi
     for (let age = 0; age < FORMER_OWNERS; age++) {
       writer.u16(next.former[slot * FORMER_OWNERS + age] ?? 0);
     }
+  }
+}
+
+function sameColumn(a: SlotColumn, b: SlotColumn | undefined): boolean {
+  if (b === undefined || a.values === b.values) return b !== undefined;
+  if (a.stride === 1) return sameNumbers(a.values, b.values);
+  for (let at = a.first; at < a.values.length; at += a.stride) {
+    if (a.values[at] !== b.values[at]) return false;
+  }
+  return true;
+}
+
+/** One bit for each column that changed, the owners' the lowest; then those columns. */
+function writeColumns(writer: ByteWriter, base: GroupTable, next: GroupTable): void {
+  const before = columnsOf(base);
+  const columns = columnsOf(next);
+  const differs = columns.map((column, index) => !sameColumn(column, before[index]));
+  writer.u8(differs.reduce((bits, isOther, index) => bits | (isOther ? 1 << index : 0), 0));
+  for (const [index, column] of columns.entries()) {
+    if (differs[index] === true) writeColumn(writer, column);
   }
 }
 
@@ -116,19 +150,28 @@ function readGroupChange(
   const index = reader.u16();
   const before = base[index];
   // Once each: else a few bytes could name a large group again and again.
-  if (kind !== PATCH || before === undefined || patched.has(index)) return undefined;
+  if (before === undefined || patched.has(index) || before.owners.length > slotLimit) {
+    return undefined;
+  }
   patched.add(index);
-  return before.owners.length <= slotLimit ? readPatch(reader, before) : undefined;
+  const exceptions = readPinned(reader, before);
+  if (exceptions === undefined || (kind !== SLOTS && kind !== COLUMNS)) return undefined;
+  const pinned = exceptions === before.exceptions ? before : { ...before, exceptions };
+  return kind === SLOTS ? readSlots(reader, pinned) : readColumns(reader, pinned);
 }
 
-function readPatch(reader: ByteReader, base: GroupTable): GroupTable | undefined {
+function readPinned(
+  reader: ByteReader,
+  { exceptions, owners }: GroupTable,
+): GroupTable["exceptions"] | undefined {
   const isPinnedAnew = reader.u8();
   if (isPinnedAnew > 1) return undefined;
-  const exceptions =
-    isPinnedAnew === 1 ? readExceptions(reader, base.owners.length) : base.exceptions;
+  return isPinnedAnew === 1 ? readExceptions(reader, owners.length) : exceptions;
+}
+
+function readSlots(reader: ByteReader, base: GroupTable): GroupTable | undefined {
   const count = reader.u32();
-  if (exceptions === undefined) return undefined;
-  if (count === 0 || reader.short) return isPinnedAnew === 1 ? { ...base, exceptions } : base;
+  if (count === 0 || reader.short) return base;
   const [owners, home, former] = [base.owners.slice(), base.home.slice(), base.former.slice()];
   let previous = -1;
   for (let change = 0; change < count; change++) {
@@ -141,5 +184,22 @@ function readPatch(reader: ByteReader, base: GroupTable): GroupTable | undefined
     former.set(ids.slice(2), slot * FORMER_OWNERS);
     previous = slot;
   }
-  return { ...base, owners, home, former, exceptions };
+  return { ...base, owners, home, former };
+}
+
+/** Columns that did not change are shared with the base, or, of the former owners, copied from it. */
+function readColumns(reader: ByteReader, base: GroupTable): GroupTable | undefined {
+  const bits = reader.u8();
+  if (bits === 0 || bits >>> COLUMN_COUNT !== 0) return undefined;
+  const slots = base.owners.length;
+  const next = {
+    ...base,
+    owners: (bits & 1) === 0 ? base.owners : new Uint16Array(slots),
+    home: (bits & 2) === 0 ? base.home : new Uint16Array(slots),
+    former: bits >>> 2 === 0 ? base.former : base.former.slice(),
+  };
+  for (const [index, column] of columnsOf(next).entries()) {
+    if ((bits & (1 << index)) !== 0 && !readColumn(reader, column)) return undefined;
+  }
+  return next;
 }

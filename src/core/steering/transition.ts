@@ -254,8 +254,12 @@ export function lettingGo(before: Tables | undefined, now: Tables, uncertain: Sl
   for (const { name, owners } of now.groups) {
     const old = before?.groups.find((group) => group.name === name)?.owners;
     const slots = new Set<number>();
-    for (const [slot, owner] of owners.entries()) {
-      if (owner !== NO_NODE || old === undefined) continue;
+    for (
+      let slot = owners.indexOf(NO_NODE);
+      slot !== -1;
+      slot = owners.indexOf(NO_NODE, slot + 1)
+    ) {
+      if (old === undefined) break;
       const hadOwner = (old[slot % old.length] ?? NO_NODE) !== NO_NODE;
       if (hadOwner || uncertain.get(name)?.has(slot % old.length) === true) slots.add(slot);
     }

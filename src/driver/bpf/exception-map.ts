@@ -7,6 +7,7 @@
 import type { Exceptions } from "#core/steering/tables.ts";
 import { flowPrint, type FlowKey, type FlowPrint } from "#wire/flow-key.ts";
 import { EXCEPTIONS_PER_BUCKET } from "./abi.gen.ts";
+import { sameLists } from "#base/same-lists.ts";
 import { Mapping } from "../libc.ts";
 import type { BucketRange } from "./shared-maps.ts";
 
@@ -45,6 +46,8 @@ export class ExceptionMap {
   /** Of an earlier agent: which flows they are is not known here. */
   #inherited: boolean;
   #unplaced = 0;
+  /** What the map was last brought to: the same objects again change nothing. */
+  #present: readonly Exceptions[] = [];
 
   /** @param cells the map's memory */
   constructor(cells: BigUint64Array, state: ExceptionState) {
@@ -65,7 +68,10 @@ export class ExceptionMap {
     if (hashKey[0] !== this.#hashKey[0] || hashKey[1] !== this.#hashKey[1]) {
       this.#forgetAll();
       this.#hashKey = hashKey;
+      this.#present = [];
     }
+    if (this.#isPresent(groups)) return 0;
+    this.#present = [];
     const wanted = groups.reduce((sum, { flows }) => sum + flows.length, 0);
     if (wanted > this.#range.count * USUAL_LOAD) this.#resize(wanted);
     let written = 0;
@@ -79,6 +85,7 @@ export class ExceptionMap {
 
   /** Removes what these groups do not pin, after slots have stopped to say so. Answers how many were removed. */
   keepOnly(groups: readonly Exceptions[]): number {
+    if (this.#isPresent(groups)) return 0;
     const wanted = groups.reduce((sum, { flows }) => sum + flows.length, 0);
     const before = this.#placed.size;
     if (before !== wanted) {
@@ -92,7 +99,12 @@ export class ExceptionMap {
     }
     if (this.#inherited) this.#removeUnknown();
     if (wanted < this.#range.count * LEAST_LOAD) this.#resize(wanted);
+    this.#present = groups;
     return before - this.#placed.size;
+  }
+
+  #isPresent(groups: readonly Exceptions[]): boolean {
+    return groups.length > 0 && !this.#inherited && sameLists(groups, this.#present);
   }
 
   #set(flow: FlowKey, node: number): boolean {

@@ -152,18 +152,10 @@ export class ControlServer {
   /** Sends to every member; the message is encoded once. False when it is longer than its type may be. */
   broadcast(message: ControlMessage): boolean {
     const frame = encodeControl(message);
-    if (frame !== undefined) this.broadcastFrame(message.type, frame);
-    return frame !== undefined;
-  }
-
-  broadcastFrame(
-    type: ControlMessage["type"],
-    frame: Uint8Array,
-    isFor: (id: NodeId) => boolean = () => true,
-  ): void {
+    if (frame === undefined) return false;
     // A slow reader is cut off and removed meanwhile; a Map allows that.
-    for (const [id, { channel }] of this.#connections)
-      if (isFor(id)) channel.sendFrame(type, frame);
+    for (const { channel } of this.#connections.values()) channel.sendFrame(message.type, frame);
+    return true;
   }
 
   #count(name: ControlCount): void {

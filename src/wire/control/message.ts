@@ -21,6 +21,8 @@ export interface Hello {
   readonly bootId: string;
   readonly config: ConfigVersion;
   readonly tables: TableVersion;
+  /** It can be sent tables in the delta form. */
+  readonly deltas?: boolean;
 }
 
 export interface WantedSlot {

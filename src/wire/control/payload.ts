@@ -52,6 +52,7 @@ export function encodePayload(message: ControlMessage): Uint8Array {
         bootId: message.bootId,
         config: configJson(message.config),
         tables: tablesJson(message.tables),
+        ...(message.deltas === true ? { deltas: true } : {}),
       });
     case "config":
       return encodeJson({ version: configJson(message.version), yaml: message.yaml });
@@ -171,7 +172,8 @@ function decodeHello(value: JsonValue | undefined): ControlMessage | undefined {
   const tables = asTableVersion(object?.["tables"]);
   if (node === undefined || node === 0 || bootId === undefined) return undefined;
   if (config === undefined || tables === undefined) return undefined;
-  return { type: "hello", node: node as NodeId, bootId, config, tables };
+  const deltas = object?.["deltas"] === true ? { deltas: true } : {};
+  return { type: "hello", node: node as NodeId, bootId, config, tables, ...deltas };
 }
 
 function decodeConfig(
