@@ -10,6 +10,8 @@ import type { Lab } from "#lab/lab.ts";
 import { STANDARD } from "#lab/standard.ts";
 
 const LIMIT_MS = 30_000;
+/** Between two looks: the members need the processors, and whoever looks all the time takes one of them. */
+const LOOK_EVERY_MS = 1;
 
 function stateOf(lab: Lab, member: string): StateMap {
   return inNetns(lab.netns(member), () => {
@@ -50,7 +52,7 @@ export class InstalledVersions {
     const end = performance.now() + LIMIT_MS;
     while (this.#all().some((each) => compareVersions(each, version) <= 0)) {
       if (performance.now() > end) throw new Error("the members do not come to have newer tables");
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
   }
 

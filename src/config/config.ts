@@ -51,17 +51,21 @@ function peeringFrom(
 
 const interfaceNodesFrom = ({
   nodes,
+  preempt,
   ranked,
 }: NonNullable<RawConfig["interfaceNodes"]>): InterfaceNodesConfig => ({
   nodes,
+  ...(preempt === false ? { preempt } : {}),
   ranked: ranked.map((each) => ({ ...each, vip: ip(each.vip) })),
 });
 
 const rawInterfaceNodes = ({
   nodes,
+  preempt,
   ranked,
 }: InterfaceNodesConfig): NonNullable<RawConfig["interfaceNodes"]> => ({
   nodes: nodes === "all" ? nodes : nodes.map((node) => ({ ...node })),
+  ...(preempt === undefined ? {} : { preempt }),
   ranked: ranked.map((each) => ({ vip: each.vip, nodes: [...each.nodes] })),
 });
 

@@ -148,18 +148,18 @@ export const setDelivery = (config: ClusterConfig, method: DeliveryMethod): Clus
 /** B10. The node is the first of the address's list from now on. PAN_CONFLICT where the master is the interface node of all. */
 export function moveVip(config: ClusterConfig, vip: IpAddress, node: string): ClusterConfig {
   requireNode(config, node);
-  const { nodes, ranked } = requireSpread(config, vip);
+  const { ranked, ...rest } = requireSpread(config, vip);
   const list = ranked.find((each) => each.vip === vip)?.nodes ?? [];
   const others = ranked.filter((each) => each.vip !== vip);
   const moved = { vip, nodes: [node, ...list.filter((name) => name !== node)] };
-  return settled({ ...config, interfaceNodes: { nodes, ranked: [...others, moved] } });
+  return settled({ ...config, interfaceNodes: { ...rest, ranked: [...others, moved] } });
 }
 
 /** B10. The address is spread with the others again. */
 export function releaseVip(config: ClusterConfig, vip: IpAddress): ClusterConfig {
-  const { nodes, ranked } = requireSpread(config, vip);
+  const { ranked, ...rest } = requireSpread(config, vip);
   const others = ranked.filter((each) => each.vip !== vip);
-  return settled({ ...config, interfaceNodes: { nodes, ranked: others } });
+  return settled({ ...config, interfaceNodes: { ...rest, ranked: others } });
 }
 
 function requireSpread(

@@ -47,6 +47,13 @@ export const interfaceNodesSchema = ({ nodes, vips, weight }: InterfaceNodesLimi
             "Nodes that virtual addresses are spread over: `all` with equal weight, or a list.",
         },
       ),
+      preempt: Type.Optional(
+        Type.Boolean({
+          description:
+            "False: a node that returns does not take its virtual addresses back; they stay where they are until that node dies or is drained. " +
+            "Default: true.",
+        }),
+      ),
       ranked: Type.Array(
         Type.Object(
           {
@@ -84,5 +91,7 @@ export interface RankedConfig {
 
 export interface InterfaceNodesConfig {
   readonly nodes: "all" | readonly { readonly name: string; readonly weight: number }[];
+  /** Absent: a node that returns takes its own back. */
+  readonly preempt?: false;
   readonly ranked: readonly RankedConfig[];
 }

@@ -34,6 +34,17 @@ test("B10: without the section the master is the interface node of all; empty, a
   assert.deepEqual(load("interfaceNodes: {}\n").interfaceNodes, { nodes: "all", ranked: [] });
 });
 
+test("B10: that VIPs stay is kept by commands and written back; the default is not written", () => {
+  const staying = load("interfaceNodes: { preempt: false }\n");
+  assert.deepEqual(staying.interfaceNodes, { nodes: "all", preempt: false, ranked: [] });
+  const moved = moveVip(staying, VIP, "b");
+  assert.equal(moved.interfaceNodes?.preempt, false);
+  assert.equal(releaseVip(moved, VIP).interfaceNodes?.preempt, false);
+  assert.match(renderConfig(moved, BASE), /preempt: false/);
+  const usual = load("interfaceNodes: { preempt: true }\n");
+  assert.equal(canonicalConfig(usual), canonicalConfig(load("interfaceNodes: {}\n")));
+});
+
 test("B10: the order of a VIP's nodes is the meaning, that of the lists is not", () => {
   const ranked = (first: string, second: string): string =>
     canonicalConfig(load(`interfaceNodes: { ranked: [${first}, ${second}] }\n`));

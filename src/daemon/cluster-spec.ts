@@ -56,7 +56,7 @@ function interfaceNodesOf(
   idOf: ReadonlyMap<string, NodeId>,
 ): Pick<ClusterSpec, "interfaceNodes"> {
   if (interfaceNodes === undefined) return {};
-  const { nodes: listed, ranked } = interfaceNodes;
+  const { nodes: listed, preempt, ranked } = interfaceNodes;
   const weights = listed === "all" ? undefined : new Map(listed.map((n) => [n.name, n.weight]));
   return {
     interfaceNodes: {
@@ -64,6 +64,7 @@ function interfaceNodesOf(
         id,
         weight: weights === undefined ? 1 : (weights.get(name) ?? 0),
       })),
+      ...(preempt === false ? { stays: true } : {}),
       ranked: ranked.map(({ vip, nodes: names }) => ({
         vip,
         nodes: names.flatMap((name) => idOf.get(name) ?? []),

@@ -11,6 +11,8 @@ const NOTIFY =
 const MAIL = "no mail is sent; `pan events --follow`, hooks and metrics tell what happens";
 const ELECTION =
   "the members elect their master themselves: more members win, then the lower address (A5)";
+const PREEMPTS =
+  "a node that returns does not become master again; with the section interfaceNodes it takes its own virtual addresses back at once";
 const MEMBERS = "members find each other by `nodes`, with certificates; nothing is to be set";
 const ANNOUNCE =
   "how often addresses are announced is built in (50 ms, 200 ms, 1 s, 3 s, then every 30 s)";
@@ -81,9 +83,8 @@ export const VRRP: Reasons = {
     virtual_router_id: MEMBERS,
     advert_int: "a silent node counts as dead after 200 ms; detection.intervalMs changes that",
     authentication: "messages are signed; every node has a certificate (`pan ca`, `pan node add`)",
-    nopreempt: ELECTION,
-    preempt: ELECTION,
-    preempt_delay: ELECTION,
+    preempt: PREEMPTS,
+    preempt_delay: PREEMPTS,
     dont_track_primary: TRACK,
     track_interface: TRACK,
     track_script: TRACK,

@@ -256,6 +256,17 @@ HTTP_GET {
   assert.match(notes.join("\n"), /^k.conf:8: differs: checks of 10.0.0.12: .* those of 10.0.0.11/m);
 });
 
+test("B10: import keepalived: nopreempt needs nothing, and what makes a node take over again is said", () => {
+  const instance = (line: string): string =>
+    `vrrp_instance a {\n interface eth0\n virtual_ipaddress {\n 10.0.0.100\n }\n ${line}\n}\n`;
+  assert.deepEqual(imported(instance("nopreempt")).notes, []);
+  const [note = ""] = imported(instance("preempt_delay 300")).notes;
+  assert.match(
+    note,
+    /dropped: preempt_delay 300: a node that returns does not become master again/,
+  );
+});
+
 test("import keepalived: ranges in both families", () => {
   const { config } = imported(`virtual_server_group g {
 10.0.0.9-11 80

@@ -121,6 +121,9 @@ class Reader implements ServerReader {
           this.take(statement);
           for (const each of statement.block ?? []) this.#address(each);
           break;
+        case "nopreempt":
+          this.take(statement); // no node becomes master because it returns
+          break;
         default:
           this.dropKnown(statement, VRRP);
       }

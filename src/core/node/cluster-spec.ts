@@ -38,6 +38,8 @@ export interface InterfaceNodesSpec {
   readonly nodes: readonly { readonly id: NodeId; readonly weight: number }[];
   /** VIPs with nodes of their own, best first. */
   readonly ranked: readonly { readonly vip: IpAddress; readonly nodes: readonly NodeId[] }[];
+  /** A VIP does not leave a node that serves for one that returns. */
+  readonly stays?: boolean;
 }
 
 export interface ClusterSpec {

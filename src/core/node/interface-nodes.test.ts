@@ -8,7 +8,7 @@ import { instant } from "#base/time.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { ROUND_MS } from "./balancing.ts";
-import type { ClusterSpec } from "./cluster-spec.ts";
+import type { ClusterSpec, InterfaceNodesSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect, Input } from "./protocol.ts";
 import { ACKNOWLEDGE_MS } from "./publication.ts";
@@ -189,6 +189,39 @@ test("B10: a dead interface node's VIPs go to others at once, and come back with
   cluster.step(N3, { type: "view-changed", view: alone });
   cluster.meet(N1, ALL, N2);
   assert.deepEqual(cluster.holders, before);
+  assert.equal(cluster.most, 1);
+});
+
+test("B10: where VIPs stay, a node that returns has none until somebody dies; an operator's list moves one", () => {
+  const staying = (ranked: InterfaceNodesSpec["ranked"] = []): ClusterSpec =>
+    spread({ interfaceNodes: { ...EVEN, ranked, stays: true } });
+  assert.deepEqual(settled(staying()).holders, [N1, N1, N1], "the first one has them");
+  const cluster = settled(spread());
+  cluster.everywhere({ type: "spec-changed", spec: staying() });
+  assert.deepEqual(new Set(cluster.holders), new Set(ALL));
+  const returns = (id: NodeId): void => {
+    cluster.dead.delete(id);
+    cluster.installed.delete(id);
+    const alone = viewOf([id], { role: "joining", master: NO_NODE, secondary: NO_NODE });
+    cluster.step(id, { type: "view-changed", view: alone });
+    cluster.meet(N1, ALL, N2);
+  };
+  cluster.dead.add(N3);
+  cluster.meet(N1, [N1, N2], N2);
+  const during = cluster.holders;
+  returns(N3);
+  cluster.wait(ROUND_MS);
+  assert.deepEqual(cluster.holders, during);
+  const [vip = ip("10.0.0.100")] = VIPS;
+  const list = [{ vip, nodes: [N3, N2] }];
+  cluster.everywhere({ type: "spec-changed", spec: staying(list) });
+  assert.equal(cluster.holders[0], N3);
+  cluster.dead.add(N3);
+  cluster.meet(N1, [N1, N2], N2);
+  assert.equal(cluster.holders[0], N2);
+  returns(N3);
+  cluster.wait(ROUND_MS);
+  assert.equal(cluster.holders[0], N2, "also one that has a list");
   assert.equal(cluster.most, 1);
 });
 

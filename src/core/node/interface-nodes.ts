@@ -2,6 +2,7 @@
 // hear of tables: an interface node sends frames by them as soon as it has them, so it hears of moved slots after the others.
 //
 // Not here: who should have what, and in which steps it gets there (core/steering/vip-holders.ts).
+import type { IpAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
@@ -12,6 +13,7 @@ import {
   wantedHolders,
   type DesiredHolders,
   type HolderRules,
+  type RankedVip,
   type Uncertain,
 } from "#core/steering/vip-holders.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -23,7 +25,7 @@ export function desiredHolders(
   serves: (id: NodeId) => boolean,
 ): DesiredHolders | undefined {
   if (interfaceNodes === undefined) return undefined;
-  const { nodes, ranked } = interfaceNodes;
+  const { nodes, ranked, stays = false } = interfaceNodes;
   const all = nodes.map((node) => ({ ...node, serves: serves(node.id) }));
   const willing = all.map((node) => ({
     ...node,
@@ -31,7 +33,7 @@ export function desiredHolders(
   }));
   // where all are drained, connections that they still have must be reached
   const isNobody = !willing.some(({ serves: does }) => does);
-  return { vips, ranked, nodes: isNobody ? all : willing, fallback: self };
+  return { vips, ranked, stays, nodes: isNobody ? all : willing, fallback: self };
 }
 
 export interface HolderFacts extends Pick<
@@ -49,6 +51,8 @@ export class InterfaceNodes {
   readonly #self: NodeId;
   #uncertain: Uncertain = NOTHING;
   #wasHeir = false;
+  /** The lists of VIPs by which the last tables were made, as text; undefined: this node has not made any. */
+  #lists: ReadonlyMap<IpAddress, string> | undefined;
 
   constructor(self: NodeId) {
     this.#self = self;
@@ -58,6 +62,14 @@ export class InterfaceNodes {
   becomeMaster(wasHeir: boolean): void {
     this.#uncertain = NOTHING;
     this.#wasHeir = wasHeir;
+    this.#lists = undefined;
+  }
+
+  /** Those that have another list than when the last tables were made. */
+  #relisted({ ranked }: DesiredHolders): Set<IpAddress> {
+    const lists = this.#lists;
+    const isNews = ({ vip, nodes }: RankedVip): boolean => lists?.get(vip) !== nodes.join();
+    return new Set(lists === undefined ? [] : ranked.filter(isNews).map(({ vip }) => vip));
   }
 
   /** `next`, with the next step of the holders from those of `before`. */
@@ -75,7 +87,8 @@ export class InterfaceNodes {
     const wanted =
       desired === undefined
         ? new Map(next.vips.map((vip) => [vip, own] as const))
-        : wantedHolders(present, desired);
+        : wantedHolders(present, { ...desired, relisted: this.#relisted(desired) });
+    this.#lists = new Map(desired?.ranked.map(({ vip, nodes }) => [vip, nodes.join()]));
     const rules: HolderRules = {
       ...facts,
       self: this.#self,

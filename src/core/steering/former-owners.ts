@@ -24,24 +24,34 @@ function append(former: Uint16Array, start: number, node: number): void {
   }
 }
 
-/** Chains after `owners` replaced those of `before`; `reachable` is indexed by node id. */
+/** Chains after `owners` replaced those of `before`, the same array where they do not change; `reachable` is indexed by node id. */
 export function chainsAfter(
   before: Ownership,
   owners: Uint16Array,
   reachable: Uint8Array,
 ): Uint16Array {
   const former = new Uint16Array(owners.length * FORMER_OWNERS);
+  let isSame = true;
   for (let slot = 0; slot < owners.length; slot++) {
     const owner = owners[slot];
     const old = before.owners[slot] ?? 0;
     const start = slot * FORMER_OWNERS;
-    if (old === owner && before.former[start] === 0) continue;
+    if (before.former[start] === 0) {
+      // the usual case, short: there may be 65 536 of them
+      if (old === owner || old === 0 || reachable[old] !== 1) continue;
+      former[start] = old;
+      isSame = false;
+      continue;
+    }
     for (let k = -1; k < FORMER_OWNERS; k++) {
       const node = k === -1 ? old : (before.former[start + k] ?? 0);
       if (node !== 0 && node !== owner && reachable[node] === 1) append(former, start, node);
     }
+    for (let at = start; at < start + FORMER_OWNERS; at++) {
+      if (former[at] !== before.former[at]) isSame = false;
+    }
   }
-  return former;
+  return isSame ? before.former : former;
 }
 
 /**

@@ -9,6 +9,7 @@ import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { chainsAfter, isAmong, resized, type Ownership } from "./former-owners.ts";
 import { InTurn } from "./in-turn.ts";
 import { flags } from "./ownership.ts";
+import { sameNumbers } from "./same-content.ts";
 import { FORMER_OWNERS, type GroupTable, type Tables } from "./tables.ts";
 
 /**
@@ -180,19 +181,32 @@ class PublishedSlots implements Published {
 
 function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uint16Array {
   const { rules } = reach;
+  if (sameNumbers(before.owners, wanted.owners) && !wanted.owners.includes(NO_NODE)) {
+    return before.owners;
+  }
   const serves = rules.standsIn !== undefined && wanted.owners.includes(rules.standsIn.by);
   const own = serves ? rules : { ...rules, standsIn: undefined };
   const slots = new PublishedSlots(before, wanted.name, reach);
   // by older tables who is behind may own a slot alone, and reset what others have in it: until it has the newest, the master serves
   const isServing = wanted.owners.includes(rules.self);
-  return wanted.owners.map((wish, slot) => {
-    const owner = (before.owners[slot] ?? NO_NODE) as NodeId;
-    if (owner === wish && owner !== NO_NODE) return owner;
+  const owners = wanted.owners.slice();
+  for (let slot = 0; slot < owners.length; slot++) {
+    const [wish, owner] = [owners[slot] as NodeId, (before.owners[slot] ?? NO_NODE) as NodeId];
+    if (owner === wish && owner !== NO_NODE) continue;
     const isLeft = owner !== NO_NODE && !rules.members.has(owner);
-    const isLate = isServing && isLeft && rules.behind.has(wish as NodeId);
-    const taker = isLate ? rules.self : (wish as NodeId);
-    return nextOwner(slots.at(slot, taker), taker, own);
-  });
+    const isLate = isServing && isLeft && rules.behind.has(wish);
+    const taker = isLate ? rules.self : wish;
+    owners[slot] = nextOwner(slots.at(slot, taker), taker, own);
+  }
+  return owners;
+}
+
+/** Whether a slot has no owner that is to have one. */
+function waitsForOwner(owners: Uint16Array, wanted: Uint16Array): boolean {
+  for (let at = owners.indexOf(NO_NODE); at !== -1; at = owners.indexOf(NO_NODE, at + 1)) {
+    if (wanted[at] !== NO_NODE) return true;
+  }
+  return false;
 }
 
 /** Whether any slots of the published group that are to become one slot have different owners. */
@@ -220,11 +234,13 @@ function nextGroup(
     return nextGroup(published, spread(wanted, size), reach);
   }
   const before = size === slots ? published : resized(published, slots);
-  const owners = ownersTowards(before, wanted, reach);
+  // what does not change is shared with the tables that are published; these are not to be written to
+  const own = (column: Uint16Array): Uint16Array => (rules.filtered ? column.slice() : column);
+  const owners = own(ownersTowards(before, wanted, reach));
   if (rules.filtered) reach.inTurn.postpone(before, owners);
-  const former = chainsAfter(before, owners, reachable);
+  const former = own(chainsAfter(before, owners, reachable));
   if (rules.filtered) nameKeepers({ owners, former, home: wanted.home }, rules);
-  const moves = owners.some((owner, slot) => owner === NO_NODE && wanted.owners[slot] !== NO_NODE);
+  const moves = waitsForOwner(owners, wanted.owners);
   // where every member filters, the lease holder serves nothing of a group without nodes: a node that comes back takes its slots at once
   const isUnserved = rules.filtered && owners.includes(NO_NODE);
   return { ...wanted, owners, former, holds: wanted.holds || moves || isUnserved };

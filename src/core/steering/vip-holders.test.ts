@@ -106,6 +106,56 @@ test("B10: a VIP with a list is at the first node of it that serves, then at any
   assert.deepEqual(backups.get(vip), [2, 1]);
 });
 
+test("B10: where VIPs stay, a node that returns gets none of its own back, and only what dies moves", () => {
+  fc.assert(
+    fc.property(size, fc.nat(), ({ vips, nodes }, which) => {
+      fc.pre(nodes > 1);
+      const dead = 1 + (which % nodes);
+      const weights = ids(nodes).map(() => 1);
+      const staying = (down: readonly number[] = []): DesiredHolders => ({
+        ...desired(vipsOf(vips), weights, down),
+        stays: true,
+      });
+      const before = wantedHolders(NONE, staying());
+      const even = countsOf(before, nodes);
+      assert.ok(
+        even.every((count) => Math.abs(count - vips / nodes) < 1),
+        even.join(),
+      );
+      const during = wantedHolders(before, staying([dead]));
+      for (const [vip, { holder }] of before) {
+        const now = during.get(vip)?.holder;
+        if (holder === dead) assert.notEqual(now, dead);
+        else assert.equal(now, holder);
+      }
+      assert.deepEqual(holders(wantedHolders(during, staying())), holders(during));
+    }),
+  );
+});
+
+test("B10: where VIPs stay, one with a list leaves a node of it only for a new list, or when that dies", () => {
+  const vips = vipsOf(2);
+  const [vip = ip("10.0.0.100")] = vips;
+  const after = (
+    before: HolderTable,
+    nodes: readonly number[],
+    down: readonly number[] = [],
+    isNew = false,
+  ): HolderTable =>
+    wantedHolders(before, {
+      ...desired(vips, [1, 1, 1], down, [{ vip, nodes: nodes.map(nodeId) }]),
+      stays: true,
+      ...(isNew ? { relisted: new Set([vip]) } : {}),
+    });
+  const first = after(NONE, [3, 2]);
+  assert.equal(first.get(vip)?.holder, 3);
+  const died = after(first, [3, 2], [3]);
+  assert.equal(died.get(vip)?.holder, 2);
+  const back = after(died, [3, 2]);
+  assert.equal(back.get(vip)?.holder, 2);
+  assert.equal(after(back, [3, 2], [], true).get(vip)?.holder, 3, "an operator's list counts");
+});
+
 test("B10: backups are those that would have the VIP, each once, however many die", () => {
   fc.assert(
     fc.property(size, ({ vips, nodes }) => {

@@ -1,6 +1,7 @@
 // Which node answers for which VIP (B10, docs/adr/0025): who should, and in which steps it comes to that. VIPs are spread as slots are
 // (weighted-ownership.ts): even shares by weight, as little moved as possible, and a node that returns gets its own back. A VIP may
-// instead have a list of nodes of its own, of which the first that serves has it.
+// instead have a list of nodes of its own, of which the first that serves has it. Where VIPs are to stay (`stays`), nothing goes back to a
+// node that returns: a VIP's home is then the node that it last came to, and it leaves it only when that does not serve.
 //
 // Two nodes must never answer for one VIP. So a VIP of a living member moves in two versions of the tables: first nobody has it, and
 // only when its holder, and the member that would be master next, have acknowledged that, the new holder gets it.
@@ -8,7 +9,7 @@ import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import type { DesiredNode } from "./next-tables.ts";
 import type { Tables, VipHolders } from "./tables.ts";
-import { nextHome, nextOwners } from "./weighted-ownership.ts";
+import { nextHome, nextOwners, stayingOwners } from "./weighted-ownership.ts";
 
 export interface RankedVip {
   readonly vip: IpAddress;
@@ -21,6 +22,10 @@ export interface DesiredHolders {
   /** Share of the VIPs by weight; a node with weight 0 has a VIP only by a list, or where there is nobody else. */
   readonly nodes: readonly DesiredNode[];
   readonly ranked: readonly RankedVip[];
+  /** A VIP does not leave a node that serves for one that returns. */
+  readonly stays?: boolean;
+  /** VIPs that an operator has just given another list: they go by it. */
+  readonly relisted?: ReadonlySet<IpAddress>;
   /** Has what nobody else can have. */
   readonly fallback: NodeId;
 }
@@ -57,12 +62,13 @@ const columnOf = (
 
 /** Who should answer for each VIP. The same again changes nothing. */
 export function wantedHolders(before: HolderTable, desired: DesiredHolders): HolderTable {
-  const { vips, nodes, ranked, fallback } = desired;
+  const { vips, nodes, ranked, fallback, stays = false } = desired;
   const lists = new Map(ranked.map((each) => [each.vip, each.nodes]));
   const spread = vips.filter((vip) => !lists.has(vip));
   const serving = nodes.filter(({ serves }) => serves);
-  const homes = nextHome(columnOf(spread, before, "home"), nodes);
-  const owners = nextOwners(homes, columnOf(spread, before, "holder"), serving);
+  const known = columnOf(spread, before, "home");
+  const homes = stays ? stayingOwners(known, serving) : nextHome(known, nodes);
+  const owners = stays ? homes : nextOwners(homes, columnOf(spread, before, "holder"), serving);
   const wanted = new Map<IpAddress, Place>();
   for (const [index, vip] of spread.entries()) {
     const holder = (owners[index] || fallback) as NodeId;
@@ -70,9 +76,11 @@ export function wantedHolders(before: HolderTable, desired: DesiredHolders): Hol
   }
   for (const [vip, list] of lists) {
     if (!vips.includes(vip)) continue;
-    const present = (before.get(vip) ?? NOWHERE).holder;
-    const holder = firstOf(list, { serving, present, wanted }) ?? fallback;
-    wanted.set(vip, { holder, home: list[0] ?? NO_NODE });
+    const { holder: present, home } = before.get(vip) ?? NOWHERE;
+    const remains = stays && desired.relisted?.has(vip) !== true && list.includes(home);
+    const choosing = { serving, present, wanted };
+    const holder = firstOf(remains ? [home, ...list] : list, choosing) ?? fallback;
+    wanted.set(vip, { holder, home: stays ? holder : (list[0] ?? NO_NODE) });
   }
   return wanted;
 }

@@ -71,6 +71,23 @@ export function nextOwners(
   return owners;
 }
 
+/** Nothing leaves a node that serves, however uneven that is; the rest goes where it makes shares even. */
+export function stayingOwners(previous: Uint16Array, serving: readonly DesiredNode[]): Uint16Array {
+  const serves = servingFlags(serving);
+  const kept = Uint8Array.from(previous, (owner) => serves[owner] ?? 0);
+  const pinned = countByNode(previous.filter((_, slot) => kept[slot] === 1));
+  const claims = serving.map(({ id, weight }) => {
+    const held = pinned[id] ?? 0;
+    return { id, weight, held, pinned: held };
+  });
+  const quotas = new Map(
+    [...shareSlots(previous.length, claims)].map(([id, count]) => [id, count - (pinned[id] ?? 0)]),
+  );
+  const owners = previous.slice();
+  fill(owners, quotas, kept);
+  return owners;
+}
+
 interface Claimant {
   readonly id: NodeId;
   /** Weight and part in one number. */

@@ -177,22 +177,23 @@ export class TableWriter {
     for (let slot = 0; slot < owners.length; slot++) {
       const from = slot * FORMER_OWNERS;
       const to = (base + slot) * FORMER_STRIDE;
-      let any = 0;
-      for (let k = 0; k < FORMER_OWNERS; k++) any |= former[from + k] ?? 0;
+      let [any, isOther] = [0, false];
+      for (let k = 0; k < FORMER_OWNERS; k++) {
+        const id = former[from + k] ?? 0;
+        any |= id;
+        if (kernel.former[to + k] !== id) isOther = true;
+      }
       const flags =
         (any === 0 ? 0 : SLOT_HAS_FORMER) | (pinned[slot] === 1 ? SLOT_HAS_EXCEPTIONS : 0);
       const value = (owners[slot] ?? 0) | flags;
-      const present = kernel.owners[base + slot];
-      let differs = present !== value;
-      if (differs && any === 0) kernel.owners[base + slot] = value;
-      for (let k = 0; k < FORMER_OWNERS; k++) {
-        const id = former[from + k] ?? 0;
-        if (kernel.former[to + k] === id) continue;
-        kernel.former[to + k] = id;
-        differs = true;
+      const isMoved = kernel.owners[base + slot] !== value;
+      if (!isMoved && !isOther) continue;
+      if (any === 0) kernel.owners[base + slot] = value;
+      if (isOther) {
+        for (let k = 0; k < FORMER_OWNERS; k++) kernel.former[to + k] = former[from + k] ?? 0;
       }
-      if (present !== value && any !== 0) kernel.owners[base + slot] = value;
-      if (differs) changed++;
+      if (any !== 0) kernel.owners[base + slot] = value;
+      changed++;
     }
     return changed;
   }
