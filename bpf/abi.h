@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 12,
+	ABI_REVISION = 13,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -39,6 +39,10 @@ enum abi {
 	ABI_VIP_OF_NOBODY = 0xffff, /* it is on its way from one interface node to another */
 	ABI_PATHS = 7, /* private paths of a node */
 	ABI_PATH_CHOICES = 64, /* entries of a node's table of paths; as in src/core/paths/spread.ts */
+	ABI_NODE_TUNNELLED_SHIFT = 48, /* of a node's MAC: bit above it */
+	ABI_TUNNEL_NONE = 0,
+	ABI_TUNNEL_IPIP = 1,
+	ABI_TUNNEL_GENEVE = 2,
 	ABI_SLOT_PACKET_SHIFT = 40, /* slot_counters: packets above, bytes below */
 };
 
@@ -46,6 +50,7 @@ enum abi {
 enum reason {
 	REASON_PASS_NOT_IP,
 	REASON_PASS_MALFORMED,
+	REASON_DROP_TUNNEL,
 	REASON_PASS_ANNOUNCE,
 	REASON_DROP_ANNOUNCE,
 	REASON_PASS_OTHER_MAC,
@@ -66,6 +71,7 @@ enum reason {
 	REASON_FORWARD_FORMER,
 	REASON_DROP_HOLD_FULL,
 	REASON_DROP_NO_NEIGHBOUR,
+	REASON_DROP_TOO_BIG,
 	REASON_COUNT,
 };
 
@@ -135,10 +141,26 @@ struct exception_bucket {
 
 /* Map own_addresses: this node's addresses, those of peering alone; the value is the peering programs'. */
 
-/* Map nodes: a node's MAC as the six low bytes of a little-endian number; 0 = unknown. */
+/* Map nodes: a node's MAC as the six low bytes of a little-endian number; 0 = unknown. With bit ABI_NODE_TUNNELLED_SHIFT it is not
+ * on this segment: frames go as map tunnels says. */
 struct node {
 	__u64 mac;
 };
+
+/* Map tunnels, by node id: how frames go to a node that is not on this segment (docs/adr/0022). Written whole before the node is
+ * marked as such. */
+struct tunnel {
+	__u64 next_mac; /* of the next machine on the way, as in struct node; 0: it is not known */
+	__u64 own_mac; /* of this node's interface on the way */
+	__be32 source; /* this node's address */
+	__be32 destination; /* the node's */
+	__u32 link; /* index of the interface on the way */
+	__u16 mtu; /* longest outer packet that arrives */
+	__u8 kind; /* ABI_TUNNEL_… */
+	__u8 reserved;
+};
+
+/* Map tunnel_ends: ids of the nodes whose encapsulated packets are taken, by their IPv4 address. */
 
 /* Map node_paths, with one entry where there are no private paths: by which of them frames go to a node (B11). Paths count
  * from 1, so path[0] is never used; choice 0 is the way without private paths. A path is written before the choices that name it. */
@@ -228,6 +250,7 @@ struct state {
 	__u32 method; /* ABI_METHOD_FORWARD, or 1 + index of the cluster MAC that clients are told */
 	__u32 hash_kind; /* ABI_HASH_… */
 	__u32 slots_measured; /* map slot_counters is kept up to date */
+	__be32 tunnel_address; /* to which encapsulated packets come; 0: none are taken */
 	__u32 clsact_links[ABI_LINKS]; /* interfaces whose clsact qdisc the agent made, by index; 0: no entry */
 };
 

@@ -1,7 +1,8 @@
 /*
  * Stage emit: count, and send a forwarded frame back out of the interface it came in on (from an arm: out of the
  * interface on which the other nodes are; where there are private paths: out of one that works, B11). Nothing but the two MAC
- * addresses changes (B5); the new source says who forwarded it and how far it has come.
+ * addresses changes (B5); the new source says who forwarded it and how far it has come. To a node beyond the segment it goes
+ * encapsulated (tunnel.h).
  */
 #ifndef PANOPLY_EMIT_H
 #define PANOPLY_EMIT_H
@@ -9,6 +10,7 @@
 #include "hold.h"
 #include "hook.h"
 #include "packet.h"
+#include "tunnel.h"
 
 static __always_inline int emit_drop(__u8 reason, __u32 bytes)
 {
@@ -32,7 +34,7 @@ static __always_inline int emit_taken(frame_t *frame, void *data, __u8 reason, _
 static __always_inline int is_drop(__u8 reason)
 {
 	return reason == REASON_DROP_ANNOUNCE || reason == REASON_DROP_NOT_OURS || reason == REASON_DROP_PEER ||
-	       reason == REASON_DROP_UNLEASED;
+	       reason == REASON_DROP_UNLEASED || reason == REASON_DROP_TUNNEL;
 }
 
 /* By which private path a frame of that slot goes to the node (B11): the MAC there, and the interface here. Both stay as they
@@ -64,6 +66,8 @@ static __always_inline int emit_forward(frame_t *frame, void *data, __u8 reason,
 		choose_path(id, slot, &mac, &link);
 	if (unlikely(!mac))
 		return emit_drop(REASON_DROP_NO_NEIGHBOUR, bytes);
+	if (unlikely(mac >> ABI_NODE_TUNNELLED_SHIFT))
+		return encapsulate(frame, id, slot, way | reason << 8, bytes);
 	if (reason == REASON_FORWARD_OWNER)
 		count(&node_counters, id, bytes);
 	else

@@ -91,10 +91,11 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	return emit_pass(REASON_PASS_LOCAL, bytes);
 }
 
-/* What the short way can take: L2TP has its flows further inside. */
+/* What the short way can take: L2TP has its flows further inside, and Geneve may have a frame of a node in it. */
 static __always_inline int is_usual(__u8 protocol, __be16 destination_port)
 {
-	return protocol != PROTOCOL_UDP || destination_port != bpf_htons(L2TP_PORT);
+	return protocol != PROTOCOL_UDP ||
+	       (destination_port != bpf_htons(L2TP_PORT) && destination_port != bpf_htons(GENEVE_PORT));
 }
 
 static __always_inline int has_transport(__u8 protocol, __u32 length)

@@ -1,5 +1,5 @@
 /*
- * The packet program: parse, announce, admit, classify, lookup, hash, exception, own, emit, as told in
+ * The packet program: decapsulate, parse, announce, admit, classify, lookup, hash, exception, own, emit, encapsulate, as told in
  * docs/walks/a-packet-arrives.md and modelled in src/core/steering/pipeline.ts. Compiled once for each hook.
  *
  * Plain TCP and UDP packets whose slot has no former owners take a short way: headers at fixed offsets, read in place.
@@ -136,6 +136,8 @@ static __noinline int steer_any(frame_t *frame)
 
 	if (!desk)
 		return VERDICT_DROP;
+	if (unlikely(state.tunnel_address) && decapsulate(frame) < 0)
+		return emit_drop(REASON_DROP_TUNNEL, frame_length(frame));
 	decision = judge(frame, desk);
 	flooded = desk->packet.flooded;
 	if (flooded && is_taken(decision.reason) && !is_accepting())

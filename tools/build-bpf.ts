@@ -43,7 +43,7 @@ export const LAYOUTS: readonly Layout[] = [
     header: "bpf/abi.h",
     file: path.join(folder, "abi.gen.ts"),
     structs:
-      /^(service4_key|service6_key|service|udp_session_key|udp_session|service_bucket|bucket_vips|former|address|node|node_path|node_paths|fragment_key|decision|held_header|counter|state|config)$/,
+      /^(service4_key|service6_key|service|udp_session_key|udp_session|service_bucket|bucket_vips|former|address|node|tunnel|node_path|node_paths|fragment_key|decision|held_header|counter|state|config)$/,
     constants: "abi",
     prefix: /^ABI_/,
     reasons: "reason",

@@ -227,7 +227,10 @@ export const Status = Type.Object(
         }),
         heldNow: Type.Integer({ description: "Frames that wait in this node's agent (A15)" }),
         heldBytes: Type.Integer(),
-        held: Type.Array(Count, { description: "Frames that waited, by what became of them" }),
+        held: Type.Array(Count, {
+          description:
+            "Frames that waited, or were answered, by what became of them. tooBig…: they did not fit into the tunnel to their node (B11)",
+        }),
       },
       { description: "Slots on their way, and frames that wait for them" },
     ),

@@ -27,9 +27,10 @@ function parsed(text: string): Service {
 
 /** What says the same as nothing is left out, so that the version does not depend on it. */
 function nodeFrom(raw: RawConfig["nodes"][number]): NodeConfig {
-  const { maintenance, addresses, mac: own, ...node } = raw;
+  const { maintenance, addresses, mac: own, delivery = "direct", ...node } = raw;
   return {
     ...node,
+    ...(delivery === "direct" ? {} : { delivery }),
     id: nodeId(node.id),
     address: ip(node.address),
     ...(addresses === undefined ? {} : { addresses: addresses.map(ip) }),

@@ -5,6 +5,7 @@ import { serialText } from "#base/serial-number.ts";
 import type { Draft, Path, Report } from "./findings.ts";
 import { drainDeadlines, groupHealth } from "./health-rules.ts";
 import { checkInterfaceNodes } from "./interface-nodes-rules.ts";
+import { checkNodeDelivery } from "./node-delivery-rules.ts";
 import { checkPeering } from "./peering-rules.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
@@ -20,6 +21,7 @@ export function checkRules(config: DraftConfig, report: Report): void {
   for (const rule of RULES) rule(config, report);
   checkPeering(config, vipsOf(config), report);
   checkInterfaceNodes(config, vipsOf(config), report);
+  checkNodeDelivery(config, report);
 }
 
 export interface Placed<T> {

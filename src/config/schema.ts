@@ -10,15 +10,11 @@ import {
   type HashKind,
 } from "#base/delivery.ts";
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
+import { Address, closed, Mac, Name } from "./fields.ts";
 import { Health, type HealthConfig } from "./health-schema.ts";
 import { interfaceNodesSchema, type InterfaceNodesConfig } from "./interface-nodes-schema.ts";
-import {
-  PEER_MAC_KINDS,
-  PEER_RECOGNITIONS,
-  PEER_REWRITES,
-  type PeerChoices,
-  type PeerMacKind,
-} from "#base/peering.ts";
+import { type NodeDelivery, nodeDeliveryFields } from "./node-delivery-schema.ts";
+import { Peering, type PeeringConfig } from "./peering-schema.ts";
 
 /** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
 export const LIMITS = {
@@ -42,12 +38,6 @@ export const LIMITS = {
   problems: 200,
 } as const;
 
-const closed = { additionalProperties: false } as const;
-/** One label of a host name (RFC 1123), lower case: it becomes the certificate's common name. */
-const label = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
-const labelHint = "1 to 63 lower-case letters, digits and inner hyphens";
-
-const Name = (description: string) => Type.String({ pattern: label, hint: labelHint, description });
 const Interface = (description: string) =>
   Type.String({
     pattern: "^[^\\s/:]{1,15}$",
@@ -58,14 +48,6 @@ const Interfaces = (description: string) =>
   Type.Optional(
     Type.Array(Interface("Name of an interface."), { maxItems: LIMITS.arms, description }),
   );
-const Address = (description: string) => Type.String({ format: "ip", description });
-const Mac = (description: string) =>
-  Type.String({
-    pattern: "^([0-9a-f]{2}:){5}[0-9a-f]{2}$",
-    hint: "six lower-case hex bytes such as 02:00:5e:00:00:01",
-    description,
-  });
-
 const Cluster = Type.Object(
   {
     name: Name("Name of the cluster. It is part of every certificate: do not change it later."),
@@ -163,58 +145,6 @@ const Delivery = Type.Object(
   { ...closed, default: {}, description: "The way from the clients to the members." },
 );
 
-const Peering = Type.Object(
-  {
-    primary: Address(
-      "The virtual address that the cluster MAC is made of: 02:bf and its last four bytes. Every interface has that MAC.",
-    ),
-    mac: Type.Enum(PEER_MAC_KINDS, {
-      default: "masked",
-      description:
-        "Which dedicated MACs members have for each other (C3). `masked`: a unicast one of the node's id, which switches learn. " +
-        "`multicast`: 03:bf and the address, which switches flood. `table`: `nodes[].mac`. `shared`: one for all.",
-    }),
-    sharedMac: Type.Optional(
-      Mac(
-        "The MAC of the kind `shared` (C11), where it is not to be 03:1f:ff and three bytes of `primary`.",
-      ),
-    ),
-    rewrite: Type.Optional(
-      Type.Enum(PEER_REWRITES, {
-        description:
-          "Who puts the dedicated MAC into a discovery reply (C7). Without it the responder, as published; where dedicated MACs are " +
-          "MACs of groups, the initiator, so that no flooded reply tells them to outsiders (C8).",
-      }),
-    ),
-    recognise: Type.Enum(PEER_RECOGNITIONS, {
-      default: "mac",
-      description:
-        "By what a peer's frame is known (C9): `mac`, our dedicated MAC; `source`, also by a source address of the host list.",
-    }),
-    learnFromRequests: Type.Boolean({
-      default: true,
-      description:
-        "False: a stack that is asked does not remember who asked, and asks itself (C10).",
-    }),
-    localResponder: Type.Boolean({
-      default: false,
-      description:
-        "True: requests for live members are answered on the spot, without a frame on the wire (C13).",
-    }),
-    sourceCheck: Type.Boolean({
-      default: false,
-      description:
-        "True: frames of a peer that never asked for this node are dropped (C15). Needs `learnFromRequests: false` and no local responder.",
-    }),
-  },
-  {
-    ...closed,
-    description:
-      "Every member's interface has the cluster MAC, and members reach each other by dedicated MACs (part C). Without this section interfaces keep their own " +
-      "MACs. It is read when an agent starts.",
-  },
-);
-
 const Node = Type.Object(
   {
     name: Name("Name of the node; the common name of its certificate."),
@@ -239,6 +169,7 @@ const Node = Type.Object(
     ),
     mac: Type.Optional(Mac("The node's dedicated MAC, with `peering.mac: table` (C12).")),
     paths: Interfaces("Private interfaces of this node where they are not `cluster.paths`."),
+    ...nodeDeliveryFields,
     drained: Type.Boolean({
       default: false,
       description: "True: the node gets no new connections and keeps its established ones.",
@@ -412,6 +343,8 @@ export const ClusterSchema = Type.Object(
   { ...closed, description: "One cluster." },
 );
 
+export type { PeeringConfig };
+
 /** The file as it is written, with every default filled in; addresses and services are text. */
 export type RawConfig = Static<typeof ClusterSchema>;
 
@@ -425,7 +358,7 @@ export interface Service {
   readonly port: number | "any";
 }
 
-export interface NodeConfig {
+export interface NodeConfig extends NodeDelivery {
   readonly name: string;
   readonly id: NodeId;
   readonly address: IpAddress;
@@ -439,13 +372,6 @@ export interface NodeConfig {
   readonly drainDeadlineMs?: number;
   /** Only where it holds. */
   readonly maintenance?: true;
-}
-
-/** Members share the cluster MAC (part C). */
-export interface PeeringConfig extends PeerChoices {
-  readonly primary: IpAddress;
-  readonly mac: PeerMacKind;
-  readonly sharedMac?: MacAddress;
 }
 
 export interface NodeWeight {

@@ -50,7 +50,7 @@ export function clusterSpec(config: ClusterConfig): ClusterSpec {
   };
 }
 
-/** Every node can have a VIP, if nobody else is left. */
+/** Every node on the segment can have a VIP, if nobody else is left. */
 function interfaceNodesOf(
   { nodes, interfaceNodes }: ClusterConfig,
   idOf: ReadonlyMap<string, NodeId>,
@@ -60,10 +60,12 @@ function interfaceNodesOf(
   const weights = listed === "all" ? undefined : new Map(listed.map((n) => [n.name, n.weight]));
   return {
     interfaceNodes: {
-      nodes: nodes.map(({ name, id }) => ({
-        id,
-        weight: weights === undefined ? 1 : (weights.get(name) ?? 0),
-      })),
+      nodes: nodes
+        .filter(({ delivery }) => delivery === undefined)
+        .map(({ name, id }) => ({
+          id,
+          weight: weights === undefined ? 1 : (weights.get(name) ?? 0),
+        })),
       ...(preempt === false ? { stays: true } : {}),
       ranked: ranked.map(({ vip, nodes: names }) => ({
         vip,

@@ -1,7 +1,9 @@
 // One turn after the other of the heart (docs/adr/0002): wait, read everything that has arrived, step the membership
 // machine, perform. Silence is judged only after the socket was found empty, by the kernel's times of arrival.
+import type { IpAddress } from "#base/address.ts";
+import type { NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
-import type { Effect, Input } from "#core/membership/protocol.ts";
+import type { AdmittedNode, Effect, Input } from "#core/membership/protocol.ts";
 import { Membership } from "#core/membership/machine.ts";
 import { AcceptLease, AnswerLease } from "#driver/bpf/lease.ts";
 import { ClusterAuth } from "#driver/cluster/auth.ts";
@@ -34,6 +36,8 @@ export class HeartLoop {
   readonly #leases: Leases | undefined;
   readonly #machine: Membership;
   readonly #counts = new HeartCounts();
+  readonly #self: NodeId;
+  #everyone: readonly (IpAddress | "everyone")[];
   #detectionMs: number;
   #countersAt: number;
   #stopped = false;
@@ -42,6 +46,8 @@ export class HeartLoop {
   constructor(settings: HeartSettings, boot: bigint, surroundings: HeartSurroundings) {
     const { self, credentials, revoked } = settings;
     this.#surroundings = surroundings;
+    this.#self = self.id;
+    this.#everyone = everyoneOf(settings.admitted, self.id);
     this.#auth = new ClusterAuth({ id: self.id, boot, revoked, ...credentials });
     const { netns } = settings;
     this.#socket = new ClusterSocket({
@@ -151,6 +157,7 @@ export class HeartLoop {
       case "config-changed":
         this.#auth.revoked = order.revoked;
         this.#detectionMs = order.detection.intervalMs;
+        this.#everyone = everyoneOf(order.admitted, this.#self);
         return void this.#step(order);
       case "tables-published":
       case "expel":
@@ -182,9 +189,12 @@ export class HeartLoop {
       case "send": {
         const bytes = this.#auth.seal(effect.message);
         if (bytes === undefined) return this.#counts.dropped("no-key");
-        const sent = this.#socket.send(effect.to, bytes);
-        if (sent) this.#counts.sent(effect.message.type, bytes.byteLength);
-        else this.#counts.dropped("not-sent");
+        const everyone = this.#everyone;
+        for (const to of effect.to === "everyone" ? everyone : [effect.to]) {
+          const sent = this.#socket.send(to, bytes);
+          if (sent) this.#counts.sent(effect.message.type, bytes.byteLength);
+          else this.#counts.dropped("not-sent");
+        }
         return;
       }
       case "ignored":
@@ -254,5 +264,19 @@ const openLeases = (stateFd: number | undefined): Leases | undefined =>
   stateFd === undefined
     ? undefined
     : { answer: new AnswerLease(stateFd), accept: new AcceptLease(stateFd) };
+
+/**
+ * Where what is for everyone goes: one datagram to all on the segment, and one to each node beyond it (docs/adr/0022). A node beyond it
+ * has nobody on its own.
+ */
+export function everyoneOf(
+  admitted: readonly AdmittedNode[],
+  self: NodeId,
+): (IpAddress | "everyone")[] {
+  const isRemote = admitted.some(({ id, remote }) => id === self && remote === true);
+  const others = admitted.filter(({ id, remote }) => id !== self && (isRemote || remote === true));
+  const copies = others.map(({ address }) => address);
+  return isRemote ? copies : ["everyone", ...copies];
+}
 
 const nanoseconds = (ms: number): bigint => BigInt(Math.round(ms * 1e6));

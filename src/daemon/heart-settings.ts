@@ -2,6 +2,7 @@
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { NodeConfig } from "#config/schema.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
+import { admittedNodes } from "./admitted-nodes.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { HeartSettings } from "./heart-protocol.ts";
 import type { HostFacts } from "./host-facts.ts";
@@ -31,7 +32,7 @@ export function heartSettings(sources: HeartSources): HeartSettings {
     epoch: Math.max(state.epoch(), sources.tablesEpoch, datapath.version().epoch),
     config: version,
     detection: config.detection,
-    admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
+    admitted: admittedNodes(config),
     credentials: {
       certificate: identity.certificatePem,
       privateKey: identity.privateKeyPem,

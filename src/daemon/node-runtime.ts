@@ -33,7 +33,7 @@ import { heartSettings } from "./heart-settings.ts";
 import { everyPort, type HostFacts } from "./host-facts.ts";
 import { InstanceWork } from "./instance-work.ts";
 import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
-import { closeHost, openWorld, undoHost } from "./open-world.ts";
+import { closeHost, openWorld, undoHost, worldConfigured } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { panoplyVersion } from "./package-version.ts";
 import { peersStatus } from "./peers-status.ts";
@@ -157,7 +157,7 @@ export class NodeRuntime {
 
   #openSlots(): SlotWork {
     const { self, facts } = this.#options;
-    const { datapath, following } = this.#world;
+    const { datapath, tunnels, following } = this.#world;
     return SlotWork.open({
       self: self.id,
       mac: facts.mac,
@@ -166,6 +166,7 @@ export class NodeRuntime {
       tables: () => this.#controller.tables,
       measured: () => measuredGroups(this.#config.config),
       datapath,
+      tunnels,
       following,
       step: (input) => this.#step(input),
       trouble: this.#trouble,
@@ -357,7 +358,7 @@ export class NodeRuntime {
   }
 
   #step(input: Input): void {
-    if (input.type === "spec-changed") this.#world.peers?.refresh();
+    if (input.type === "spec-changed") worldConfigured(this.#world);
     const effects = this.#controller.step(clock(), input);
     this.#performer.perform(effects);
     this.#events.stepped(input, effects);

@@ -26,6 +26,7 @@ import type { World } from "./perform.ts";
 import { type Refusal, RefusalLog } from "./refusal-log.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { messageOf, type Trouble } from "./trouble.ts";
+import { NodeTunnels } from "./tunnels/node-tunnels.ts";
 
 /** The node around its world: what it answers when the world asks or tells it something. */
 export interface WorldNode {
@@ -77,11 +78,23 @@ export function openWorld(node: WorldNode): World {
       macOf: (id) => node.tables()?.nodes.find((member) => member.id === id)?.mac,
     }),
     paths: openPaths(node, opened),
+    tunnels: new NodeTunnels({
+      ...node,
+      self: self.id,
+      config: () => node.config().config,
+      datapath: opened,
+    }),
     followers: openFollowers(node),
     following: openFollowing(node),
     heart: node.heart,
     tablesInForce: node.tablesInForce,
   };
+}
+
+/** What goes by the configuration beside the tables. */
+export function worldConfigured({ peers, tunnels }: Pick<World, "peers" | "tunnels">): void {
+  peers?.refresh();
+  tunnels.refresh();
 }
 
 /** What becomes of them is recorded. */
@@ -112,10 +125,11 @@ export function undoHost(world: World, facts: HostFacts, trouble: Trouble): void
 
 /** Lets go of the host; what is on it stays. */
 export function closeHost(
-  { segments, paths, peers, probe, host, datapath }: World,
+  { segments, paths, tunnels, peers, probe, host, datapath }: World,
   eventLog: { close(): void },
 ): void {
   paths.close();
+  tunnels.close();
   segments.close();
   peers?.close();
   probe.close();

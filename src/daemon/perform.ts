@@ -19,6 +19,7 @@ import type { Peers } from "./peers.ts";
 import type { PrivatePaths } from "./paths/private-paths.ts";
 import type { StateFolder } from "./state-folder.ts";
 import type { Trouble } from "./trouble.ts";
+import type { NodeTunnels } from "./tunnels/node-tunnels.ts";
 
 export interface World {
   /** The node's dedicated address. */
@@ -31,6 +32,7 @@ export interface World {
   readonly followers: Followers;
   readonly following: Following;
   readonly paths: PrivatePaths;
+  readonly tunnels: NodeTunnels;
   readonly state: StateFolder;
   readonly heart: (command: HeartCommand) => void;
   /** The packet program forwards by them now. */

@@ -8,6 +8,7 @@ import { revocationSet } from "#driver/identity/certificate.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import { clusterSpec, waitingForRestart } from "./cluster-spec.ts";
+import { admittedNodes } from "./admitted-nodes.ts";
 import type { ConfigInForce, ConfigStore } from "./config-store.ts";
 import { requireNotRevoked } from "./fitness.ts";
 import type { Followers } from "./followers.ts";
@@ -98,7 +99,7 @@ export class Rollout {
     heart({
       type: "config-changed",
       config: store.current.version,
-      admitted: config.nodes.map(({ id, name, address }) => ({ id, name, address })),
+      admitted: admittedNodes(config),
       revoked: revoked(),
       detection: config.detection,
     });

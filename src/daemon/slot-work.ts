@@ -11,6 +11,8 @@ import { Holding, type HeldCounts, type HeldFrame, type SentOn } from "#core/ste
 import { completeChecksum } from "#core/steering/partial-checksum.ts";
 import { type RefusalCounts, Refusals } from "#core/steering/refusal.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { TooBig, type TooBigCounts } from "#core/steering/too-big.ts";
+import { encapsulate } from "#core/steering/tunnels.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import { fragmentKey } from "#driver/bpf/fragment-lookup.ts";
 import { HeldFrames, type HeldRecord } from "#driver/bpf/held-frames.ts";
@@ -18,11 +20,12 @@ import { PacketSocket } from "#driver/host/packet-socket.ts";
 import { RawSocket } from "#driver/host/raw-socket.ts";
 import { TcpConnections } from "#driver/netlink/tcp-connections.ts";
 import { EthernetView } from "#wire/ethernet.ts";
-import { hopMac } from "#wire/ethernet-hop.ts";
+import { hopMac, wayByte } from "#wire/ethernet-hop.ts";
 import type { Following } from "./following.ts";
 import { SlotReports } from "./slot-reports.ts";
 import { SlotRequests } from "./slot-requests.ts";
 import type { Trouble } from "./trouble.ts";
+import type { NodeTunnels } from "./tunnels/node-tunnels.ts";
 
 /** As often as the master balances (A8). */
 export const REPORT_EVERY_MS = 2000;
@@ -42,10 +45,15 @@ export interface SlotWorkOptions {
   /** Groups that are balanced by measured load. */
   readonly measured: () => ReadonlyMap<string, Measure>;
   readonly datapath: Datapath;
+  /** Nodes beyond this segment (B11). */
+  readonly tunnels: Pick<NodeTunnels, "to">;
   readonly following: Pick<Following, "send">;
   readonly step: (input: Input) => void;
   readonly trouble: Trouble;
 }
+
+const NO_GROUP = { reason: "drop-too-big", group: 0 } as const;
+const isTooBig = ({ reason }: HeldRecord): boolean => reason === "drop-too-big";
 
 export class SlotWork {
   readonly #options: SlotWorkOptions;
@@ -56,6 +64,7 @@ export class SlotWork {
   readonly #reports: SlotReports;
   readonly #requests: SlotRequests;
   readonly #refusals = new Refusals();
+  readonly #tooBig = new TooBig();
   readonly #raw: RawSocket;
   #installed: Tables | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -106,8 +115,8 @@ export class SlotWork {
     return this.#counted.connections;
   }
 
-  get held(): HeldCounts & RefusalCounts {
-    return { ...this.#holding.counts, ...this.#refusals.counts };
+  get held(): HeldCounts & RefusalCounts & TooBigCounts {
+    return { ...this.#holding.counts, ...this.#refusals.counts, ...this.#tooBig.counts };
   }
 
   /** TCP connections by the kernel, UDP sessions by the packet program where some group pins them (B12). */
@@ -168,7 +177,9 @@ export class SlotWork {
   }
 
   #take(records: readonly HeldRecord[]): SlotRef[] {
-    const frames = records.map((record) => this.#heldFrame(record));
+    const [told, held] = [records.filter(isTooBig), records.filter((each) => !isTooBig(each))];
+    for (const record of told) this.#tell(record);
+    const frames = held.map((record) => this.#heldFrame(record));
     return this.#holding.hold(clock(), this.#waiting(frames));
   }
 
@@ -176,6 +187,12 @@ export class SlotWork {
     this.#requests.ask(this.#take(records));
     this.#send(this.#holding.decided(clock()));
     this.#arm();
+  }
+
+  /** It does not fit into the tunnel to its node, and has been dropped: its sender hears what would have fitted. */
+  #tell({ frame, slot: longest }: HeldRecord): void {
+    const answer = this.#tooBig.answer(clock(), frame, longest);
+    if (answer !== undefined && this.#raw.send(answer) !== undefined) this.#holding.unsent();
   }
 
   /** Without those of groups that nobody serves: they are answered, not kept. */
@@ -247,6 +264,13 @@ export class SlotWork {
     }
     const row = this.#installed?.nodes.find(({ id }) => id === to);
     if (row === undefined) return undefined;
+    const tunnel = this.#options.tunnels.to(to);
+    if (tunnel !== undefined) {
+      const sent = encapsulate(frame, tunnel, wayByte({ hop: 1, asked: 0 }), self);
+      if ("frame" in sent) return sent.frame;
+      if (sent.reason === "drop-too-big") this.#tell({ ...NO_GROUP, frame, slot: sent.longest });
+      return undefined;
+    }
     view.destination = macBytes(row.mac);
     view.source = hopMac({ hop: 1, asked: 0 }, self);
     return frame;

@@ -5,6 +5,7 @@ import { nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import { requireConfig } from "#config/load.ts";
 import { Refusals } from "#core/steering/refusal.ts";
+import { TooBig } from "#core/steering/too-big.ts";
 import { Holding } from "#core/steering/holding.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
@@ -51,7 +52,7 @@ const sources: StatusSources = {
   assignment: {
     movesWaiting: 4,
     exceptions: { count: 7, refused: 2 },
-    held: { ...new Holding(self.id).counts, ...new Refusals().counts },
+    held: { ...new Holding(self.id).counts, ...new Refusals().counts, ...new TooBig().counts },
   },
   datapath: { hook: "tc", interface: "eth0", arms: [], leaseValid: false, version: version(1) },
   uptimeMs: 5,
@@ -122,7 +123,7 @@ test("A15: slots without an owner and frames that wait are shown", () => {
   const tables = nextTables(undefined, wish, version(1));
   const refusals = new Refusals();
   refusals.answer(instant(0), "drop", new Uint8Array(60));
-  const held = { ...holding.counts, ...refusals.counts };
+  const held = { ...holding.counts, ...refusals.counts, ...new TooBig().counts };
   const exceptions = { count: 7, refused: 2 };
   const assignment = { movesWaiting: 4, exceptions, held };
   const status = buildStatus({ ...sources, tables, assignment });
@@ -143,6 +144,9 @@ test("A15: slots without an owner and frames that wait are shown", () => {
       { reason: "unreachable", count: 0 },
       { reason: "unanswered", count: 1 },
       { reason: "limited", count: 0 },
+      { reason: "tooBigTold", count: 0 },
+      { reason: "tooBigUntold", count: 0 },
+      { reason: "tooBigLimited", count: 0 },
     ],
   });
 });

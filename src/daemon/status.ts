@@ -12,6 +12,7 @@ import { MAX_NODE_ID, NO_NODE, NO_TABLES, type NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import type { HeldCounts } from "#core/steering/holding.ts";
 import type { RefusalCounts } from "#core/steering/refusal.ts";
+import type { TooBigCounts } from "#core/steering/too-big.ts";
 import type { Delivery, GroupTable, Tables } from "#core/steering/tables.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import type { ClusterConfig, GroupConfig, NodeConfig } from "#config/schema.ts";
@@ -44,7 +45,7 @@ export interface StatusSources {
   readonly assignment: {
     readonly movesWaiting: number;
     readonly exceptions: { readonly count: number; readonly refused: number };
-    readonly held: HeldCounts & RefusalCounts;
+    readonly held: HeldCounts & RefusalCounts & TooBigCounts;
   };
   readonly datapath: {
     readonly hook: Hook;

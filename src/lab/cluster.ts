@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly twoArmed?: boolean;
   /** Every member has so many private interfaces, which the cluster's configuration calls paths (B11). */
   readonly paths?: number;
+  /** So many of the members, the last ones, are behind a router; `memberConfig` says how they are reached (B11). */
+  readonly remote?: number;
   /** Programs of a member beside its agent and its web server. */
   readonly programs?: (member: StandardMember) => readonly Program[];
   /** Everything is removed when this process ends in any way but SIGKILL. */
@@ -201,7 +203,7 @@ const sameVersion = ({ cluster, datapath }: Status): boolean =>
 async function writeIdentities(folder: string, options: ClusterOptions): Promise<void> {
   const caFolder = path.join(folder, "ca");
   const ca = await createCa(caFolder, options.name);
-  const members = standardMembers(options.members);
+  const members = standardMembers(options.members, options.remote);
   const more = (member: StandardMember): string => {
     const text = options.memberConfig?.(member);
     return text === undefined ? "" : `, ${text}`;
@@ -239,6 +241,7 @@ function topologyOf(folder: string, options: ClusterOptions): Parameters<typeof 
     ...(options.extraHosts === undefined ? {} : { extraHosts: options.extraHosts }),
     twoArmed: options.twoArmed === true,
     paths: options.paths ?? 0,
+    remote: options.remote ?? 0,
     programs: (member) => [
       agentProgram(folder, member.name, options.agentArguments ?? []),
       ...(options.programs?.(member) ?? []),

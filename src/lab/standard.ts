@@ -1,6 +1,6 @@
 // The lab that `npm start`, the tests and the benchmarks use: members with a web server each, and a
 // client, on one switch.
-import type { Host, Program, Topology } from "./topology.ts";
+import type { Host, Program, Route, Topology } from "./topology.ts";
 
 export interface StandardMember {
   readonly name: string;
@@ -8,6 +8,8 @@ export interface StandardMember {
   readonly number: number;
   readonly address4: string;
   readonly address6: string;
+  /** It is behind the router, on another segment (STANDARD.beyond). */
+  readonly remote?: true;
 }
 
 export interface StandardOptions {
@@ -18,6 +20,8 @@ export interface StandardOptions {
   readonly twoArmed?: boolean;
   /** Members also have so many private interfaces, each on a switch of its own (STANDARD.path): paths to each other. */
   readonly paths?: number;
+  /** So many of the members, the last ones, are behind a router. */
+  readonly remote?: number;
   /** Hosts on the same switch besides the members and the client c1. */
   readonly extraHosts?: readonly Host[];
   readonly mtu?: number;
@@ -34,6 +38,11 @@ export const STANDARD = {
   client6: "fd77::2",
   /** The second network of two-armed members: m1 has 10.88.0.11 and fd88::11 there. */
   inside: { switch: "in", interface: "eth1", vip4: "10.88.0.100", vip6: "fd88::100" },
+  /** The second segment, of members behind the router: m3 has 10.99.0.13 and fd99::13 there. */
+  beyond: { switch: "far", router: "r1", gateway4: "10.99.0.254", gateway6: "fd99::254" },
+  /** The router's addresses on the first segment. */
+  router4: "10.77.0.254",
+  router6: "fd77::254",
   /** pa1 … paN on the switches pa1 … paN; no addresses. */
   path: (number: number): string => `pa${number}`,
   prefix4: 24,
@@ -43,17 +52,52 @@ export const STANDARD = {
 const MOST_MEMBERS = 80;
 
 /** m1 … mN: 10.77.0.11 and fd77::11 for the first. The IPv6 group repeats the IPv4 octet's digits. */
-export function standardMembers(count: number): StandardMember[] {
+export function standardMembers(count: number, remote = 0): StandardMember[] {
   if (!Number.isInteger(count) || count < 1 || count > MOST_MEMBERS) {
     throw new RangeError(`A standard lab has 1 to ${MOST_MEMBERS} members, not ${count}`);
   }
-  return Array.from({ length: count }, (_, index) => ({
-    name: `m${index + 1}`,
-    number: index + 1,
-    address4: `10.77.0.${11 + index}`,
-    address6: `fd77::${11 + index}`,
-  }));
+  return Array.from({ length: count }, (_, index) => {
+    const isRemote = index >= count - remote;
+    const network = isRemote ? 99 : 77;
+    return {
+      name: `m${index + 1}`,
+      number: index + 1,
+      address4: `10.${network}.0.${11 + index}`,
+      address6: `fd${network}::${11 + index}`,
+      ...(isRemote ? { remote: true } : {}),
+    };
+  });
 }
+
+/** Between the two segments. Answers of a VIP come to it from where no VIP is: it must not mind (rp_filter). */
+function router(): Host {
+  const { beyond, interface: name, prefix4, prefix6, router4, router6 } = STANDARD;
+  const link = (segment: string, port: string, address4: string, address6: string) => ({
+    switch: segment,
+    interface: port,
+    addresses: [`${address4}/${prefix4}`, `${address6}/${prefix6}`],
+  });
+  return {
+    name: beyond.router,
+    links: [
+      link(STANDARD.switch, name, router4, router6),
+      link(beyond.switch, "eth1", beyond.gateway4, beyond.gateway6),
+    ],
+    sysctls: {
+      "net.ipv4.ip_forward": "1",
+      "net.ipv6.conf.all.forwarding": "1",
+      "net.ipv4.conf.all.rp_filter": "0",
+      "net.ipv4.conf.eth0.rp_filter": "0",
+      "net.ipv4.conf.eth1.rp_filter": "0",
+    },
+  };
+}
+
+const routesOf = ({ remote }: StandardMember): Route[] => {
+  const { beyond, router4 } = STANDARD;
+  if (remote !== true) return [{ to: "10.99.0.0/24", via: router4 }];
+  return [beyond.gateway4, beyond.gateway6].map((via) => ({ to: "default", via }));
+};
 
 /** The same host's address in the second network. */
 export const insideAddress = (address: string): string =>
@@ -77,10 +121,15 @@ export function standardTopology(options: StandardOptions): Topology {
   const twoArmed = options.twoArmed === true;
   const paths = Array.from({ length: options.paths ?? 0 }, (_, index) => STANDARD.path(index + 1));
   const privately = paths.map((name) => ({ switch: name, interface: name, ...mtu }));
-  const members = standardMembers(options.members).map((member) => ({
+  const remote = options.remote ?? 0;
+  const members = standardMembers(options.members, remote).map((member) => ({
     name: member.name,
+    ...(remote === 0 ? {} : { routes: routesOf(member) }),
     links: [
-      link(member.address4, member.address6),
+      {
+        ...link(member.address4, member.address6),
+        switch: member.remote === true ? STANDARD.beyond.switch : STANDARD.switch,
+      },
       ...(twoArmed ? [arm(member)] : []),
       ...privately,
     ],
@@ -92,8 +141,9 @@ export function standardTopology(options: StandardOptions): Topology {
       { name: STANDARD.switch },
       ...(twoArmed ? [{ name: inside.switch }] : []),
       ...paths.map((name) => ({ name })),
+      ...(remote > 0 ? [{ name: STANDARD.beyond.switch }] : []),
     ],
-    hosts: [...members, client, ...(options.extraHosts ?? [])],
+    hosts: [...(remote > 0 ? [router()] : []), ...members, client, ...(options.extraHosts ?? [])],
   };
 }
 

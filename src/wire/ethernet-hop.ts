@@ -33,5 +33,11 @@ export const askedBit = (node: number): number => 1 << (node % ASKED_BITS);
 export const senderOf = (bytes: Uint8Array, at = 0): NodeId =>
   (((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0)) as NodeId;
 
-export const hopMac = ({ hop, asked }: Way, node: number): Uint8Array =>
-  Uint8Array.of(...PREFIX, (asked << HOP_BITS) | hop, node >>> 8, node & 0xff);
+/** Byte HH. */
+export const wayByte = ({ hop, asked }: Way): number => (asked << HOP_BITS) | hop;
+
+/** @param way byte HH */
+export const hopMacOf = (way: number, node: number): Uint8Array =>
+  Uint8Array.of(...PREFIX, way, node >>> 8, node & 0xff);
+
+export const hopMac = (way: Way, node: number): Uint8Array => hopMacOf(wayByte(way), node);

@@ -10,3 +10,8 @@ export function putUint16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
   bytes[at + 1] = value;
 }
+
+export function putUint32(bytes: Uint8Array, at: number, value: number): void {
+  putUint16(bytes, at, value >>> 16);
+  putUint16(bytes, at + 2, value & 0xffff);
+}

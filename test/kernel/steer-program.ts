@@ -1,8 +1,9 @@
 // The packet program on a test bench: loaded but attached to nothing, run over single frames by BPF_PROG_TEST_RUN.
 import assert from "node:assert/strict";
-import type { MacAddress } from "#base/address.ts";
-import type { NodeId } from "#base/ids.ts";
+import { ip, ipBytes, type MacAddress } from "#base/address.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
+import { OWN4, type TestTunnel } from "#core/steering/testing/vector.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import {
   DECISION,
@@ -31,6 +32,7 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
     [1, "drop"],
     [2, "pass"],
     [3, "forward"],
+    [4, "forward"], // by another interface
   ]),
   tc: new Map([
     [2, "drop"],
@@ -41,6 +43,7 @@ const ACTIONS: Readonly<Record<Hook, ReadonlyMap<number, string>>> = {
 };
 
 const PAGE = 4096;
+const LOOPBACK = 1;
 const RECORD_HEADER = 8;
 const RING = 2 ** 26;
 /** No fewer than there are reasons. */
@@ -70,7 +73,7 @@ export interface Outcome {
   readonly action: string;
   readonly reason: Reason;
   readonly frame: Uint8Array;
-  /** Of a frame that waits. */
+  /** Of a frame that waits, or whose sender is to be told. */
   readonly held?: HeldRecord;
 }
 
@@ -145,9 +148,14 @@ export class SteerProgram {
     this.#counts = this.#readCounts();
   }
 
-  /** Puts tables and leases in force and forgets fragments and sessions. */
-  prepare(tables: Tables, { leased, accepting }: Leases): void {
+  /** Puts tables, tunnels and leases in force and forgets fragments and sessions. */
+  prepare(
+    tables: Tables,
+    { leased, accepting, tunnels = [] }: Leases & { readonly tunnels?: readonly TestTunnel[] },
+  ): void {
     this.#published++;
+    const to = tunnels.map((tunnel) => ({ ...tunnel, node: nodeId(tunnel.node), link: LOOPBACK }));
+    this.#writer.tunnels.set(to, ipBytes(ip(OWN4)));
     const version = { ...tables.version, epoch: this.#published };
     this.#writer.publish({ ...tables, version }, () => {});
     const anHourOn = process.hrtime.bigint() + 3_600_000_000_000n;
@@ -201,8 +209,9 @@ export class SteerProgram {
     const reason = REASON_NAMES[index] ?? "forward-owner";
     const action = ACTIONS[this.hook].get(returned) ?? `returned ${returned}`;
     const held = this.#held.next();
-    // to the kernel, a frame that waits is dropped
     if (held === undefined || action !== "drop") return { action, reason, frame: bytes };
+    if (reason === "drop-too-big") return { action, reason, frame: bytes, held };
+    // to the kernel, a frame that waits is dropped
     return { action: "hold", reason, frame: bytes, held };
   }
 

@@ -10,7 +10,7 @@ import type { Flow } from "#core/steering/packet.ts";
 import { steer, type PipelineContext } from "#core/steering/pipeline.ts";
 import { actionOf, REASONS, type Reason } from "#core/steering/reasons.ts";
 import { randomFrame, randomScenario } from "#core/steering/testing/arbitrary.ts";
-import { SELF, type Known } from "#core/steering/testing/vector.ts";
+import { SELF, tunnelsOf, type Known } from "#core/steering/testing/vector.ts";
 import { VECTORS } from "#core/steering/testing/vectors.ts";
 import { REASON_NAMES } from "#driver/bpf/abi.gen.ts";
 import type { Hook } from "#driver/bpf/types.ts";
@@ -26,6 +26,8 @@ const FRAMES = 500;
 const HOOKS = ["xdp", "tc"] as const;
 /** Of every so many scenarios, one has connections in the kernel's table. */
 const WITH_CONNECTIONS = 2;
+/** More of a frame no ICMP error quotes. */
+const LONGEST_TOLD = 14 + 1280;
 const LISTENING = { address: ip("10.0.0.100"), port: 80 };
 
 let netns: TestNetns;
@@ -60,6 +62,10 @@ for (const hook of HOOKS) {
             assert.equal(outcome.reason, step.reason, vector.name);
             assert.equal(outcome.action, actionOf(step.reason), vector.name);
             if (outcome.held !== undefined) assertHeld(outcome.held, step, vector.name);
+            if (step.becomes !== undefined) {
+              assert.equal(hex(flowless(outcome.frame)), hex(flowless(step.becomes)), vector.name);
+              continue;
+            }
             const unchanged = rewritten(hook, step.frame, step.toHost === true).subarray(0, 12);
             const head = step.header === undefined ? unchanged : unhex(step.header);
             assert.equal(hex(outcome.frame.subarray(0, 12)), hex(head), vector.name);
@@ -112,7 +118,8 @@ function assertHeld(
   where: string,
 ): void {
   assert.equal(held.reason, reason, where);
-  assert.equal(hex(held.frame), hex(frame), where);
+  const quoted = reason === "drop-too-big" ? frame.subarray(0, LONGEST_TOLD) : frame;
+  assert.equal(hex(held.frame), hex(quoted), where);
 }
 
 interface Seen {
@@ -176,6 +183,16 @@ function withSessions(context: PipelineContext): PipelineContext {
   };
 }
 
+/** Where the packet program puts a slot's number as it counts them, which the model does not know: the source port of what it sends by Geneve. */
+function flowless(frame: Uint8Array): Uint8Array {
+  const isGeneve = frame[12] === 8 && frame[23] === 17 && frame[36] === 0x17 && frame[37] === 0xc1;
+  if (!isGeneve || hex(frame.subarray(26, 30)) !== "0a000001" || (frame[34] ?? 0) < 0xc0)
+    return frame;
+  const copy = frame.slice();
+  copy.fill(0, 34, 36);
+  return copy;
+}
+
 function compare(program: SteerProgram, seed: number, seen: Seen): void {
   const prng = new Prng(seed);
   const scenario = randomScenario(prng);
@@ -192,6 +209,7 @@ function compare(program: SteerProgram, seed: number, seen: Seen): void {
     noteSession: () => {},
     fragments: new FragmentMemory(65_536),
     canHold: (_, length) => length <= 2048,
+    tunnels: tunnelsOf(scenario.tunnels),
   };
   const connected = seed % WITH_CONNECTIONS === 0;
   const connections = connected
@@ -222,10 +240,12 @@ function compareFrame(
   const verdict = steer(frame, context);
   assert.equal(outcome.reason, verdict.reason, where);
   assert.equal(outcome.action, verdict.action, where);
+  const left = verdict.frame ?? frame;
   if (outcome.held !== undefined)
-    assertHeld(outcome.held, { reason: verdict.reason, frame }, where);
+    assertHeld(outcome.held, { reason: verdict.reason, frame: left }, where);
   const toHost = verdict.action === "pass" && verdict.toHost;
-  assert.equal(hex(outcome.frame), hex(rewritten(program.hook, frame, toHost)), where);
+  const expected = rewritten(program.hook, left, toHost);
+  assert.equal(hex(flowless(outcome.frame)), hex(flowless(expected)), where);
   seen.reached.add(verdict.reason);
   seen.compared++;
 }

@@ -1,4 +1,4 @@
-// A web server that makes every lost or changed byte visible: `node checksum-server.ts [bytes]` listens on port 80. GET answers so many
+// A web server that makes every lost or changed byte visible: `node checksum-server.ts [bytes [port]]` listens on port 80. GET answers so many
 // bytes of a fixed sequence, with their SHA-256 in X-Sha256 (/slow at 60 kB a second); PUT answers the SHA-256 of what it was sent.
 import { createHash } from "node:crypto";
 import { createServer, type ServerResponse, type IncomingMessage } from "node:http";
@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 const CHUNK = 6000;
 const CHUNK_EVERY_MS = 100;
 
-const [, , size = "1500000"] = process.argv;
+const [, , size = "1500000", port = "80"] = process.argv;
 
 /** SHA-256 of 0, of 1, of 2 …: no part of it is like another. */
 function sequence(bytes: number): Buffer {
@@ -43,4 +43,4 @@ async function trickle(response: ServerResponse): Promise<void> {
   response.end();
 }
 
-createServer(answer).listen(80);
+createServer(answer).listen(Number(port));

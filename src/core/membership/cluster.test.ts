@@ -295,3 +295,25 @@ test("A5, A12: after any storm of faults there is one master, and every node is 
     assert.ok(cluster.agree(1, 2, 3, 4, 5), `seed ${seed}`);
   }
 });
+
+test("B11: a node beyond the segment is a member and never master, though its address is the lowest", () => {
+  for (const seed of SEEDS) {
+    const cluster = settled({ size: 4, seed, loss: 0.05, remote: [1] });
+    assert.deepEqual(cluster.masters(), [2], `seed ${seed}`);
+    assert.equal(cluster.view(1).secondary, 3);
+    const died = cluster.nowMs;
+    cluster.crash(2, "machine-down");
+    cluster.run(3000);
+    assert.deepEqual(cluster.masters(), [3], `seed ${seed}: the heir is on the segment`);
+    assert.ok(cluster.agree(1, 3, 4), `seed ${seed}: it follows the heir`);
+    cluster.crash(3, "machine-down");
+    cluster.crash(4, "machine-down");
+    cluster.run(3000);
+    assert.deepEqual(cluster.masters(), [], `seed ${seed}: alone it waits`);
+    for (const id of [2, 3, 4]) cluster.start(id);
+    cluster.run(6000);
+    assert.ok(cluster.agree(1, 2, 3, 4), `seed ${seed}: all are back`);
+    const led = cluster.events("became-master", died).map(({ node }) => node);
+    assert.ok(!led.includes(nodeId(1)), `seed ${seed}`);
+  }
+});

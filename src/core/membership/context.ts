@@ -183,6 +183,11 @@ export class Context {
     return this.admitted.get(this.self.id)?.address === this.self.address;
   }
 
+  /** Whether a node may be master: it is on the segment of the virtual addresses, as far as the configuration says (docs/adr/0022). */
+  canLead(id: NodeId): boolean {
+    return this.admitted.get(id)?.remote !== true;
+  }
+
   /** `text`: with the reason "application" its words. */
   deny(now: Instant, denied: Omit<Extract<Effect, { type: "join-denied" }>, "type">): void {
     if (this.#denialsSince === undefined || now - this.#denialsSince >= 1000) {
@@ -243,6 +248,11 @@ export class Context {
     return Math.max(0, Math.min(this.acceptMs, leftMs));
   }
 
+  viewOf(cluster: Cluster): View {
+    const secondary = secondaryOf(cluster.members, cluster.master, (id) => this.canLead(id));
+    return { ...cluster, secondary };
+  }
+
   /** Without a master: alone, whatever is going on. */
   publishAlone(role: "joining" | "offering"): void {
     this.acceptMs = 0;
@@ -284,11 +294,6 @@ interface Cluster {
   readonly config: ConfigVersion;
   readonly tables: TableVersion;
 }
-
-export const viewOf = (cluster: Cluster): View => ({
-  ...cluster,
-  secondary: secondaryOf(cluster.members, cluster.master),
-});
 
 function sameView(a: View, b: View): boolean {
   return (

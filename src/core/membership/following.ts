@@ -13,7 +13,7 @@ import {
   UNASKED,
 } from "#wire/cluster/message.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { acceptMs, type Context, type Phase, viewOf } from "./context.ts";
+import { acceptMs, type Context, type Phase } from "./context.ts";
 import { ASK_RIVAL_EVERY_MS } from "./contest.ts";
 import { LossEstimate } from "./loss-estimate.ts";
 import type { Received } from "./protocol.ts";
@@ -192,7 +192,7 @@ export class Following implements Phase {
   #publish(): void {
     const { epoch, config, tables } = this.#last;
     this.#context.publish(
-      viewOf({
+      this.#context.viewOf({
         role: "member",
         epoch,
         master: this.#master.id,

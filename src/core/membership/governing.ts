@@ -14,7 +14,7 @@ import {
 import { Absences } from "./absences.ts";
 import { Admissions } from "./admissions.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { type Context, type Phase, type Succession, type Survivor, viewOf } from "./context.ts";
+import { type Context, type Phase, type Succession, type Survivor } from "./context.ts";
 import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
 import { Expulsions } from "./expulsions.ts";
@@ -185,7 +185,7 @@ export class Governing implements Phase {
   /** To the rest of the node, who is told to go is a member until it takes no frames any more. Whoever is next is one that stays. */
   #publish(): void {
     const { self, config, tables } = this.#context;
-    const listed = viewOf({
+    const listed = this.#context.viewOf({
       role: "master",
       epoch: this.#epoch,
       master: self.id,

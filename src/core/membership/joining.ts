@@ -19,6 +19,8 @@ export const ASK_EVERY_MS = 50;
 export const ASK_TIMES = 3;
 /** A refused node asks again: the operator may have admitted it meanwhile. */
 export const REFUSED_RETRY_MS = 1000;
+/** A node that can never be master asks on, as long as nobody else is. */
+export const REMOTE_RETRY_MS = 100;
 /** While the main thread fetches the configuration; `config-changed` ends the wait. */
 export const CONFIG_RETRY_MS = 500;
 const SHORTEST_WAIT_MS = 20;

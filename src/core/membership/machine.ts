@@ -14,7 +14,7 @@ import { Admitted } from "./admitted.ts";
 import { acceptMs, byId, Context, type Phase } from "./context.ts";
 import { Following } from "./following.ts";
 import { Governing } from "./governing.ts";
-import { CONFIG_RETRY_MS, Joining, REFUSED_RETRY_MS } from "./joining.ts";
+import { CONFIG_RETRY_MS, Joining, REFUSED_RETRY_MS, REMOTE_RETRY_MS } from "./joining.ts";
 import { Offering } from "./offering.ts";
 import { Orphaned } from "./orphaned.ts";
 import type { Effect, Ignored, Input, MembershipSettings, Received } from "./protocol.ts";
@@ -56,6 +56,9 @@ export class Membership {
       },
       offering: (at, succession) => {
         if (!this.#context.isAdmitted) return this.#context.become.joining(at, REFUSED_RETRY_MS);
+        if (!this.#context.canLead(this.#context.self.id)) {
+          return this.#context.become.joining(at, REMOTE_RETRY_MS);
+        }
         const offering = new Offering(this.#context, at, succession);
         this.#phase = offering;
         offering.begin(at);

@@ -39,7 +39,7 @@ export class Orphaned implements Phase {
     this.#context = context;
     this.#succession = succession;
     this.#heirs = succession.members
-      .filter(({ id }) => id !== succession.master.id)
+      .filter(({ id }) => id !== succession.master.id && context.canLead(id))
       .sort(byAddress);
     this.#offerAt = this.#turn(now);
     if (this.#heirs[0]?.id !== context.self.id) context.acceptBy = this.#unaskedUntil(now);
@@ -54,8 +54,13 @@ export class Orphaned implements Phase {
     return after(now, Math.max(0, detection.offerMs - view.keepaliveIntervalMs - COARSE_CLOCK_MS));
   }
 
+  /** Whoever can never be master waits for all that can, and then looks for a master anew. */
   #turn(now: Instant): Instant {
-    const rank = this.#heirs.findIndex(({ id }) => id === this.#context.self.id);
+    const { self, detection } = this.#context;
+    if (!this.#context.canLead(self.id)) {
+      return after(now, this.#heirs.length * STAGGER_MS + detection.offerMs + PATIENCE_MS);
+    }
+    const rank = this.#heirs.findIndex(({ id }) => id === self.id);
     return after(now, Math.max(rank, 0) * STAGGER_MS);
   }
 

@@ -10,6 +10,8 @@ export interface AdmittedNode {
   readonly id: NodeId;
   readonly name: string;
   readonly address: IpAddress;
+  /** It is beyond the segment of the virtual addresses, so it is never master (docs/adr/0022). */
+  readonly remote?: true;
 }
 
 export interface Detection {

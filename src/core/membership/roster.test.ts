@@ -63,7 +63,12 @@ test("A7: a list of an earlier reign is not taken for a newer one, however high 
 
 test("A12: the secondary has the lowest address beside the master", () => {
   const list = [member(3), member(1), member(2)];
-  assert.equal(secondaryOf(list, nodeId(1)), 2);
-  assert.equal(secondaryOf(list, nodeId(3)), 1);
-  assert.equal(secondaryOf([member(1)], nodeId(1)), NO_NODE);
+  const anybody = (): boolean => true;
+  assert.equal(secondaryOf(list, nodeId(1), anybody), 2);
+  assert.equal(secondaryOf(list, nodeId(3), anybody), 1);
+  assert.equal(secondaryOf([member(1)], nodeId(1), anybody), NO_NODE);
+  assert.equal(
+    secondaryOf(list, nodeId(1), (id) => id !== 2),
+    3,
+  );
 });

@@ -6,12 +6,16 @@ import type { Member } from "./types.ts";
 
 export const byAddress = (a: Member, b: Member): number => compareIp(a.address, b.address);
 
-/** The member that takes over when the master dies: the lowest address after the master's. */
-export function secondaryOf(members: readonly Member[], master: NodeId): NodeId {
+/** The member that takes over when the master dies: the lowest address after the master's, of those that can be master. */
+export function secondaryOf(
+  members: readonly Member[],
+  master: NodeId,
+  canLead: (id: NodeId) => boolean,
+): NodeId {
   let first: Member | undefined;
   for (const member of members) {
-    if (member.id !== master && (first === undefined || byAddress(member, first) < 0))
-      first = member;
+    if (member.id === master || !canLead(member.id)) continue;
+    if (first === undefined || byAddress(member, first) < 0) first = member;
   }
   return first?.id ?? NO_NODE;
 }

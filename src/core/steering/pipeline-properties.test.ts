@@ -11,9 +11,14 @@ import { steer, type PipelineContext } from "./pipeline.ts";
 import { REASONS, type Reason } from "./reasons.ts";
 import { randomFrame, randomScenario, type Scenario } from "./testing/arbitrary.ts";
 import { hex } from "#wire/testing/hex.ts";
-import { owned, SELF } from "./testing/vector.ts";
+import { readOuter } from "#wire/tunnel.ts";
+import { owned, SELF, tunnelsOf } from "./testing/vector.ts";
+import { decapsulate } from "./tunnels.ts";
 
-const contextOf = ({ tables, leased, accepting }: Scenario, knows = false): PipelineContext => ({
+const contextOf = (
+  { tables, leased, accepting, tunnels }: Scenario,
+  knows = false,
+): PipelineContext => ({
   tables: indexTables(tables),
   self: SELF.id,
   mac: macBytes(mac(SELF.mac)),
@@ -23,27 +28,50 @@ const contextOf = ({ tables, leased, accepting }: Scenario, knows = false): Pipe
   noteSession: () => {},
   fragments: new FragmentMemory(),
   canHold: (_, length) => length <= 2048,
+  tunnels: tunnelsOf(tunnels),
 });
+
+/** The frame that came, or that came out of a tunnel. */
+function arrived(frame: Uint8Array, context: PipelineContext): Uint8Array {
+  const { tunnels, tables } = context;
+  if (tunnels === undefined) return frame;
+  const isVip = (address: Uint8Array): boolean => tables.isVip(address);
+  const inner = decapsulate(frame, { ...context, tunnels, isVip });
+  return inner instanceof Uint8Array ? inner : frame;
+}
 
 /** Steers one frame and checks what holds for each. */
 function steered(frame: Uint8Array, context: PipelineContext): Reason {
-  const before = frame.slice();
+  const before = arrived(frame.slice(), context);
   const shared = context.tables.isClusterMac(before.subarray(0, 6));
   const verdict = steer(frame, context);
-  assert.equal(hex(frame.subarray(12)), hex(before.subarray(12)), "only MAC addresses change");
+  const left = verdict.frame ?? frame;
+  const hop = shared ? 0 : wayOf(before.subarray(6, 12)).hop;
   if (verdict.action !== "forward") {
-    assert.equal(hex(frame), hex(before), "what is not forwarded stays as it is");
+    assert.equal(hex(left), hex(before), "what is not forwarded stays as it is");
     if (verdict.action === "pass" && verdict.reason !== "pass-not-ip") {
       assert.equal(verdict.toHost, shared, "the stack is told of frames to a cluster MAC");
     }
     return verdict.reason;
   }
   assert.notEqual(verdict.node, SELF.id, "never to itself");
-  const hop = shared ? 0 : wayOf(before.subarray(6, 12)).hop;
   assert.ok(verdict.hop > hop && verdict.hop <= MAX_HOP, "the hop rises");
-  assert.equal(wayOf(frame.subarray(6, 12)).hop, verdict.hop);
-  assert.deepEqual(frame.slice(0, 6), context.tables.macOf(verdict.node));
-  assert.equal((frame[10] ?? 0) * 256 + (frame[11] ?? 0), SELF.id);
+  const tunnel = context.tunnels?.to(verdict.node);
+  if (tunnel !== undefined) {
+    const outer = readOuter(left.subarray(14));
+    assert.deepEqual(outer?.destination, tunnel.destination);
+    assert.equal((outer?.inner?.way ?? 0) & MAX_HOP, verdict.hop, "the hop goes along");
+    assert.equal(
+      hex(outer?.inner?.packet ?? left),
+      hex(before.subarray(14)),
+      "whole and unchanged",
+    );
+    return verdict.reason;
+  }
+  assert.equal(hex(left.subarray(12)), hex(before.subarray(12)), "only MAC addresses change");
+  assert.equal(wayOf(left.subarray(6, 12)).hop, verdict.hop);
+  assert.deepEqual(left.slice(0, 6), context.tables.macOf(verdict.node));
+  assert.equal((left[10] ?? 0) * 256 + (left[11] ?? 0), SELF.id);
   return verdict.reason;
 }
 
@@ -104,7 +132,12 @@ const arbitraryFrame = fc
   });
 
 test("B5: arbitrary bytes get a verdict and never an exception", () => {
-  const context = contextOf({ tables: owned(2, [3, 4]), leased: false, accepting: true });
+  const context = contextOf({
+    tables: owned(2, [3, 4]),
+    leased: false,
+    accepting: true,
+    tunnels: [],
+  });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 128 }), (frame) => {
       assert.ok(REASONS.includes(steer(frame, context).reason));

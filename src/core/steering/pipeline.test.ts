@@ -10,7 +10,7 @@ import { steer, type PipelineContext } from "./pipeline.ts";
 import { actionOf, REASONS } from "./reasons.ts";
 import { flowKey } from "#wire/flow-key.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
-import { SELF, type Known, type Vector } from "./testing/vector.ts";
+import { SELF, type Known, tunnelsOf, type Vector } from "./testing/vector.ts";
 import { VECTORS } from "./testing/vectors.ts";
 
 const isKnown = (flow: Flow, { client, server }: Known): boolean =>
@@ -19,7 +19,7 @@ const isKnown = (flow: Flow, { client, server }: Known): boolean =>
   flow.sourcePort === client.port &&
   flow.destinationPort === server.port;
 
-function contextOf({ tables, leased, accepting, known }: Vector): PipelineContext {
+function contextOf({ tables, leased, accepting, known, tunnels }: Vector): PipelineContext {
   const sessions = new Set<string>();
   const knows = (flow: Flow): boolean =>
     flow.protocol === 6 ? known.some((entry) => isKnown(flow, entry)) : sessions.has(flowKey(flow));
@@ -34,6 +34,7 @@ function contextOf({ tables, leased, accepting, known }: Vector): PipelineContex
     noteSession,
     fragments: new FragmentMemory(),
     canHold: (_, length) => length <= 2048,
+    tunnels: tunnelsOf(tunnels),
   };
 }
 
@@ -46,6 +47,8 @@ for (const vector of VECTORS) {
       assert.equal(verdict.reason, step.reason);
       assert.equal(verdict.action, actionOf(step.reason));
       assert.equal("toHost" in verdict && verdict.toHost, step.toHost ?? false);
+      assert.equal(hex(verdict.frame ?? frame), hex(step.becomes ?? frame));
+      if (step.becomes !== undefined) continue;
       const header = step.header === undefined ? step.frame.subarray(0, 12) : unhex(step.header);
       assert.equal(hex(frame.subarray(0, 12)), hex(header));
       assert.equal(hex(frame.subarray(12)), hex(step.frame.subarray(12)));

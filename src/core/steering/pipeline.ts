@@ -1,9 +1,9 @@
-// The path of one frame through a node: parse, announce, admit, classify, lookup, hash, exception, own, emit. The model of
-// bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
+// The path of one frame through a node: decapsulate, parse, announce, admit, classify, lookup, hash, exception, own, emit, encapsulate.
+// The model of bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
 import { startsWith } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView, SOURCE } from "#wire/ethernet.ts";
-import { FROM_OUTSIDE, hopMac, senderOf, wayOf } from "#wire/ethernet-hop.ts";
+import { FROM_OUTSIDE, hopMac, senderOf, wayByte, wayOf } from "#wire/ethernet-hop.ts";
 import { exception } from "./exception.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { slotOf } from "./hash.ts";
@@ -23,6 +23,7 @@ import {
 } from "./packet.ts";
 import { actionOf, type Reason } from "./reasons.ts";
 import type { GroupTable } from "./tables.ts";
+import { decapsulate, encapsulate, type Tunnels } from "./tunnels.ts";
 
 export interface PipelineContext {
   readonly tables: IndexedTables;
@@ -42,16 +43,26 @@ export interface PipelineContext {
   readonly fragments: FragmentMemory;
   /** Whether a frame of that length can wait, in a buffer that has a limit. */
   canHold(reason: Reason, length: number): boolean;
+  /** Where some nodes are beyond this segment (B11). */
+  readonly tunnels?: Tunnels | undefined;
 }
 
-export type Verdict =
+/** `frame`: what the frame has become, where it has come out of a tunnel or goes into one. */
+export type Verdict = { readonly frame?: Uint8Array } & VerdictOnIt;
+
+type VerdictOnIt =
   | {
       readonly action: "pass";
       readonly reason: Reason;
       /** It came to a cluster MAC: the stack takes it only when it is told that the frame is for this host. */
       readonly toHost: boolean;
     }
-  | { readonly action: "drop" | "hold"; readonly reason: Reason }
+  | {
+      readonly action: "drop" | "hold";
+      readonly reason: Reason;
+      /** It did not fit into a tunnel: its sender is told what would have fitted. */
+      readonly longest?: number;
+    }
   | {
       readonly action: "forward";
       readonly reason: Reason;
@@ -68,7 +79,20 @@ export type Verdict =
 export function steer(
   frame: Uint8Array,
   context: PipelineContext,
-  read: Packet | Unreadable = readPacket(frame),
+  read?: Packet | Unreadable,
+): Verdict {
+  const { tunnels, tables } = context;
+  const isVip = (address: Uint8Array): boolean => tables.isVip(address);
+  const inner = tunnels && decapsulate(frame, { ...context, tunnels, isVip });
+  if (inner === undefined) return steerBare(frame, context, read ?? readPacket(frame));
+  if (inner === "drop-tunnel") return { action: "drop", reason: inner };
+  return { frame: inner, ...steerBare(inner, context, readPacket(inner)) };
+}
+
+function steerBare(
+  frame: Uint8Array,
+  context: PipelineContext,
+  read: Packet | Unreadable,
 ): Verdict {
   const packet = parse(frame, read, context);
   if (typeof packet === "string") return emit(frame, here(packet), false, context);
@@ -195,7 +219,7 @@ function lookup(flow: Flow, { tables }: PipelineContext): GroupTable | undefined
 const hash = (flow: Flow, group: GroupTable, { tables }: PipelineContext): number =>
   slotOf(tables, group.policy, flow, group.owners.length);
 
-/** Stage 9: where to? Rewrites both MAC addresses and nothing else (B5). */
+/** Stage 9: where to? Rewrites both MAC addresses and nothing else (B5); stage 10, beyond the segment: into a tunnel. */
 function emit(
   frame: Uint8Array,
   decision: Decision,
@@ -211,6 +235,12 @@ function emit(
   if (action !== "forward") return { action, reason };
   const mac = context.tables.macOf(node);
   if (mac === undefined) return { action: "drop", reason: "drop-no-neighbour" };
+  const tunnel = context.tunnels?.to(node);
+  if (tunnel !== undefined) {
+    const sent = encapsulate(frame, tunnel, wayByte({ hop, asked }), context.self);
+    if ("reason" in sent) return { action: "drop", ...sent };
+    return { action, reason, node, hop, ...sent };
+  }
   const ethernet = new EthernetView(frame);
   ethernet.destination = mac;
   ethernet.source = hopMac({ hop, asked }, context.self);

@@ -4,6 +4,7 @@
 export const REASONS = [
   "pass-not-ip",
   "pass-malformed",
+  "drop-tunnel",
   "pass-announce",
   "drop-announce",
   "pass-other-mac",
@@ -24,6 +25,7 @@ export const REASONS = [
   "forward-former",
   "drop-hold-full",
   "drop-no-neighbour",
+  "drop-too-big",
 ] as const;
 
 export type Reason = (typeof REASONS)[number];

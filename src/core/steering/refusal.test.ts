@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant } from "#base/time.ts";
-import { ANSWERS_PER_SECOND, refusalOf, Refusals } from "./refusal.ts";
+import { ANSWERS_PER_SECOND } from "./answers.ts";
+import { refusalOf, Refusals } from "./refusal.ts";
 import {
   ACK,
   ethernet,

@@ -30,6 +30,7 @@ import {
 } from "./program-options.ts";
 import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
 import { TableWriter } from "./table-writer.ts";
+import type { NodeTunnel } from "./tunnel-map.ts";
 import { testRun } from "./test-run.ts";
 import type { Counters, DatapathOptions, Hook, PublishReport, TestResult } from "./types.ts";
 import { orUndo, Undo } from "./undo.ts";
@@ -161,6 +162,11 @@ export class Datapath {
   /** Over which private paths frames to a node go from now on (B11). */
   setPaths(paths: NodePaths): void {
     this.#nodePaths.set(paths);
+  }
+
+  /** These nodes, and no others, are reached by encapsulation (B11). @param address of this node, four bytes */
+  setTunnels(tunnels: readonly NodeTunnel[], address: Uint8Array): void {
+    this.#tables.tunnels.set(tunnels, address);
   }
 
   counters(): Counters {

@@ -13,7 +13,9 @@ export interface HeldRecord {
   readonly reason: string;
   /** As the packet program numbers groups; see Datapath.heldGroup. */
   readonly group: number;
+  /** Of one that did not fit into a tunnel ("drop-too-big"): the length of the longest packet that does. */
   readonly slot: number;
+  /** Of such a one only the beginning. */
   readonly frame: Uint8Array;
 }
 

@@ -81,6 +81,8 @@ export const tableMapFds = (object: LoadedObject): TableMapFds => ({
   slots: object.mapFd("slots"),
   former: object.mapFd("former_owners"),
   nodes: object.mapFd("nodes"),
+  tunnels: object.mapFd("tunnels"),
+  tunnelEnds: object.mapFd("tunnel_ends"),
   vips: object.mapFd("vips"),
   exceptions: object.mapFd("exceptions"),
   sessionIdle: object.mapFd("udp_idle"),

@@ -5,7 +5,19 @@ import { clusterMac, DELIVERY_METHODS, FLOODED_METHODS, type HashKind } from "#b
 import { MAX_NODE_ID, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Mapping } from "../libc.ts";
-import { FORMER, LINKS, HASH_KEYED, HASH_XOR, NODE, NODES, REVISION, STATE } from "./abi.gen.ts";
+import {
+  FORMER,
+  LINKS,
+  HASH_KEYED,
+  HASH_XOR,
+  NODE,
+  NODE_TUNNELLED_SHIFT,
+  NODES,
+  REVISION,
+  STATE,
+} from "./abi.gen.ts";
+
+const TUNNELLED = 1n << BigInt(NODE_TUNNELLED_SHIFT);
 
 /** A MAC as the packet program keeps it: its six bytes as a little-endian number. */
 export const macNumber = (mac: Uint8Array): bigint =>
@@ -127,6 +139,11 @@ export class StateMap {
     Atomics.store(this.#u32, STATE.services6Used / 4, used ? 1 : 0);
   }
 
+  /** Four bytes; all 0: no encapsulated packets are taken. */
+  set tunnelAddress(address: Uint8Array) {
+    this.#mapping.bytes.set(address, STATE.tunnelAddress);
+  }
+
   close(): void {
     this.#mapping.unmap();
   }
@@ -157,10 +174,11 @@ export class SlotMaps {
   }
 }
 
-/** Map nodes: the MAC of each node id, 0 where there is none. */
+/** Map nodes: the MAC of each node id, 0 where there is none; and which ones are beyond this segment (docs/adr/0022). */
 export class NodeMap {
   readonly #mapping: Mapping;
   readonly #macs: BigUint64Array;
+  #tunnelled: ReadonlySet<number>;
 
   constructor(fd: number) {
     this.#mapping = new Mapping(fd, NODES * NODE.size);
@@ -169,11 +187,25 @@ export class NodeMap {
       this.#mapping.bytes.byteOffset,
       NODES,
     );
+    const marked = [...this.#macs].flatMap((mac, id) => ((mac & TUNNELLED) === 0n ? [] : [id]));
+    this.#tunnelled = new Set(marked);
+  }
+
+  /** As of the maps that an earlier agent has left, until it is set. */
+  set tunnelled(ids: ReadonlySet<number>) {
+    const changed = [...this.#tunnelled, ...ids].filter(
+      (id) => this.#tunnelled.has(id) !== ids.has(id),
+    );
+    this.#tunnelled = ids;
+    for (const id of changed) {
+      const mac = this.#macs[id] ?? 0n;
+      if (mac !== 0n) Atomics.store(this.#macs, id, mac ^ TUNNELLED);
+    }
   }
 
   /** Answers whether it was another one before. */
   set(id: NodeId, mac: Uint8Array): boolean {
-    const value = macNumber(mac);
+    const value = macNumber(mac) | (this.#tunnelled.has(id) ? TUNNELLED : 0n);
     if (this.#macs[id] === value) return false;
     Atomics.store(this.#macs, id, value);
     return true;

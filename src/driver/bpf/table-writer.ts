@@ -26,6 +26,7 @@ import { SessionIdle } from "./udp-sessions.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
 import type { GroupRegion } from "./slot-counters.ts";
 import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
+import { TunnelMap, type TunnelMapFds } from "./tunnel-map.ts";
 import type { PublishReport } from "./types.ts";
 
 const FORMER_STRIDE = FORMER.size / 2;
@@ -33,7 +34,7 @@ const ENOENT = 2;
 /** Of a value of map vips. */
 const HOLDER_SIZE = 2;
 
-export interface TableMapFds extends ServiceMapFds {
+export interface TableMapFds extends ServiceMapFds, TunnelMapFds {
   readonly state: number;
   readonly slots: number;
   readonly former: number;
@@ -54,6 +55,7 @@ function vipKeyText(vip: IpAddress): string {
 
 export class TableWriter {
   readonly state: StateMap;
+  readonly tunnels: TunnelMap;
   readonly #slots: SlotMaps;
   readonly #nodes: NodeMap;
   readonly #services: ServiceMap;
@@ -72,6 +74,7 @@ export class TableWriter {
     this.state = new StateMap(fds.state);
     this.#slots = new SlotMaps(fds.slots, fds.former, capacities.slots);
     this.#nodes = new NodeMap(fds.nodes);
+    this.tunnels = new TunnelMap(fds, this.#nodes, this.state);
     this.#services = new ServiceMap(fds, capacities.services, this.state);
     this.#exceptionMemory = mapExceptions(fds.exceptions, exceptionBuckets(capacities.exceptions));
     this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory), this.state);
@@ -133,6 +136,7 @@ export class TableWriter {
 
   close(): void {
     this.state.close();
+    this.tunnels.close();
     this.#slots.close();
     this.#nodes.close();
     this.#services.close();

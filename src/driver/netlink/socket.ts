@@ -91,6 +91,17 @@ export class NetlinkSocket {
     }
   }
 
+  /** Asks for one thing; the message is a copy that the caller may keep. Throws PAN_NETLINK, also where there is no such thing. */
+  get(request: Unnumbered, action: string): Message {
+    const sequence = this.#send(request, action);
+    for (;;) {
+      const [message] = this.#receive(sequence, action);
+      if (message === undefined) continue;
+      if (message.type === NLMSG_ERROR) throwRefusal(message, action);
+      return { ...message, payload: message.payload.slice() };
+    }
+  }
+
   #dumpOnce(request: Unnumbered, action: string): Message[] {
     const sequence = this.#send({ ...request, flags: request.flags | NLM_F_DUMP }, action);
     const found: Message[] = [];

@@ -23,6 +23,8 @@ export interface VirtualSettings {
   /** Share of datagrams that each receiver loses. */
   readonly loss?: number;
   readonly detection?: Detection;
+  /** Nodes that can never be master. */
+  readonly remote?: readonly number[];
 }
 
 export type ClusterEvent = Exclude<Effect, { type: "send" | "ignored" }>;
@@ -89,6 +91,7 @@ export class VirtualCluster {
       id: nodeId(index + 1),
       name: `n${index + 1}`,
       address: addressOf(index + 1),
+      ...(settings.remote?.includes(index + 1) === true ? { remote: true } : {}),
     }));
   }
 

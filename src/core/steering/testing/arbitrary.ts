@@ -1,9 +1,10 @@
 // Random tables and random frames from a seed, for comparing the model with the packet program on many frames.
 // Most frames hit something: addresses, ports and datagrams come from small pools, so that services, fragments
 // and chains of owners meet; then some are mutated, cut or padded.
-import { ip, mac } from "#base/address.ts";
+import { ip, ipBytes, mac, macBytes } from "#base/address.ts";
 import { nodeId, type NodeId } from "#base/ids.ts";
 import type { Prng } from "#base/prng.ts";
+import { TUNNEL_KINDS } from "#wire/tunnel.ts";
 import {
   FORMER_OWNERS,
   NO_EXCEPTIONS,
@@ -35,13 +36,14 @@ import {
   zeros,
 } from "./frames.ts";
 import { keyOf, pinning, type PinnedFlow } from "./pinned.ts";
-import { ROUTER_MAC, SELF, SHARED } from "./vector.ts";
+import { ROUTER_MAC, SELF, SHARED, type TestTunnel } from "./vector.ts";
 
 /** Tables for node SELF, whose TCP table is empty. */
 export interface Scenario {
   readonly tables: Tables;
   readonly leased: boolean;
   readonly accepting: boolean;
+  readonly tunnels: readonly TestTunnel[];
 }
 
 const VIPS4 = ["10.0.0.100", "10.0.0.101"];
@@ -112,7 +114,55 @@ export function randomScenario(prng: Prng): Scenario {
   };
   const pinned = prng.chance(0.6) ? pinning(tables, randomPins(prng)) : tables;
   const placed = prng.chance(0.5) ? { ...pinned, vipHolders: randomHolders(prng, tables) } : pinned;
-  return { tables: placed, leased: prng.chance(0.5), accepting: prng.chance(0.8) };
+  const tunnels = prng.chance(0.5) ? randomTunnels(prng) : [];
+  return { tables: placed, leased: prng.chance(0.5), accepting: prng.chance(0.8), tunnels };
+}
+
+/** Of node 4, or of 4 and 5; some packets are longer than what fits, and now and then nobody knows the way. */
+const randomTunnels = (prng: Prng): TestTunnel[] =>
+  (prng.chance(0.5) ? [4] : [4, 5]).map((node) => ({
+    node,
+    kind: prng.pick(TUNNEL_KINDS),
+    source: ipBytes(ip(OWN4)),
+    destination: ipBytes(ip(`198.51.100.${node}`)),
+    nextMac: prng.chance(0.1) ? undefined : macBytes(mac(ROUTER_MAC)),
+    ownMac: macBytes(mac(SELF.mac)),
+    mtu: prng.chance(0.5) ? 1500 : 90 + prng.below(60),
+  }));
+
+/** What a node beyond the segment sends, or somebody else. */
+function encapsulated(prng: Prng): { etherType: number; payload: Uint8Array } {
+  const isIpv4 = prng.chance(0.6);
+  const inner = isIpv4 ? packet4(prng) : packet6(prng);
+  const node = prng.pick([4, 4, 5, 5, 9]);
+  const destination = prng.chance(0.95) ? OWN4 : prng.pick(VIPS4);
+  const ends = { source: `198.51.100.${node}`, destination };
+  const way = prng.chance(0.3) ? 1 + prng.below(4) : prng.below(256);
+  const type = prng.chance(0.05) ? prng.below(65_536) : isIpv4 ? 0x0800 : 0x86dd;
+  if (prng.chance(0.5)) {
+    const identification = prng.chance(0.9) ? 0x5000 | way : prng.below(65_536);
+    const protocol = type === 0x86dd ? 41 : 4;
+    return { etherType: 0x0800, payload: ipv4(ends, protocol, inner, { identification }) };
+  }
+  const option = prng.chance(0.95) ? [0xff, 0xf0, 0x81, 1] : [...octets(prng, 4)];
+  const sender = prng.chance(0.95) ? node : prng.below(10);
+  const header = Uint8Array.of(
+    2,
+    0x40,
+    type >> 8,
+    type & 255,
+    0,
+    0,
+    0,
+    0,
+    ...option,
+    way,
+    0,
+    0,
+    sender,
+  );
+  const message = udp({ from: 0xc000, to: prng.chance(0.97) ? 6081 : 53 }, join(header, inner));
+  return { etherType: 0x0800, payload: ipv4(ends, 17, message) };
 }
 
 /** Nobody, node SELF or another one has each VIP. */
@@ -293,9 +343,11 @@ export function randomFrame(prng: Prng): Uint8Array {
   const inner =
     kind < 5
       ? question(prng)
-      : kind < 60
-        ? { etherType: 0x0800, payload: packet4(prng) }
-        : { etherType: 0x86dd, payload: packet6(prng) };
+      : kind < 13
+        ? encapsulated(prng)
+        : kind < 60
+          ? { etherType: 0x0800, payload: packet4(prng) }
+          : { etherType: 0x86dd, payload: packet6(prng) };
   const frame = ethernet(link, prng.chance(0.01) ? 0x8100 : inner.etherType, inner.payload);
   return prng.chance(0.2) ? damaged(prng, frame) : frame;
 }

@@ -1,8 +1,11 @@
 // The small cluster of the steering vectors: node 1 is the node under test; every slot of a group has the same
 // owner where the case is not about hashing, so that a case can be checked by reading it.
-import { ip, mac, type IpAddress } from "#base/address.ts";
-import { nodeId } from "#base/ids.ts";
+import { ip, ipBytes, mac, type IpAddress } from "#base/address.ts";
+import { BytesMap } from "#base/bytes-map.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
+import type { Tunnel } from "#wire/tunnel.ts";
 import type { Reason } from "../reasons.ts";
+import type { Tunnels } from "../tunnels.ts";
 import {
   NO_EXCEPTIONS,
   type Exceptions,
@@ -20,9 +23,16 @@ export interface Known {
   readonly server: { readonly ip: IpAddress; readonly port: number };
 }
 
+/** A node beyond the segment, from the node under test. */
+export interface TestTunnel extends Tunnel {
+  readonly node: number;
+}
+
 export interface Step {
   readonly frame: Uint8Array;
   readonly reason: Reason;
+  /** What the frame becomes where it comes out of a tunnel or goes into one; `header` does not say it then. */
+  readonly becomes?: Uint8Array;
   /** For a forward: the first 12 bytes of the frame afterwards, in hex. Otherwise the frame stays as it is. */
   readonly header?: string;
   /** For a pass: the stack must be told that the frame is for this host. */
@@ -37,6 +47,8 @@ export interface Vector {
   /** It may take frames that came to a cluster MAC. */
   readonly accepting: boolean;
   readonly known: readonly Known[];
+  /** Nodes that are beyond the segment. */
+  readonly tunnels: readonly TestTunnel[];
   readonly steps: readonly Step[];
 }
 
@@ -54,6 +66,18 @@ export const CLIENT6 = "2001:db8:1::7";
 /** An address of node 1 itself; no VIP. */
 export const OWN4 = "10.0.0.1";
 export const ROUTER_MAC = "02:aa:00:00:00:fe";
+
+/** As a packet of node 1 meets them; undefined where there are none. */
+export function tunnelsOf(list: readonly TestTunnel[]): Tunnels | undefined {
+  if (list.length === 0) return undefined;
+  const ends = new BytesMap<NodeId>();
+  for (const { destination, node } of list) ends.set(destination, nodeId(node));
+  return {
+    address: ipBytes(ip(OWN4)),
+    to: (id) => list.find(({ node }) => node === id),
+    from: (address) => ends.get(address),
+  };
+}
 export const CLIENT_PORT = 40_000;
 
 export interface Slots {
@@ -188,6 +212,7 @@ export const udp6 = (came: Came = {}): Uint8Array =>
 
 export interface Setting {
   readonly tables?: Tables;
+  readonly tunnels?: readonly TestTunnel[];
   readonly leased?: boolean;
   readonly accepting?: boolean;
   readonly known?: readonly Known[];
@@ -200,6 +225,7 @@ export const sequence = (name: string, steps: readonly Step[], setting: Setting 
   leased: setting.leased ?? true,
   accepting: setting.accepting ?? true,
   known: setting.known ?? [],
+  tunnels: setting.tunnels ?? [],
   steps,
 });
 
@@ -214,6 +240,6 @@ export const stays = (
 /** A case of one frame that is forwarded; `header` as in Step. */
 export const goes = (
   name: string,
-  step: Required<Omit<Step, "toHost">>,
+  step: Required<Omit<Step, "toHost" | "becomes">>,
   setting: Setting,
 ): Vector => sequence(name, [step], setting);

@@ -42,7 +42,7 @@ import {
 } from "./vector.ts";
 
 /** Destination: node `to`; source: hop and the id of node 1. */
-type Forward = Required<Omit<Step, "toHost">>;
+type Forward = Required<Omit<Step, "toHost" | "becomes">>;
 const toOwner = (frame: Uint8Array, to: number): Forward => ({
   frame,
   reason: "forward-owner",

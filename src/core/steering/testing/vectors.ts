@@ -6,6 +6,7 @@ import { HOLDERS } from "./vectors-holders.ts";
 import { PROTOCOLS } from "./vectors-protocols.ts";
 import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
 import { FRAGMENTS, HASH, LOOKUP, OWN } from "./vectors-steering.ts";
+import { TUNNELS } from "./vectors-tunnels.ts";
 
 export const VECTORS: readonly Vector[] = [
   ...PARSE,
@@ -22,4 +23,5 @@ export const VECTORS: readonly Vector[] = [
   ...FRAGMENTS,
   ...FLOODED,
   ...PROTOCOLS,
+  ...TUNNELS,
 ];

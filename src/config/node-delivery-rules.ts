@@ -1,0 +1,64 @@
+// What no schema can say about nodes beyond the segment (B11, docs/adr/0022): what does not go together with them.
+import type { Path, Report } from "./findings.ts";
+import type { DraftConfig } from "./rules.ts";
+
+const FORWARD_ONLY = "which only the nodes on the segment receive";
+
+/** Each with what it takes to put it right. */
+export function checkNodeDelivery(config: DraftConfig, report: Report): void {
+  const nodes = (config.nodes ?? []).map((node, index) => ({ node, index }));
+  const isFar = ({ node }: (typeof nodes)[number]): boolean =>
+    node?.delivery !== undefined && node.delivery !== "direct";
+  for (const { node, index } of nodes.filter((each) => !isFar(each))) {
+    if (node?.pathMtu === undefined) continue;
+    const remedy = "remove it, or say how the node is reached (delivery)";
+    report({
+      path: ["nodes", index, "pathMtu"],
+      message: `the node is on the segment, whose interfaces have the MTU: ${remedy}`,
+    });
+  }
+  const far = nodes.filter(isFar);
+  const [first] = far;
+  if (first === undefined) return;
+  const pathOf = (index: number): Path => ["nodes", index, "delivery"];
+  if (far.length === nodes.length) {
+    const remedy = "one node at least is on the segment of the virtual addresses (direct)";
+    report({ path: pathOf(first.index), message: `nobody can be master: ${remedy}` });
+  }
+  const method = config.delivery?.method;
+  for (const { index } of far) {
+    if (method !== undefined && method !== "forward") {
+      const message = `not with delivery.method ${method}, ${FORWARD_ONLY}; set it to forward`;
+      report({ path: pathOf(index), message });
+    }
+    if (config.peering !== undefined) {
+      const message = `not with peering, ${FORWARD_ONLY}; remove one of the two`;
+      report({ path: pathOf(index), message });
+    }
+  }
+  const names = new Set(far.flatMap(({ node }) => node?.name ?? []));
+  checkInterfaceNodeNames(config, names, report);
+}
+
+function checkInterfaceNodeNames(
+  { interfaceNodes }: DraftConfig,
+  far: ReadonlySet<string>,
+  report: Report,
+): void {
+  const check = (name: string | undefined, path: Path): void => {
+    if (name === undefined || !far.has(name)) return;
+    const message = `${name} is beyond the segment and can have no virtual address; remove it here`;
+    report({ path, message });
+  };
+  const listed = interfaceNodes?.nodes;
+  if (listed !== undefined && listed !== "all") {
+    for (const [n, node] of listed.entries()) {
+      check(node?.name, ["interfaceNodes", "nodes", n, "name"]);
+    }
+  }
+  for (const [r, entry] of (interfaceNodes?.ranked ?? []).entries()) {
+    for (const [n, name] of (entry?.nodes ?? []).entries()) {
+      check(name, ["interfaceNodes", "ranked", r, "nodes", n]);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+// By which interface and which machine packets to an address leave this host, as the kernel's own routes and neighbours have it
+// (rtnetlink(7)). The packet program, which sends past them, is told (docs/adr/0022).
+import {
+  type IpAddress,
+  ipBytes,
+  ipFromBytes,
+  macFromBytes,
+  type MacAddress,
+} from "#base/address.ts";
+import { decodeAttributes, NLM_F_CREATE, readUint32, type Message } from "./message.ts";
+import { NetlinkSocket, refusedWith } from "./socket.ts";
+
+const RTM_GETROUTE = 26;
+const RTM_NEWNEIGH = 28;
+const RTM_GETNEIGH = 30;
+const NLM_F_REPLACE = 0x100;
+const AF_INET = 2;
+const RTN_UNICAST = 1;
+const ROUTE_LENGTH = 12;
+const NEIGHBOUR_LENGTH = 12;
+const RTA = { destination: 1, link: 4, gateway: 5, metrics: 8 } as const;
+const RTAX_MTU = 2;
+const NDA = { address: 1, mac: 2 } as const;
+/** Somebody wants to send there: the kernel finds out where it is. */
+const NTF_USE = 0x01;
+/** Reachable, stale, delay, probe, no ARP, permanent: the MAC counts. */
+const NUD_VALID = 0xde;
+
+export interface NextHop {
+  /** Index of the interface. */
+  readonly link: number;
+  /** Of the machine on that interface; undefined: the kernel is finding out. */
+  readonly mac: MacAddress | undefined;
+  /** Of the route, where it has one of its own: set by hand, or learned from an ICMP message. */
+  readonly mtu: number | undefined;
+}
+
+interface Way {
+  readonly link: number;
+  readonly neighbour: IpAddress;
+  readonly mtu: number | undefined;
+}
+
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function neighbourHeader({ link }: Way, flags: number): Uint8Array {
+  const fixed = new Uint8Array(NEIGHBOUR_LENGTH);
+  fixed[0] = AF_INET;
+  viewOf(fixed).setInt32(4, link, true);
+  fixed[10] = flags;
+  return fixed;
+}
+
+function decodeWay({ payload }: Message, destination: IpAddress): Way | undefined {
+  const attributes = decodeAttributes(payload.subarray(ROUTE_LENGTH));
+  const link = readUint32(attributes.get(RTA.link));
+  if (payload[7] !== RTN_UNICAST || link === undefined) return undefined;
+  const gateway = attributes.get(RTA.gateway);
+  const metrics = attributes.get(RTA.metrics);
+  const mtu = metrics && readUint32(decodeAttributes(metrics).get(RTAX_MTU));
+  return { link, mtu, neighbour: gateway === undefined ? destination : ipFromBytes(gateway) };
+}
+
+export class NextHops {
+  readonly #socket: NetlinkSocket;
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Belongs to the network namespace the thread is in now. Throws PAN_SYSCALL. */
+  static open(): NextHops {
+    return new NextHops(NetlinkSocket.open());
+  }
+
+  /** Undefined: there is no route. Asks for the machine where the kernel does not know it. Throws PAN_NETLINK. @param destination IPv4 */
+  find(destination: IpAddress): NextHop | undefined {
+    const way = this.#way(destination);
+    if (way === undefined) return undefined;
+    const mac = this.#macOf(way);
+    this.#use(way);
+    return { link: way.link, mtu: way.mtu, mac };
+  }
+
+  #way(destination: IpAddress): Way | undefined {
+    const fixed = new Uint8Array(ROUTE_LENGTH);
+    fixed[0] = AF_INET;
+    fixed[1] = 32;
+    const attributes = [{ type: RTA.destination, value: ipBytes(destination) }];
+    try {
+      const request = { type: RTM_GETROUTE, flags: 0, fixed, attributes };
+      return decodeWay(this.#socket.get(request, `find the way to ${destination}`), destination);
+    } catch (error) {
+      if (refusedWith(error, "ENETUNREACH", "EHOSTUNREACH", "ENONET")) return undefined;
+      throw error;
+    }
+  }
+
+  #macOf(way: Way): MacAddress | undefined {
+    const attributes = [{ type: NDA.address, value: ipBytes(way.neighbour) }];
+    const fixed = neighbourHeader(way, 0);
+    try {
+      const request = { type: RTM_GETNEIGH, flags: 0, fixed, attributes };
+      const { payload } = this.#socket.get(request, `find out where ${way.neighbour} is`);
+      if ((viewOf(payload).getUint16(8, true) & NUD_VALID) === 0) return undefined;
+      const mac = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH)).get(NDA.mac);
+      return mac?.byteLength === 6 ? macFromBytes(mac) : undefined;
+    } catch (error) {
+      if (refusedWith(error, "ENOENT")) return undefined;
+      throw error;
+    }
+  }
+
+  /** The kernel finds out where the machine is, or whether it is still there: nothing that the packet program sends makes it do so. */
+  #use(way: Way): void {
+    const attributes = [{ type: NDA.address, value: ipBytes(way.neighbour) }];
+    const flags = NLM_F_CREATE | NLM_F_REPLACE;
+    const fixed = neighbourHeader(way, NTF_USE);
+    this.#socket.change(
+      { type: RTM_NEWNEIGH, flags, fixed, attributes },
+      `ask where ${way.neighbour} is`,
+    );
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
