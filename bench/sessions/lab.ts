@@ -104,6 +104,25 @@ export class SessionsLab {
     return (await this.connections(member, `dport = :${DEFAULT_SESSION_PORT}`)).length;
   }
 
+  /** What the client has in its kernel. */
+  async clientSetting(name: string): Promise<string> {
+    const { stdout } = await this.cluster.lab.exec(STANDARD.client, ["sysctl", "-n", name]);
+    return stdout.trim();
+  }
+
+  /** The member that serves the only connection to this port. */
+  async serverOf(port: number): Promise<string> {
+    const servers: string[] = [];
+    for (const member of this.cluster.members) {
+      if ((await this.connections(member, `sport = :${port}`)).length > 0) servers.push(member);
+    }
+    const [server] = servers;
+    if (server === undefined || servers.length > 1) {
+      throw new Error(`port ${port} is served by ${servers.join(" and ") || "nobody"}`);
+    }
+    return server;
+  }
+
   /** What a client is to have in its kernel, such as "net.ipv4.tcp_rmem=4096 32768 65536". */
   async setClient(setting: string): Promise<void> {
     const argv = ["sysctl", "-qw", setting];

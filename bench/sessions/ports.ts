@@ -4,7 +4,11 @@
 export const PORTS = { files: 8080, lines: 7000, plainFiles: 8081, plainLines: 7001 } as const;
 
 /** In the folder of the files. */
-export const FILES = { large: "large.bin", verified: "verified.bin" } as const;
+export const FILES = {
+  large: "large.bin",
+  marked: "marked.bin",
+  verified: "verified.bin",
+} as const;
 
 export interface MemberSettings {
   readonly folder: string;

@@ -269,6 +269,11 @@ export class Session extends EventEmitter<SessionEventMap> {
     return this.#hasRoom();
   }
 
+  /** Bytes written that the kernel does not have yet, the last ones: where they lie must not be written to. */
+  get unsent(): number {
+    return this.#outbox.queued + this.#socket.writableLength;
+  }
+
   #hasRoom(): boolean {
     const hasRoom = !this.#socket.writableNeedDrain && this.#outbox.waiting < HIGH_WATER;
     this.#wantsDrain ||= !hasRoom;

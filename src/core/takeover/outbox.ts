@@ -115,11 +115,15 @@ export class Outbox {
     return this.#ended;
   }
 
+  /** Bytes that have not left. */
+  get queued(): number {
+    return Math.max(0, this.#made - this.#left);
+  }
+
   /** Bytes that wait here, and those that the replicas keep for the peer. */
   get waiting(): number {
-    const queued = Math.max(0, this.#made - this.#left);
-    if (this.#exposed) return queued;
-    return queued + Math.max(0, Math.min(this.#copied, this.#left) - this.#acknowledged);
+    if (this.#exposed) return this.queued;
+    return this.queued + Math.max(0, Math.min(this.#copied, this.#left) - this.#acknowledged);
   }
 
   /** Whether it matters how far the peer has acknowledged. */

@@ -1,12 +1,11 @@
 // One client of the file server: requests come in, answers go out one after another, and what is being answered is the session's state.
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import { decodeUtf8 } from "#wire/utf8.ts";
 import type { Session } from "../session.ts";
-import { type Answer, answerTo, type FilePart, refusal } from "./answer.ts";
+import { type Answer, answerTo, refusal } from "./answer.ts";
 import { parseRequest } from "./request.ts";
-
-const CHUNK = 256 * 1024;
+import { sendPart } from "./sending.ts";
 
 /** What another member needs to go on: the answer under way, and what came behind its request. */
 interface State {
@@ -94,39 +93,10 @@ export class Conversation {
     if (body === undefined) return;
     const file = await open(path.join(this.#options.folder, body.path), "r");
     try {
-      await this.#sendPart(file, body);
+      await sendPart(this.#session, file, body);
     } finally {
       await file.close();
     }
-  }
-
-  async #sendPart(file: FileHandle, { path: name, size, first, length }: FilePart): Promise<void> {
-    const { size: here } = await file.stat();
-    if (here !== size) throw new Error(`${name} has ${here} bytes here, not ${size} as elsewhere`);
-    const known = Math.min(this.#session.missing, length);
-    this.#session.skip(known);
-    for (let sent = known; sent < length;) {
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, length - sent));
-      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, first + sent);
-      if (bytesRead === 0) throw new Error(`${name} became shorter while it was sent`);
-      sent += bytesRead;
-      if (!this.#session.write(buffer.subarray(0, bytesRead))) await this.#drained();
-    }
-  }
-
-  #drained(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        this.#session.off("close", gone);
-        resolve();
-      };
-      const gone = (): void => {
-        this.#session.off("drain", done);
-        reject(new Error("The client is gone"));
-      };
-      this.#session.once("drain", done);
-      this.#session.once("close", gone);
-    });
   }
 
   /** The client gets a reset rather than a part of a file that looks whole. */
