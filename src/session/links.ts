@@ -197,8 +197,13 @@ export class Links {
     if (socket === undefined || socket.destroyed) return;
     const frame = encodeReplication(message);
     if (frame === undefined) throw new RangeError(`A ${message.type} is too long to be sent`);
-    if (socket.writableLength + frame.byteLength > MAX_QUEUED_BYTES) socket.destroy();
-    else socket.write(frame);
+    if (socket.writableLength + frame.byteLength > MAX_QUEUED_BYTES) return void socket.destroy();
+    // What is said at once leaves at once, in one record: a line is several messages, and a takeover thousands.
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
+    socket.write(frame);
   }
 
   close(): void {
