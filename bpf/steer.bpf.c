@@ -70,8 +70,10 @@ static __always_inline struct decision place(frame_t *frame, struct desk *desk, 
 		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
 	if (!except(frame, packet, flow, service.flags, slot, entry, &decision))
 		decision = own(frame, packet, flow, service.flags, slot, entry);
+	/* of a flooded frame that is not taken for want of the right, another node may be serving the session */
 	if (is_of_session(flow->protocol, service.flags) &&
-	    (decision.reason == REASON_PASS_LOCAL || decision.reason == REASON_PASS_EXCEPTION))
+	    (decision.reason == REASON_PASS_LOCAL || decision.reason == REASON_PASS_EXCEPTION) &&
+	    (!packet->flooded || is_accepting()))
 		note_session(flow, service.group);
 	decision.group = service.group + 1;
 	decision.slot = slot;

@@ -1,15 +1,11 @@
-// Frames that simulated clients send: TCP over IPv4.
+// Frames that simulated clients send: TCP and UDP over IPv4.
 import { ip, ipBytes, type IpAddress } from "#base/address.ts";
-import { portWord } from "#core/steering/discriminator.ts";
-import { slotOf } from "#core/steering/hash.ts";
 import { type Packet, readPacket, type Unreadable } from "#core/steering/packet.ts";
-import type { Tables } from "#core/steering/tables.ts";
-import { VIP, WEB_PORT } from "./cluster-spec.ts";
-import { indexOf } from "./tables-bytes.ts";
-import { PROTOCOL_TCP } from "#wire/ipv4.ts";
+import { VIP } from "./cluster-spec.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { flowKey, type FlowKey } from "#wire/flow-key.ts";
 import { putUint16 } from "#wire/network-order.ts";
-import { ACK, ethernet, ipv4, SYN, tcp } from "#core/steering/testing/frames.ts";
+import { ACK, ethernet, ipv4, SYN, tcp, udp } from "#core/steering/testing/frames.ts";
 
 const IPV4 = 0x0800;
 
@@ -26,14 +22,22 @@ export function clientBytes(client: number): Uint8Array {
 
 export const VIP_BYTES = ipBytes(VIP);
 
-/** How tables and reports name a client's connection. */
-export const flowOfClient = (client: number, port: number): FlowKey =>
+/** Of a client's connection, or of its UDP session, to a service of the first VIP. */
+export interface ClientFlow {
+  readonly protocol: number;
+  readonly client: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How tables and reports name it. */
+export const flowOfClient = ({ protocol, client, from, to }: ClientFlow): FlowKey =>
   flowKey({
-    protocol: PROTOCOL_TCP,
+    protocol,
     source: clientBytes(client),
-    sourcePort: port,
+    sourcePort: from,
     destination: VIP_BYTES,
-    destinationPort: WEB_PORT,
+    destinationPort: to,
   });
 
 /** A frame of a client's connection, addressed to nobody yet. */
@@ -50,15 +54,16 @@ const templates = new Map<string, Uint8Array>();
 /** Behind an Ethernet header and an IPv4 header without options. */
 const SOURCE_PORT = 34;
 
-/** The builder does not compute TCP's checksum, so a port can be changed. */
+/** @param opening its first segment; a UDP packet does not say so.
+ *  The builder computes no checksum of the transport, so a port can be changed. */
 export function clientFrame(
   vip: IpAddress,
-  flow: { readonly client: number; readonly from: number; readonly to: number },
+  flow: Omit<ClientFlow, "protocol"> & { readonly protocol?: number },
   opening: boolean,
   seat?: number,
 ): ClientFrame {
   const { client, from, to } = flow;
-  const key = `${vip} ${client} ${to} ${opening}`;
+  const key = `${flow.protocol} ${vip} ${client} ${to} ${opening}`;
   const template = templates.get(key) ?? builtFrame(vip, flow, opening);
   templates.set(key, template);
   const bytes = template.slice();
@@ -68,27 +73,12 @@ export function clientFrame(
 
 function builtFrame(
   vip: IpAddress,
-  { client, from, to }: { readonly client: number; readonly from: number; readonly to: number },
+  { protocol = PROTOCOL_TCP, client, from, to }: Parameters<typeof clientFrame>[1],
   opening: boolean,
 ): Uint8Array {
-  const segment = tcp({ from, to }, opening ? SYN : ACK);
-  const packet = ipv4({ source: clientAddress(client), destination: vip }, PROTOCOL_TCP, segment);
+  const ports = { from, to };
+  const segment = protocol === PROTOCOL_UDP ? udp(ports) : tcp(ports, opening ? SYN : ACK);
+  const packet = ipv4({ source: clientAddress(client), destination: vip }, protocol, segment);
   const link = { to: "00:00:00:00:00:00", from: "00:00:00:00:00:00" };
   return ethernet(link, IPV4, packet);
-}
-
-/** The slot of a client's connection to the weighted group, which is the first; undefined without tables. */
-export function slotOfClient(
-  tables: Tables,
-  { client, port }: { readonly client: number; readonly port: number },
-): number | undefined {
-  const [group] = tables.groups;
-  if (group === undefined) return undefined;
-  const flow = {
-    protocol: PROTOCOL_TCP,
-    source: clientBytes(client),
-    destination: VIP_BYTES,
-    discriminator: portWord(port),
-  };
-  return slotOf(indexOf(tables), group.policy, flow, group.owners.length);
 }

@@ -1,5 +1,5 @@
-// What the simulated cluster serves: two VIPs, a weighted group of TCP services and a sticky one, with few slots, so that every slot can
-// be looked at after every change.
+// What the simulated cluster serves: two VIPs, a weighted group of TCP services, a sticky one, and one that pins UDP sessions, with few
+// slots, so that every slot can be looked at after every change.
 import { ip, type IpAddress } from "#base/address.ts";
 import { type AdmittedNode, DEFAULT_DETECTION } from "#core/membership/protocol.ts";
 import type { ClusterSpec } from "#core/node/cluster-spec.ts";
@@ -11,11 +11,16 @@ export const VIPS: readonly IpAddress[] = [VIP, OTHER_VIP];
 export const WEB_PORT = 80;
 export const WEB_SLOTS = 32;
 const STICKY_SLOTS = 8;
+export const NAME_PORT = 53;
+const NAME_SLOTS = 8;
+/** Longer than anything keeps a packet from a session's node that is to find it (B12). */
+export const SESSION_IDLE_MS = 20_000;
 
 export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
   const nodes = admitted.map(({ id }) => ({ id, weight: 10 }));
   const rules = { assignment: "eager", balance: "weights" } as const;
   const web = [{ protocol: "tcp", vip: VIP, port: WEB_PORT }] as const;
+  const names = [{ protocol: "udp", vip: VIP, port: NAME_PORT }] as const;
   const other = [{ protocol: "tcp", vip: OTHER_VIP, port: "any" }] as const;
   return {
     method: "forward",
@@ -31,6 +36,15 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
         services: other,
         nodes,
         ...rules,
+      },
+      {
+        name: "names",
+        policy: "weighted",
+        slots: NAME_SLOTS,
+        services: names,
+        nodes,
+        ...rules,
+        udpIdleMs: SESSION_IDLE_MS,
       },
     ],
   };

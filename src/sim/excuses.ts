@@ -2,12 +2,15 @@
 // lists them); all else that keeps a segment from its server is a violation. A connection is excused when it has happened to it, and
 // not because something happened somewhere.
 import { compareVersions, NO_NODE, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
-import { FORMER_OWNERS, type GroupTable, type Tables } from "#core/steering/tables.ts";
-import { slotOfClient } from "./client-frame.ts";
+import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
 import type { Fate } from "./data-plane.ts";
+import { connectionKey } from "./packet-program.ts";
+import { slotOfFrame } from "./frame-slot.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
 import type { Observer } from "./probes.ts";
+import { indexOf } from "./tables-bytes.ts";
+import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { Connection, Connections } from "./workloads/connections.ts";
 import type { World } from "./world.ts";
 
@@ -27,20 +30,21 @@ interface Place {
   readonly chain: readonly NodeId[];
 }
 
-/** Owner and former owners of a connection's slot; the weighted group is the first. */
-function placeOf(tables: Tables, connection: Connection): Place | undefined {
-  const [group]: readonly (GroupTable | undefined)[] = tables.groups;
-  const slot = slotOfClient(tables, connection);
-  if (group === undefined || slot === undefined) return undefined;
+/** Owner and former owners of a connection's slot. */
+function placeOf(tables: Tables, { segment }: Connection): Place | undefined {
+  const place = slotOfFrame(indexOf(tables), segment);
+  if (place === undefined) return undefined;
+  const { group, slot } = place;
   const chain = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
   return { owner: (group.owners[slot] ?? NO_NODE) as NodeId, chain: [...chain] as NodeId[] };
 }
 
 /** Whether the connection is pinned to its server (docs/adr/0016). */
 function isPinned({ groups }: Tables, { flow, server }: Connection): boolean {
-  const [group]: readonly (GroupTable | undefined)[] = groups;
-  const at = group?.exceptions.flows.indexOf(flow) ?? -1;
-  return at !== -1 && group?.exceptions.nodes[at] === server.id;
+  return groups.some(({ exceptions: { flows, nodes } }) => {
+    const at = flows.indexOf(flow);
+    return at !== -1 && nodes[at] === server.id;
+  });
 }
 
 /** Whether segments of the connection can find its server by these tables. */
@@ -159,6 +163,13 @@ export class Excuses implements Observer {
       const isFull = placeOf(tables, connection)?.chain.includes(NO_NODE) === false;
       return isFull && !members.some(({ id }) => id === owner);
     });
+  }
+
+  /** A UDP session that had no packet for so long has ended (B12). */
+  hasEnded(connection: Connection): boolean {
+    const { protocol, client, port, program, server } = connection;
+    if (protocol !== PROTOCOL_UDP || server.program !== program) return false;
+    return program.hasForgotten(connectionKey(client, port));
   }
 
   sample(): void {

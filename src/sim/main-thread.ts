@@ -129,7 +129,7 @@ export class MainThread {
 
   #look(isRound: boolean): void {
     const { installed, version: tables } = this.#node.program;
-    const connections = () => [...this.#node.program.connections.values()];
+    const connections = () => this.#node.program.listConnections();
     const look = this.#formerSlots.look(this.#node.now, installed, connections);
     const { established, ended } = look;
     const report = isRound ? this.#slotReport(look.unused) : undefined;

@@ -86,6 +86,11 @@ export class Network {
     return Math.max(this.weather.loss, there, back);
   }
 
+  /** Share of datagrams between two that do not arrive as they were sent: a damaged one is refused, and so it is lost (A17). */
+  unheardBetween(a: number, b: number): number {
+    return 1 - (1 - this.lossBetween(a, b)) * (1 - this.weather.corruption);
+  }
+
   cut(from: number, to: number, isCut: boolean): void {
     this.#cut[from * this.#size + to] = isCut ? 1 : 0;
     this.#recount();

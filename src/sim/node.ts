@@ -173,7 +173,7 @@ export class SimNode {
   crash(): void {
     this.state = "machine-down";
     this.agentEnded();
-    this.program.connections.clear();
+    for (const key of this.program.connections.keys()) this.program.forget(key);
     this.#become("machine-down");
   }
 

@@ -7,9 +7,9 @@ import type { IndexedTables } from "#core/steering/indexed-tables.ts";
 import type { Flow } from "#core/steering/packet.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
-import { PROTOCOL_TCP } from "#wire/ipv4.ts";
-import { clientBytes, type ClientFrame, VIP_BYTES } from "./client-frame.ts";
-import { WEB_PORT } from "./cluster-spec.ts";
+import { PROTOCOL_UDP } from "#wire/ipv4.ts";
+import { clientBytes, type ClientFlow, type ClientFrame, VIP_BYTES } from "./client-frame.ts";
+import { SESSION_IDLE_MS } from "./cluster-spec.ts";
 import { type Arrival, type Program, SteeringMemory, type Step } from "./steering-memory.ts";
 import { indexOf } from "./tables-bytes.ts";
 
@@ -27,13 +27,13 @@ const EMPTY: Tables = {
 export const connectionKey = (client: number, port: number): number => client * 65_536 + port;
 
 /** As its server's kernel lists it. */
-export const connectionOf = (client: number, port: number): Connection => ({
+export const connectionOf = ({ protocol, client, from, to }: ClientFlow): Connection => ({
   source: clientBytes(client),
-  sourcePort: port,
+  sourcePort: from,
   destination: VIP_BYTES,
-  destinationPort: WEB_PORT,
+  destinationPort: to,
   halfOpen: false,
-  protocol: PROTOCOL_TCP,
+  protocol,
 });
 
 const keyOfFlow = ({ source, sourcePort }: Flow): number =>
@@ -46,8 +46,10 @@ export class PacketProgram implements Program {
   readonly fragments = new FragmentMemory(64);
   /** There is always room for frames that wait. */
   readonly canHold = (): boolean => true;
-  /** By connectionKey: as the kernel lists them to whoever asks for its sockets. */
+  /** By connectionKey: as the kernel lists them to whoever asks for its sockets, and UDP sessions that have not been forgotten. */
   readonly connections = new Map<number, Connection>();
+  /** By connectionKey: when each UDP session had its last packet here, by this node's clock (B12). */
+  readonly #lastMs = new Map<number, number>();
   readonly #memory = new SteeringMemory(this);
   readonly #nowMs: () => number;
   #tables: Tables = EMPTY;
@@ -106,11 +108,40 @@ export class PacketProgram implements Program {
   }
 
   knows(flow: Flow): boolean {
-    return this.connections.has(keyOfFlow(flow));
+    const key = keyOfFlow(flow);
+    return this.connections.get(key)?.protocol === flow.protocol && !this.#isIdle(key);
   }
 
-  /** The simulator has no UDP groups. */
-  noteSession(): void {}
+  #isIdle(key: number): boolean {
+    const lastMs = this.#lastMs.get(key);
+    return lastMs !== undefined && this.#nowMs() - lastMs > SESSION_IDLE_MS;
+  }
+
+  noteSession(flow: Flow): void {
+    const key = keyOfFlow(flow);
+    this.#lastMs.set(key, this.#nowMs());
+    if (this.connections.has(key)) return;
+    const { source, sourcePort, destinationPort } = flow;
+    const client = source[source.byteLength - 1] ?? 0;
+    const ends = { client, from: sourcePort, to: destinationPort };
+    this.connections.set(key, connectionOf({ protocol: PROTOCOL_UDP, ...ends }));
+  }
+
+  /** What it lists to whoever asks; sessions that have been idle for too long are forgotten. */
+  listConnections(): Connection[] {
+    for (const key of this.#lastMs.keys()) if (this.#isIdle(key)) this.forget(key);
+    return [...this.connections.values()];
+  }
+
+  forget(key: number): void {
+    this.connections.delete(key);
+    this.#lastMs.delete(key);
+  }
+
+  /** Whether the UDP session has had no packet for so long that it follows the table. */
+  hasForgotten(key: number): boolean {
+    return !this.connections.has(key) || this.#isIdle(key);
+  }
 
   /** False: the kernel holds a later version, and keeps it. */
   publish(tables: Tables): boolean {

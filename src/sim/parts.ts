@@ -3,7 +3,7 @@ import type { Observer } from "./probes.ts";
 import type { SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
-/** More loss than this on a link, and the two ends cannot be held to anything in time. */
+/** More loss, or damage, than this on a link, and the two ends cannot be held to anything in time. */
 const TOLERABLE_LOSS = 0.05;
 
 export class Parts implements Observer {
@@ -40,13 +40,14 @@ export class Parts implements Observer {
   #isNew(): boolean {
     const { nodes, network } = this.#world;
     let isNew = this.#isDisturbed || network.changes !== this.#links;
-    isNew ||= network.weather.loss !== this.#loss;
+    const { loss, corruption } = network.weather;
+    isNew ||= loss + corruption !== this.#loss;
     for (const { id, isHealthy } of nodes) {
       isNew ||= this.#healthy[id] !== isHealthy;
       this.#healthy[id] = isHealthy;
     }
     this.#links = network.changes;
-    this.#loss = network.weather.loss;
+    this.#loss = loss + corruption;
     this.#isDisturbed = false;
     return isNew;
   }
@@ -69,7 +70,7 @@ export class Parts implements Observer {
       a.isHealthy &&
       b.isHealthy &&
       network.connects(a.id, b.id) &&
-      network.lossBetween(a.id, b.id) <= TOLERABLE_LOSS
+      network.unheardBetween(a.id, b.id) <= TOLERABLE_LOSS
     );
   }
 

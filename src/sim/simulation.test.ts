@@ -48,6 +48,7 @@ test("A5, A9, A12, A17, B4, B9: clusters of three, four and five under faults, f
   for (const what of [
     "failovers",
     "connections",
+    "sessions",
     "segments",
     "ownershipChecks",
     "floodedLooks",

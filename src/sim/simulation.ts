@@ -172,6 +172,7 @@ export class Simulation {
     return {
       rounds: this.#rounds,
       connections: this.#connections.opened,
+      sessions: this.#connections.sessions,
       ...this.#excused(),
       segments: this.#segments.segments,
       failovers: this.#failover.checked,

@@ -191,7 +191,9 @@ function assigned(
   const slot = { group, index: hash(flow, group, context) };
   const decision = exception(flow, slot, arrival, context) ?? own(flow, slot, arrival, context);
   const { reason } = decision;
-  const isServed = reason === "pass-local" || reason === "pass-exception";
+  // of a flooded frame that is not taken for want of the right (whileAccepting), another node may be serving the session
+  const mayTake = !arrival.flooded || context.accepting;
+  const isServed = mayTake && (reason === "pass-local" || reason === "pass-exception");
   if (isServed && isOfSession(flow, slot)) context.noteSession(flow);
   return decision;
 }

@@ -84,4 +84,4 @@ export class Exceptions implements Observer {
 }
 
 const flowsAt = ({ program }: SimNode): Set<string> =>
-  new Set(Array.from(program.connections.values(), flowKey));
+  new Set(Array.from(program.listConnections(), flowKey));

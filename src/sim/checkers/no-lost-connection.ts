@@ -1,17 +1,21 @@
 // B4, B7, A8: no established connection of a node that lives and is connected is lost by balancing, drain, join or leave. After every
 // change of any packet program each connection sends a segment; it must be taken by its server, and by nobody else.
+import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { FORMER_OWNERS } from "#core/steering/tables.ts";
-import { slotOfClient } from "../client-frame.ts";
 import type { DataPlane } from "../data-plane.ts";
 import type { Excuses } from "../excuses.ts";
+import { slotOfFrame } from "../frame-slot.ts";
 import type { Observer } from "../probes.ts";
 import type { Quiet } from "../quiet.ts";
+import { indexOf } from "../tables-bytes.ts";
 import { Violation } from "../violation.ts";
 import type { Connection, Connections } from "../workloads/connections.ts";
 import type { World } from "../world.ts";
 
 /** A client sends lost segments again, and asks again for the VIP's MAC. */
 const STUCK_MS = 4000;
+/** A client of a UDP session has something to say so often. */
+const SPEAKS_EVERY_MS = 1000;
 /** That a machine whose agent was down before is dead, too, is noticed after six seconds; until then it is asked in vain. */
 const DEAD_ASKED_MS = 7000;
 
@@ -30,6 +34,7 @@ export class NoLostConnection implements Observer {
   #lastChanges = -1;
   #isDue = false;
   #isStuck = false;
+  #speaksAtMs = 0;
   segments = 0;
 
   constructor(world: World, plane: DataPlane, { connections, excuses, quiet }: Clients) {
@@ -53,11 +58,22 @@ export class NoLostConnection implements Observer {
   sample(): void {
     const { changes } = this.#plane;
     if (changes !== this.#lastChanges || this.#isStuck) this.#sendAll();
+    else if (this.#world.nowMs >= this.#speaksAtMs) this.#speak();
     this.#lastChanges = changes;
+  }
+
+  /** Nothing has changed, so connections are where they were; but sessions must not become idle. */
+  #speak(): void {
+    this.#speaksAtMs = this.#world.nowMs + SPEAKS_EVERY_MS;
+    for (const connection of this.#connections.open) {
+      const isSession = connection.protocol === PROTOCOL_UDP;
+      if (isSession && connection.excuse === undefined) this.#send(connection);
+    }
   }
 
   #sendAll(): void {
     this.#isStuck = false;
+    this.#speaksAtMs = this.#world.nowMs + SPEAKS_EVERY_MS;
     for (const connection of this.#connections.open) {
       if (connection.excuse === undefined) this.#send(connection);
     }
@@ -66,6 +82,9 @@ export class NoLostConnection implements Observer {
   #send(connection: Connection): void {
     const { entry } = this.#connections;
     if (entry === undefined) return;
+    if (this.#excuses.hasEnded(connection)) {
+      return this.#connections.excuse(connection, "a session without a packet for too long");
+    }
     this.segments += 1;
     const fate = this.#connections.send(connection.segment, connection.server.id);
     if (fate === undefined) return;
@@ -93,9 +112,9 @@ export class NoLostConnection implements Observer {
   #asksDead(connection: Connection): boolean {
     const dead = this.#world.nodes.filter(({ isUp }) => !isUp).map(({ id }) => id);
     return this.#world.nodes.some(({ isUp, program: { installed } }) => {
-      const slot = (slotOfClient(installed, connection) ?? 0) * FORMER_OWNERS;
-      const chain: ArrayLike<number> =
-        installed.groups[0]?.former.subarray(slot, slot + FORMER_OWNERS) ?? [];
+      const { group, slot = 0 } = slotOfFrame(indexOf(installed), connection.segment) ?? {};
+      const start = slot * FORMER_OWNERS;
+      const chain: ArrayLike<number> = group?.former.subarray(start, start + FORMER_OWNERS) ?? [];
       return isUp && dead.some((id) => Array.from(chain).includes(id));
     });
   }
@@ -103,12 +122,12 @@ export class NoLostConnection implements Observer {
   /** Owner and former owners of the connection's slot, as each node has them. */
   #chains(connection: Connection): string {
     const chains = this.#world.nodes.map(({ id, program }) => {
-      const { groups, version } = program.installed;
-      const slot = slotOfClient(program.installed, connection);
-      const [web] = groups;
-      if (web === undefined || slot === undefined) return `n${id}: no tables`;
-      const former = web.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-      return `n${id}: ${version.epoch}.${version.counter} slot ${slot} ${web.owners[slot]} < ${former.join(" < ")}`;
+      const { version } = program.installed;
+      const place = slotOfFrame(indexOf(program.installed), connection.segment);
+      if (place === undefined) return `n${id}: no tables`;
+      const { group, slot } = place;
+      const former = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
+      return `n${id}: ${version.epoch}.${version.counter} slot ${slot} ${group.owners[slot]} < ${former.join(" < ")}`;
     });
     return chains.join("; ");
   }

@@ -82,7 +82,7 @@ export class Watchdog implements Observer {
   #wasUnwell(heart: Heart, id: number): void {
     const [master, member] = [this.#world.node(heart.id), this.#world.node(id)];
     if (this.#parts.fineForMs(master, member) < WELL_MS) return;
-    if (this.#world.network.lossBetween(heart.id, id) > 0) {
+    if (this.#world.network.unheardBetween(heart.id, id) > 0) {
       this.falseAlarms += 1;
       return;
     }

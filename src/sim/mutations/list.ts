@@ -224,4 +224,11 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 1,
     run: "spread",
   },
+  {
+    name: "a node that may not take a flooded packet remembers its session as its own",
+    file: "core/steering/pipeline.ts",
+    find: "const mayTake = !arrival.flooded || context.accepting;",
+    replace: "const mayTake = true;",
+    seed: 10,
+  },
 ];

@@ -1,11 +1,13 @@
-// Clients with TCP connections that are opened, used and closed while the cluster changes under them. A connection is known to the node
-// that took its SYN; whoever else takes one of its later segments would answer with a reset.
+// Clients with TCP connections, and UDP sessions that are pinned, that are opened, used and closed while the cluster changes under them.
+// A connection is known to the node that took its SYN; whoever else takes one of its later segments would answer with a reset. A session
+// is at the node that took its first packet (B12).
 import type { IpAddress } from "#base/address.ts";
 import type { TableVersion } from "#base/ids.ts";
 import type { Delivery } from "#core/steering/tables.ts";
 import { Prng } from "#base/prng.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { FlowKey } from "#wire/flow-key.ts";
-import { VIP, WEB_PORT } from "../cluster-spec.ts";
+import { NAME_PORT, VIP, WEB_PORT } from "../cluster-spec.ts";
 import { type ClientFrame, clientFrame, flowOfClient } from "../client-frame.ts";
 import { type DataPlane, type Fate, floodedMac } from "../data-plane.ts";
 import { SAMPLE_FLOWS } from "../flows.ts";
@@ -15,6 +17,8 @@ import type { Observer } from "../probes.ts";
 import type { World } from "../world.ts";
 
 const CLIENTS = 8;
+const MOST_SESSIONS = 6;
+const SESSION_EVERY_MS = 3000;
 const MOST_OPEN = 48;
 const OPEN_EVERY_MS = 700;
 const SHORTEST_MS = 3000;
@@ -25,6 +29,8 @@ const RESOLVE_EVERY_MS = 1000;
 const UNITED_MS = 2000;
 
 export interface Connection {
+  /** TCP or UDP. */
+  readonly protocol: number;
   readonly client: number;
   readonly port: number;
   readonly flow: FlowKey;
@@ -45,26 +51,35 @@ export interface Connection {
 
 export class Connections implements Observer {
   readonly open: Connection[] = [];
+  /** UDP sessions included. */
   opened = 0;
+  sessions = 0;
   /** How many, by reason. */
   readonly excused = new Map<string, number>();
   #delivery: Delivery = { method: "forward", primary: undefined };
   readonly #world: World;
   readonly #plane: DataPlane;
   readonly #prng: Prng;
+  readonly #sessionPrng: Prng;
   /** Whose MAC the clients have for the VIPs. */
   entry: SimNode | undefined;
   #ambiguousMs = Number.NEGATIVE_INFINITY;
   #nextPort = 1024;
   /** Those that are free, of the frames of connections. */
-  readonly #seats = Array.from({ length: MOST_OPEN }, (_, index) => SAMPLE_FLOWS.length + index);
+  readonly #seats = Array.from(
+    { length: MOST_OPEN + MOST_SESSIONS },
+    (_, index) => SAMPLE_FLOWS.length + index,
+  );
   #openAtMs = 0;
+  #sessionAtMs = 0;
+  #sessions = 0;
   #resolveAtMs = 0;
 
   constructor(world: World, plane: DataPlane, seed: number) {
     this.#world = world;
     this.#plane = plane;
     this.#prng = new Prng(seed ^ 0xc1e);
+    this.#sessionPrng = new Prng(seed ^ 0x0dd5);
   }
 
   announced(node: SimNode, vips: readonly IpAddress[], delivery: Delivery): void {
@@ -108,12 +123,21 @@ export class Connections implements Observer {
       const connection = this.open[at];
       if (connection === undefined) continue;
       if (nowMs < connection.closeMs && connection.excuse === undefined) continue;
-      connection.program.connections.delete(connectionKey(connection.client, connection.port));
+      connection.program.forget(connectionKey(connection.client, connection.port));
+      if (connection.protocol === PROTOCOL_UDP) this.#sessions -= 1;
       this.open.splice(at, 1);
       if (connection.segment.seat !== undefined) this.#seats.push(connection.segment.seat);
     }
     if (nowMs - this.#ambiguousMs < UNITED_MS) return;
-    if (nowMs >= this.#openAtMs && this.open.length < MOST_OPEN) this.#tryToOpen();
+    const connections = this.open.length - this.#sessions;
+    if (nowMs >= this.#openAtMs && connections < MOST_OPEN) {
+      this.#openAtMs = nowMs + this.#prng.below(2 * OPEN_EVERY_MS);
+      this.#tryToOpen(PROTOCOL_TCP, this.#prng);
+    }
+    if (nowMs >= this.#sessionAtMs && this.#sessions < MOST_SESSIONS) {
+      this.#sessionAtMs = nowMs + this.#sessionPrng.below(2 * SESSION_EVERY_MS);
+      this.#tryToOpen(PROTOCOL_UDP, this.#sessionPrng);
+    }
   }
 
   #resolve(): void {
@@ -123,22 +147,31 @@ export class Connections implements Observer {
     this.entry = answering[0] ?? this.entry;
   }
 
-  #tryToOpen(): void {
+  #tryToOpen(protocol: number, prng: Prng): void {
     const { nowMs } = this.#world;
-    this.#openAtMs = nowMs + this.#prng.below(2 * OPEN_EVERY_MS);
     if (this.entry === undefined) return;
-    const client = 1 + this.#prng.below(CLIENTS);
+    const client = 1 + prng.below(CLIENTS);
     const port = this.#nextPort;
     this.#nextPort = port >= 60_000 ? 1024 : port + 1;
-    const flow = { client, from: port, to: WEB_PORT };
+    const flow = {
+      protocol,
+      client,
+      from: port,
+      to: protocol === PROTOCOL_UDP ? NAME_PORT : WEB_PORT,
+    };
     const fate = this.send(clientFrame(VIP, flow, true), 0);
     if (fate?.what !== "taken" || fate.reason !== "pass-local") return;
     const server = this.#world.node(fate.by);
-    server.program.connections.set(connectionKey(client, port), connectionOf(client, port));
-    const lastsMs = SHORTEST_MS + this.#prng.below(LONGEST_MS - SHORTEST_MS);
+    server.program.connections.set(connectionKey(client, port), connectionOf(flow));
+    if (protocol === PROTOCOL_UDP) {
+      this.#sessions += 1;
+      this.sessions += 1;
+    }
+    const lastsMs = SHORTEST_MS + prng.below(LONGEST_MS - SHORTEST_MS);
     const { program } = server;
     this.open.push({
-      flow: flowOfClient(client, port),
+      protocol,
+      flow: flowOfClient(flow),
       segment: clientFrame(VIP, flow, false, this.#seats.pop()),
       ...{ client, port, server, program, openedMs: nowMs, closeMs: nowMs + lastsMs },
       tables: program.version,

@@ -302,4 +302,9 @@ export const SESSIONS: readonly Vector[] = [
     ],
     { tables: sessions(1, [2]) },
   ),
+  sequence(
+    "session: flooded, not noted by a node that may not take it",
+    [{ frame: udp4(all), reason: "drop-unleased" }, toFormer(udp4(from2(2)), 2, 3, [2, 1])],
+    { tables: sessions(1), accepting: false },
+  ),
 ];
