@@ -1,5 +1,5 @@
-// What the simulated cluster serves: two VIPs, a weighted group of TCP services, a sticky one, and one that pins UDP sessions, with few
-// slots, so that every slot can be looked at after every change.
+// What the simulated cluster serves: two VIPs, a weighted group of TCP services, a sticky one, and one that pins UDP sessions and goes by
+// health checks, with few slots, so that every slot can be looked at after every change.
 import { ip, type IpAddress } from "#base/address.ts";
 import { type AdmittedNode, DEFAULT_DETECTION } from "#core/membership/protocol.ts";
 import type { ClusterSpec } from "#core/node/cluster-spec.ts";
@@ -12,6 +12,8 @@ export const WEB_PORT = 80;
 export const WEB_SLOTS = 32;
 const STICKY_SLOTS = 8;
 export const NAME_PORT = 53;
+/** Only nodes whose instance is found well serve it (B7). */
+export const CHECKED_GROUP = "names";
 const NAME_SLOTS = 8;
 /** Longer than anything keeps a packet from a session's node that is to find it (B12). */
 export const SESSION_IDLE_MS = 20_000;
@@ -38,13 +40,14 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
         ...rules,
       },
       {
-        name: "names",
+        name: CHECKED_GROUP,
         policy: "weighted",
         slots: NAME_SLOTS,
         services: names,
         nodes,
         ...rules,
         udpIdleMs: SESSION_IDLE_MS,
+        checked: true,
       },
     ],
   };

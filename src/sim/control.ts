@@ -2,6 +2,7 @@
 // and cut links, and end when a process ends or nothing came for several pings.
 import type { ConfigVersion, TableVersion } from "#base/ids.ts";
 import type { FlowReport } from "#wire/control/flow-report.ts";
+import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
 import type { ClusterConfig } from "./cluster-config.ts";
 import type { GroupKey } from "./key-ring.ts";
@@ -15,6 +16,7 @@ export type ControlMessage =
   | { readonly type: "tables"; readonly bytes: Uint8Array }
   | { readonly type: "slot-report"; readonly report: SlotReport }
   | { readonly type: "flow-report"; readonly report: FlowReport }
+  | { readonly type: "health-report"; readonly report: HealthReport }
   | { readonly type: "tables-ack"; readonly version: TableVersion };
 
 /** What the two ends do with what comes; each is called on its node's main thread. */

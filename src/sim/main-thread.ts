@@ -19,6 +19,7 @@ import {
 import { GroupKeys } from "./group-keys.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
+import { Instance } from "./instance.ts";
 import { TaskQueue } from "./task-queue.ts";
 import type { World } from "./world.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
@@ -28,10 +29,13 @@ const LONGEST_RETRY_MS = 2000;
 const REPAIR_EVERY_MS = 2000;
 const REPORT_EVERY_MS = 2000;
 
+type Report = Extract<ControlMessage, { type: "slot-report" | "flow-report" | "health-report" }>;
+
 export class MainThread {
   readonly tasks: TaskQueue;
   readonly controller: Controller;
   readonly keys: GroupKeys;
+  readonly instance: Instance;
   /** Members that are connected to this node. */
   readonly followers = new Set<Connection>();
   readonly #world: World;
@@ -58,6 +62,9 @@ export class MainThread {
     this.#formerSlots = new FormerSlots(node.id);
     this.tasks = new TaskQueue(world);
     this.keys = this.#makeKeys();
+    this.instance = new Instance(this.tasks, node.isWell, (report) =>
+      this.#tell({ type: "health-report", report }),
+    );
     this.controller = new Controller({
       self: node.id,
       spec: config.spec,
@@ -117,6 +124,7 @@ export class MainThread {
     this.#order({ type: "tables-published", version: this.#node.program.version });
     this.#repairLater();
     this.#reportLater();
+    this.instance.open();
   }
 
   /** daemon/slot-reports.ts: what this node finds among its connections, and what its slots carry. */
@@ -152,19 +160,20 @@ export class MainThread {
   }
 
   /** The master, or this node as master. */
-  #tell(message: Extract<ControlMessage, { type: "slot-report" | "flow-report" }>): void {
+  #tell(message: Report): void {
     if (!this.isMaster) return this.#client?.send(this.#clientEnd, message);
     return this.#reported(this.#node.id, message);
   }
 
-  #reported(
-    id: NodeId,
-    message: Extract<ControlMessage, { type: "slot-report" | "flow-report" }>,
-  ): void {
-    if (message.type === "slot-report") {
-      return this.step({ type: "slots-reported", id, report: message.report });
+  #reported(id: NodeId, message: Report): void {
+    switch (message.type) {
+      case "slot-report":
+        return this.step({ type: "slots-reported", id, report: message.report });
+      case "flow-report":
+        return this.step({ type: "flows-reported", id, report: message.report });
+      case "health-report":
+        return this.step({ type: "health-reported", id, report: message.report });
     }
-    return this.step({ type: "flows-reported", id, report: message.report });
   }
 
   #order(order: Parameters<Heart["order"]>[0]): void {
@@ -186,8 +195,7 @@ export class MainThread {
   #takeFromHeart(event: MembershipEvent): void {
     switch (event.type) {
       case "view-changed":
-        this.#view = event.view;
-        return this.step({ type: "view-changed", view: event.view });
+        return this.#viewChanged(event.view);
       case "became-master":
         this.keys.becameMaster(event.keyId);
         this.#node.disk.epoch = event.epoch;
@@ -215,6 +223,13 @@ export class MainThread {
       case "vote-unanswered":
         return;
     }
+  }
+
+  #viewChanged(view: View): void {
+    const wasMaster = this.isMaster;
+    this.#view = view;
+    this.step({ type: "view-changed", view });
+    if (this.isMaster && !wasMaster) this.instance.tell();
   }
 
   step(input: Input): void {
@@ -319,6 +334,7 @@ export class MainThread {
       this.#client = connection;
       this.#retryMs = FIRST_RETRY_MS;
       connection.send(this.#clientEnd, this.#hello());
+      this.instance.tell();
     });
   }
 
@@ -350,6 +366,7 @@ export class MainThread {
       case "hello":
       case "slot-report":
       case "flow-report":
+      case "health-report":
       case "tables-ack":
         return;
     }
@@ -391,6 +408,7 @@ export class MainThread {
         return this.step({ type: "tables-acknowledged", id, version: message.version });
       case "slot-report":
       case "flow-report":
+      case "health-report":
         return this.#reported(id, message);
       case "group-key":
       case "config":

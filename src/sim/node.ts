@@ -45,6 +45,8 @@ export class SimNode {
   readonly #authority: number;
   readonly #cluster: Uint8Array;
   state: NodeState = "machine-down";
+  /** What health checks find of the service on it (B7). */
+  isWell = true;
   /** True time since when `state` is what it is. */
   sinceMs = 0;
   disk: Disk = emptyDisk();
@@ -146,6 +148,12 @@ export class SimNode {
     this.agent.heart.arrive(packet);
   }
 
+  /** Health checks come to another finding. */
+  checksFind(isWell: boolean): void {
+    this.isWell = isWell;
+    this.agent?.main.tasks.post(() => this.agent?.main.instance.found(isWell));
+  }
+
   /** Says goodbye; `agentEnded` follows. */
   leave(): void {
     this.agent?.heart.order({ type: "leave" });
@@ -172,6 +180,7 @@ export class SimNode {
   /** Power failure. */
   crash(): void {
     this.state = "machine-down";
+    this.isWell = true;
     this.agentEnded();
     for (const key of this.program.connections.keys()) this.program.forget(key);
     this.#become("machine-down");

@@ -1,5 +1,6 @@
 // Liveness: once everything is healed, the cluster is whole within HEAL_MS: one master, every node a member of it, the same tables in
 // every packet program, and every node with slots where it should have some. And then it stays so.
+import type { NodeId } from "#base/ids.ts";
 import { compareVersions } from "#base/ids.ts";
 import { VIPS } from "../cluster-spec.ts";
 import type { Conditions } from "../conditions.ts";
@@ -108,7 +109,7 @@ export class Convergence implements Observer {
     return undefined;
   }
 
-  /** Every node whose share is a slot or more has slots, unless it is drained. */
+  /** Every node whose share is a slot or more has slots, unless it is drained, or its instance is not well where that counts. */
   #unserving(master: SimNode): string | undefined {
     // a slot whose chain is full waits until a former owner has no connection in it any more
     if ((master.agent?.main.controller.waitingMoves ?? 0) > 0) return undefined;
@@ -116,8 +117,12 @@ export class Convergence implements Observer {
     for (const group of master.program.installed.groups) {
       const wanted = spec?.groups.find(({ name }) => name === group.name);
       const owners = new Set<number>(group.owners);
+      const serves = (id: NodeId): boolean =>
+        spec?.drained.includes(id) !== true &&
+        (wanted?.checked !== true || this.#world.node(id).isWell);
+      const serving = wanted?.nodes.filter(({ id }) => serves(id)) ?? [];
+      if (serving.length === 0) continue;
       if (owners.has(0)) return `slots of ${group.name} have no owner`;
-      const serving = wanted?.nodes.filter(({ id }) => spec?.drained.includes(id) !== true) ?? [];
       const total = serving.reduce((sum, { weight }) => sum + weight, 0);
       for (const { id, weight } of serving) {
         const share = (group.owners.length * weight) / total;

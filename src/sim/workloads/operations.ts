@@ -52,6 +52,8 @@ export class Operations {
       () => this.#revoke(),
       () => this.#deliver(),
       () => this.#deliver(),
+      () => this.#check(),
+      () => this.#check(),
       ...(spread ? [() => this.#moveVip(), () => this.#moveVip(), () => this.#weighVips()] : []),
     ];
   }
@@ -96,6 +98,13 @@ export class Operations {
       : [...spec.drained, id];
     this.#say(`operator ${isDrained ? "undrains" : "drains"} node ${id}`);
     main.tasks.post(() => main.edit({ spec: { ...spec, drained } }));
+  }
+
+  /** The health checks of a node come to another finding (B7). */
+  #check(): void {
+    const node = this.#prng.pick(this.#world.nodes);
+    this.#say(`checks find the instance on node ${node.id} ${node.isWell ? "down" : "up"}`);
+    node.checksFind(!node.isWell);
   }
 
   #weigh(): void {
