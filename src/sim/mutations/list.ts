@@ -119,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "core/membership/governing.ts",
     find: "this.#expulsions.begin(now, member, this.#context.detection.intervalMs);",
     replace: "this.#expulsions.begin(now, member, 0);",
-    seed: 5,
+    seed: 17,
     minutes: 3,
   },
   {
@@ -170,7 +170,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "core/node/publication.ts",
     find: "this.#withheld = this.#lateToHear(before, tables, urgency);",
     replace: "this.#withheld = new Set();",
-    seed: 1,
+    seed: 7,
     minutes: 2,
   },
   {
@@ -229,6 +229,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "core/steering/pipeline.ts",
     find: "const mayTake = !arrival.flooded || context.accepting;",
     replace: "const mayTake = true;",
-    seed: 10,
+    seed: 3,
   },
 ];
