@@ -13,6 +13,12 @@ import { SAMPLE_MS, type World } from "../world.ts";
 const LONGEST_MS = 9000;
 const EVERY_SAMPLES = Math.ceil(500 / SAMPLE_MS);
 
+interface Left {
+  readonly what: string;
+  /** Whose reports end it. */
+  readonly node: SimNode;
+}
+
 export class Exceptions implements Observer {
   readonly #world: World;
   readonly #conditions: Conditions;
@@ -38,7 +44,10 @@ export class Exceptions implements Observer {
     const tables = master.program.installed;
     const { nowMs } = this.#world;
     const left = [...this.#ended(tables), ...this.#asked(tables)];
-    this.#since = new Map(left.map((what) => [what, this.#since.get(what) ?? nowMs]));
+    // an agent that was started anew looks anew
+    this.#since = new Map(
+      left.map(({ what, node }) => [what, Math.max(this.#since.get(what) ?? nowMs, node.sinceMs)]),
+    );
     for (const [what, sinceMs] of this.#since) {
       const forMs = nowMs - sinceMs;
       if (forMs > LONGEST_MS) throw new Violation("exceptions", `${what}, for ${forMs} ms`);
@@ -51,7 +60,7 @@ export class Exceptions implements Observer {
   }
 
   /** Exceptions without a connection. */
-  *#ended({ groups }: Tables): Generator<string> {
+  *#ended({ groups }: Tables): Generator<Left> {
     let count = 0;
     const flows = new Map<SimNode, ReadonlySet<string>>();
     for (const { exceptions } of groups) {
@@ -63,21 +72,26 @@ export class Exceptions implements Observer {
         const there = flows.get(node) ?? flowsAt(node);
         flows.set(node, there);
         if (there.has(flow)) continue;
-        yield `node ${id} has no connection ${Buffer.from(flow, "latin1").toString("hex")}, and it is pinned there`;
+        const hex = Buffer.from(flow, "latin1").toString("hex");
+        yield { what: `node ${id} has no connection ${hex}, and it is pinned there`, node };
       }
     }
     this.most = Math.max(this.most, count);
   }
 
   /** Former owners of slots that have an owner. */
-  *#asked({ groups }: Tables): Generator<string> {
+  *#asked({ groups }: Tables): Generator<Left> {
     for (const { name, owners, former } of groups) {
       for (let at = 0; at < former.length; at++) {
         const id = former[at] ?? NO_NODE;
         if (id === NO_NODE) continue;
         const slot = Math.floor(at / FORMER_OWNERS);
-        if (owners[slot] === NO_NODE || this.#memberAt(id) === undefined) continue;
-        yield `node ${id} is still asked about connections of slot ${slot} of ${name}`;
+        const node = this.#memberAt(id);
+        if (owners[slot] === NO_NODE || node === undefined) continue;
+        yield {
+          what: `node ${id} is still asked about connections of slot ${slot} of ${name}`,
+          node,
+        };
       }
     }
   }
