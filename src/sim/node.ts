@@ -16,6 +16,9 @@ import { PacketProgram } from "./packet-program.ts";
 import { type Certificate, encodeCertificate } from "./signing.ts";
 import type { World } from "./world.ts";
 
+/** What a wall clock says at the beginning, in microseconds. */
+export const FIRST_BOOT = 1_000_000n;
+
 /** The state folder (daemon/state-folder.ts). */
 export interface Disk {
   epoch: number;
@@ -109,7 +112,7 @@ export class SimNode {
   start(first: ClusterConfig): void {
     if (this.state === "machine-down") this.program = this.#freshProgram();
     const config = this.disk.config ?? first;
-    const wallClock = BigInt(Math.round(this.#world.nowMs * 1000)) + 1_000_000n;
+    const wallClock = BigInt(Math.round(this.#world.nowMs * 1000)) + FIRST_BOOT;
     const boot = this.disk.boot >= wallClock ? this.disk.boot + 1n : wallClock;
     this.disk.boot = boot;
     this.disk.config = config;

@@ -133,6 +133,13 @@ test("A13: a member that its master does not list any more takes nothing from th
   assert.equal(acceptMs(subject), 0);
 });
 
+test("A13, A12: a member of a master that has started anew, and is master again, takes nothing and asks to join", () => {
+  const subject = following();
+  subject.hears(1, again(1, 1, 2, 3), { boot: 2n });
+  assert.equal(acceptMs(subject), 0);
+  assert.ok(subject.run(10).map(shown).includes("join-request > all"));
+});
+
 test("A13: a member that was not listed for a while takes nothing before it has the tables that were made meanwhile", () => {
   const subject = following();
   const without = { ...(keepalive(5, 1, 3) as MasterKeepalive), roster: 6, sequence: 2 };

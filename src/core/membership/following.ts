@@ -128,6 +128,8 @@ export class Following implements Phase {
         if (!fromMaster) return this.#otherMaster(now, received, message);
         // a recording of an earlier start is no sign of life
         if (received.boot < this.#boot) return this.#context.ignore("unexpected");
+        // it has started anew and become master again: of that cluster this node is no member
+        if (received.boot > this.#boot) return this.#context.become.joining(now, REJOIN_MS);
         this.#silence.heard(received.at);
         this.#offeredAt = undefined;
         this.#candidacy = undefined;
