@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 13,
+	ABI_REVISION = 14,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -27,6 +27,7 @@ enum abi {
 	ABI_SERVICE_ROUTED = 4, /* slots by source and destination address */
 	ABI_SERVICE_SYMMETRIC = 8, /* equal in both directions */
 	ABI_SERVICE_SESSIONS = 16, /* UDP sessions stay at their node (B12) */
+	ABI_SERVICE_QUIC = 32, /* UDP packets go to the node that their connection id names */
 	ABI_LINKS = 8, /* interfaces of one node that carry client traffic */
 	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
@@ -62,6 +63,8 @@ enum reason {
 	REASON_PASS_NO_SERVICE,
 	REASON_DROP_PEER,
 	REASON_DROP_UNLEASED,
+	REASON_PASS_CONNECTION_ID,
+	REASON_FORWARD_CONNECTION_ID,
 	REASON_PASS_EXCEPTION,
 	REASON_FORWARD_EXCEPTION,
 	REASON_HOLD_UNASSIGNED,

@@ -93,7 +93,8 @@ static __always_inline int emit(frame_t *frame, struct decision decision, int fl
 		return emit_drop(hold(frame, &decision, bytes) ? reason : REASON_DROP_HOLD_FULL, bytes);
 	if (decision.group)
 		count(&group_counters, decision.group - 1, bytes);
-	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER || reason == REASON_FORWARD_EXCEPTION)
+	if (reason == REASON_FORWARD_OWNER || reason == REASON_FORWARD_FORMER || reason == REASON_FORWARD_EXCEPTION ||
+	    reason == REASON_FORWARD_CONNECTION_ID)
 		return emit_forward(frame, 0, reason, decision.node, decision.slot, decision.way, bytes);
 	if (state.slots_measured && (reason == REASON_PASS_LOCAL || reason == REASON_PASS_NO_OWNER))
 		count_slot(decision.slot, bytes);

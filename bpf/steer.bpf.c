@@ -1,5 +1,5 @@
 /*
- * The packet program: decapsulate, parse, announce, admit, classify, lookup, hash, exception, own, emit, encapsulate, as told in
+ * The packet program: decapsulate, parse, announce, admit, classify, lookup, hash, connection-id, exception, own, emit, encapsulate, as told in
  * docs/walks/a-packet-arrives.md and modelled in src/core/steering/pipeline.ts. Compiled once for each hook.
  *
  * Plain TCP and UDP packets whose slot has no former owners take a short way: headers at fixed offsets, read in place.
@@ -9,6 +9,7 @@
 #include "admit.h"
 #include "announce.h"
 #include "classify.h"
+#include "connection-id.h"
 #include "emit.h"
 #include "exception.h"
 #include "fragment.h"
@@ -68,7 +69,8 @@ static __always_inline struct decision place(frame_t *frame, struct desk *desk, 
 	if (!lookup(flow, through, &service) ||
 	    !read_slot(&service, hash_flow(&service, flow), &slot, &entry))
 		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
-	if (!except(frame, packet, flow, service.flags, slot, entry, &decision))
+	if (!(service.flags & ABI_SERVICE_QUIC && name(frame, packet, flow, &decision)) &&
+	    !except(frame, packet, flow, service.flags, slot, entry, &decision))
 		decision = own(frame, packet, flow, service.flags, slot, entry);
 	/* of a flooded frame that is not taken for want of the right, another node may be serving the session */
 	if (is_of_session(flow->protocol, service.flags) &&

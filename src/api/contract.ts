@@ -14,6 +14,7 @@ const ofServices = [
   Type.Literal("sticky"),
   Type.Literal("wildcard-sticky"),
   Type.Literal("failover"),
+  Type.Literal("quic"),
 ] as const;
 const routed = [Type.Literal("routed"), Type.Literal("routed-symmetric")] as const;
 

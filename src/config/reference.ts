@@ -43,6 +43,7 @@ const TAIL = `## Limits
 - \`*\` needs the policy \`wildcard-sticky\` or \`failover\`.
 - A check has only the keys of its type, and something to ask: a service of the group that fits, or a target and a port.
   \`slowStartMs\` needs the assignment \`eager\` (B7).
+- The services of a group with the policy \`quic\` are of UDP, with a port each (A14).
 - \`any ADDRESS\` is looked up last: it takes what no other service of the address takes, of every protocol.
 - At most one group is \`routed\` or \`routed-symmetric\`. It has no services, since its traffic is for no virtual
   address, and it needs a \`delivery.method\` other than \`forward\` (A22). Its \`assignment\` is \`eager\`: a frame that

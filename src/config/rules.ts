@@ -95,6 +95,21 @@ function anyPortNeedsWildcard(config: DraftConfig, report: Report): void {
   }
 }
 
+/** Connection ids are in datagrams. */
+function quicIsUdp(config: DraftConfig, report: Report): void {
+  for (const [g, group] of (config.groups ?? []).entries()) {
+    if (group?.policy !== "quic") continue;
+    for (const [s, service] of (group.services ?? []).entries()) {
+      if (service === undefined || service.startsWith("udp ")) continue;
+      const remedy = "put it into a group of its own, with another policy";
+      report({
+        path: ["groups", g, "services", s],
+        message: `the policy quic is for services of UDP; ${remedy}`,
+      });
+    }
+  }
+}
+
 const isRouted = (group: DraftGroup): boolean =>
   group.policy === "routed" || group.policy === "routed-symmetric";
 
@@ -288,6 +303,7 @@ const RULES: readonly Rule[] = [
   possibleWeights,
   uniqueServices,
   anyPortNeedsWildcard,
+  quicIsUdp,
   routedGroups,
   routedIsEager,
   groupHealth,

@@ -12,6 +12,7 @@ import {
 import { MAX_NODE_ID, type NodeId } from "#base/ids.ts";
 import { Address, closed, Mac, Name } from "./fields.ts";
 import { Health, type HealthConfig } from "./health-schema.ts";
+import { POLICIES, POLICIES_TEXT } from "./policies.ts";
 import { interfaceNodesSchema, type InterfaceNodesConfig } from "./interface-nodes-schema.ts";
 import { type NodeDelivery, nodeDeliveryFields } from "./node-delivery-schema.ts";
 import { Peering, type PeeringConfig } from "./peering-schema.ts";
@@ -206,26 +207,12 @@ const WeightedNode = Type.Object(
   { ...closed, description: "One configuration node of the group." },
 );
 
-const POLICIES = [
-  "weighted",
-  "sticky",
-  "wildcard-sticky",
-  "failover",
-  "routed",
-  "routed-symmetric",
-] as const;
-
 const Group = Type.Object(
   {
     name: Name("Name of the service group."),
     policy: Type.Enum(POLICIES, {
       default: "weighted",
-      description:
-        "`weighted`: by source address and port, SPI, call id or tunnel and session. `sticky`: by source address. " +
-        "`wildcard-sticky`: by source address over all ports of a virtual address (B3). " +
-        "`failover`: the first node of the list that works has everything. " +
-        "`routed`: traffic through the cluster, by source and destination address; " +
-        "`routed-symmetric`: the same node in both directions (A22).",
+      description: POLICIES_TEXT,
     }),
     slots: Type.Integer({
       minimum: 2,

@@ -8,7 +8,7 @@ import { type Context, examples, printJson, type Register, type Terminal } from 
 import { UsageError } from "../failure.ts";
 import { formatTable } from "../table.ts";
 
-const POLICIES = ["weighted", "sticky", "wildcard-sticky", "failover"] as const;
+const POLICIES = ["weighted", "sticky", "wildcard-sticky", "failover", "quic"] as const;
 
 interface AddOptions {
   readonly create?: (typeof POLICIES)[number];

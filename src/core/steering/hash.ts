@@ -57,6 +57,7 @@ function keyed(key: HashKey, policy: Policy, input: HashInput): number {
   const [k0, k1] = key;
   switch (policy) {
     case "weighted":
+    case "quic":
       return flowHash(key, source, discriminator);
     case "sticky":
     case "wildcard-sticky":
@@ -88,7 +89,8 @@ function xorSum(
     case "routed":
     case "routed-symmetric":
       return from ^ xorWords(destination);
-    case "weighted": {
+    case "weighted":
+    case "quic": {
       const hasPorts = protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP;
       return from ^ discriminator ^ (hasPorts ? 0 : xorWords(destination));
     }

@@ -1,9 +1,12 @@
-// The path of one frame through a node: decapsulate, parse, announce, admit, classify, lookup, hash, exception, own, emit, encapsulate.
+// The path of one frame through a node: decapsulate, parse, announce, admit, classify, lookup, hash, connection-id, exception, own, emit, encapsulate.
 // The model of bpf/steer.bpf.c; docs/walks/a-packet-arrives.md tells the same story in words.
 import { startsWith } from "#base/bytes-map.ts";
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, EthernetView, SOURCE } from "#wire/ethernet.ts";
 import { FROM_OUTSIDE, hopMac, senderOf, wayByte, wayOf } from "#wire/ethernet-hop.ts";
+import { PROTOCOL_UDP } from "#wire/ipv4.ts";
+import { UDP_LENGTH } from "#wire/udp.ts";
+import { namedNode } from "./connection-id.ts";
 import { exception } from "./exception.ts";
 import type { Decision, FragmentMemory } from "./fragments.ts";
 import { slotOf } from "./hash.ts";
@@ -141,7 +144,7 @@ function whileAccepting(decision: Decision, context: PipelineContext): Decision 
   return taken && !context.accepting ? here("drop-unleased") : decision;
 }
 
-/** Stages 4 … 7, with the memory that joins the fragments of a datagram. */
+/** Stages 4 … 9, with the memory that joins the fragments of a datagram. */
 function decide(packet: Packet, arrival: Arrival, context: PipelineContext): Decision {
   if (packet.type === "arp") return here("pass-no-flow");
   const toVip = context.tables.isVip(packet.destination);
@@ -179,7 +182,31 @@ function decideWhole(packet: IpPacket, arrival: Arrival, context: PipelineContex
   if (flow === undefined) return here("pass-no-flow");
   const group = lookup(flow, context);
   if (group === undefined) return unserved(arrival, context);
-  return assigned(flow, group, arrival, context);
+  const named = byConnectionId(packet, flow, { group, arrival, context });
+  return named ?? assigned(flow, group, arrival, context);
+}
+
+interface Asked {
+  readonly group: GroupTable;
+  readonly arrival: Arrival;
+  readonly context: PipelineContext;
+}
+
+/** Stage 7: which node does a QUIC packet name? Undefined: none that is there, or a peer thought that it names this one. */
+function byConnectionId(
+  packet: IpPacket,
+  flow: Flow,
+  { group, arrival: { hop, flooded }, context }: Asked,
+): Decision | undefined {
+  // an ICMP error quotes what the server sent, which has the client's connection id
+  const isDatagram = packet.protocol === PROTOCOL_UDP && flow.protocol === PROTOCOL_UDP;
+  if (group.policy !== "quic" || !isDatagram) return undefined;
+  const node = namedNode(packet.transport.subarray(UDP_LENGTH));
+  if (node === NO_NODE) return undefined;
+  if (node === context.self) return here("pass-connection-id");
+  if (hop > 0 || context.tables.macOf(node) === undefined) return undefined;
+  if (flooded) return here("drop-peer");
+  return { reason: "forward-connection-id", node, hop: 1, asked: 0 };
 }
 
 function assigned(
@@ -221,7 +248,7 @@ function lookup(flow: Flow, { tables }: PipelineContext): GroupTable | undefined
 const hash = (flow: Flow, group: GroupTable, { tables }: PipelineContext): number =>
   slotOf(tables, group.policy, flow, group.owners.length);
 
-/** Stage 9: where to? Rewrites both MAC addresses and nothing else (B5); stage 10, beyond the segment: into a tunnel. */
+/** Stage 10: where to? Rewrites both MAC addresses and nothing else (B5); stage 11, beyond the segment: into a tunnel. */
 function emit(
   frame: Uint8Array,
   decision: Decision,

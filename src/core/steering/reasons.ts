@@ -16,6 +16,8 @@ export const REASONS = [
   "pass-no-service",
   "drop-peer",
   "drop-unleased",
+  "pass-connection-id",
+  "forward-connection-id",
   "pass-exception",
   "forward-exception",
   "hold-unassigned",

@@ -8,7 +8,8 @@ import type { FlowKey } from "#wire/flow-key.ts";
 /**
  * weighted: by source address and what tells a client's flows apart. sticky: by source address. wildcard-sticky: sticky over all
  * ports of a VIP (table 2). routed: traffic through the cluster, by source and destination address; routed-symmetric: equal in
- * both directions (A14, A22). A routed group has no services: what is sent to a cluster MAC and is for no VIP is its traffic.
+ * both directions (A14, A22). A routed group has no services: what is sent to a cluster MAC and is for no VIP is its traffic. quic: the
+ * node that the connection id names (connection-id.ts), otherwise weighted.
  */
 export const POLICIES = [
   "weighted",
@@ -16,6 +17,7 @@ export const POLICIES = [
   "wildcard-sticky",
   "routed",
   "routed-symmetric",
+  "quic",
 ] as const;
 export type Policy = (typeof POLICIES)[number];
 

@@ -9,6 +9,7 @@ import {
   SERVICE4_KEY,
   SERVICE6_KEY,
   SERVICE_HOLDS,
+  SERVICE_QUIC,
   SERVICE_ROUTED,
   SERVICE_SESSIONS,
   SERVICE_STICKY,
@@ -52,7 +53,8 @@ export function serviceFlags({ policy, holds, udpIdleMs }: GroupTable): number {
   const symmetric = policy === "routed-symmetric" ? SERVICE_SYMMETRIC : 0;
   const routed = policy === "routed" || symmetric !== 0 ? SERVICE_ROUTED : 0;
   const sessions = udpIdleMs > 0 && routed === 0 ? SERVICE_SESSIONS : 0;
-  return sticky | routed | symmetric | sessions | (holds ? SERVICE_HOLDS : 0);
+  const quic = policy === "quic" ? SERVICE_QUIC : 0;
+  return sticky | routed | symmetric | sessions | quic | (holds ? SERVICE_HOLDS : 0);
 }
 
 function tableOf({ protocol, port }: ServiceKey): number {

@@ -36,6 +36,7 @@ import {
   zeros,
 } from "./frames.ts";
 import { keyOf, pinning, type PinnedFlow } from "./pinned.ts";
+import { connectionId, longHeader, shortHeader, VERSION_1, VERSION_2 } from "./quic.ts";
 import { ROUTER_MAC, SELF, SHARED, type TestTunnel } from "./vector.ts";
 
 /** Tables for node SELF, whose TCP table is empty. */
@@ -217,9 +218,18 @@ function tunnelled(prng: Prng): { protocol: number; payload: Uint8Array } {
 /** Now and then longer than what can wait. */
 const bodyLength = (prng: Prng): number => (prng.chance(0.005) ? 2100 : prng.below(24));
 
+/** Of a connection that some node serves, or none does; perhaps cut. */
+function quicPacket(prng: Prng): Uint8Array {
+  const id = connectionId(prng.pick(OWNERS), prng.below(256)).subarray(0, prng.below(9));
+  const version = prng.pick([VERSION_1, VERSION_1, VERSION_2, octets(prng, 4)]);
+  const packet = prng.chance(0.5) ? shortHeader(id) : longHeader(prng.below(4), id, version);
+  return prng.chance(0.3) ? packet.subarray(0, prng.below(packet.byteLength + 1)) : packet;
+}
+
 function datagram(prng: Prng): { protocol: number; payload: Uint8Array } {
   if (prng.chance(0.15)) return tunnelled(prng);
   const ports = { from: clientPort(prng), to: port(prng) };
+  if (prng.chance(0.2)) return { protocol: 17, payload: udp(ports, quicPacket(prng)) };
   const body = octets(prng, bodyLength(prng));
   return prng.chance(0.7)
     ? { protocol: 6, payload: tcp(ports, flags(prng), body) }

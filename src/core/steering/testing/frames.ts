@@ -12,7 +12,7 @@ export function join(...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-const u16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value);
+export const u16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value);
 const u32 = (value: number): Uint8Array => join(u16(value >>> 16), u16(value & 0xffff));
 export const zeros = (count: number): Uint8Array => new Uint8Array(count);
 const address = (text: string): Uint8Array => ipBytes(ip(text));

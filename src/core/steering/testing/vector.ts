@@ -147,6 +147,13 @@ export const owned = (owner: number, former: readonly number[] = []): Tables =>
 export const held = (former: readonly number[] = []): Tables =>
   tablesWith({ owners: [0, 0], former, holds: true });
 
+/** With a group "quic" (UDP 443), all of whose slots belong to one node. */
+export function quic(owner: number): Tables {
+  const tables = owned(1);
+  const slots = { owners: [owner, owner] };
+  return { ...tables, groups: [...tables.groups, group("quic", "quic", both("udp", 443), slots)] };
+}
+
 /** With a group of traffic through the cluster, whose slots 0 … 3 belong to nodes 1 … 4, or all to one node. */
 export function routing(
   policy: "routed" | "routed-symmetric",

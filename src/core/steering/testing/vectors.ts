@@ -4,6 +4,7 @@ import { EXCEPTIONS, SESSIONS } from "./vectors-exceptions.ts";
 import { FLOODED } from "./vectors-flooded.ts";
 import { HOLDERS } from "./vectors-holders.ts";
 import { PROTOCOLS } from "./vectors-protocols.ts";
+import { QUIC } from "./vectors-quic.ts";
 import { ADMIT, ANNOUNCE, EXTENSION_HEADERS, ICMP_ERRORS, PARSE } from "./vectors-reading.ts";
 import { FRAGMENTS, HASH, LOOKUP, OWN } from "./vectors-steering.ts";
 import { TUNNELS } from "./vectors-tunnels.ts";
@@ -24,4 +25,5 @@ export const VECTORS: readonly Vector[] = [
   ...FLOODED,
   ...PROTOCOLS,
   ...TUNNELS,
+  ...QUIC,
 ];
