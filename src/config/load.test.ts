@@ -274,6 +274,16 @@ test("A14: an address may have services and one for all the rest, with every pol
   }
 });
 
+test("A14: the policy quic is for services of UDP with a port each", () => {
+  const group = (service: string): string =>
+    `${HEAD}groups: [{ name: a, policy: quic, services: ['${service}'] }]\n`;
+  assert.equal(accept(group("udp 10.0.0.9:443")).groups[0]?.policy, "quic");
+  for (const service of ["tcp 10.0.0.9:443", "any 10.0.0.9"]) {
+    assert.match(problems(group(service)).join(), /the policy quic is for services of UDP/);
+  }
+  assert.match(problems(group("udp 10.0.0.9:*")).join(), /does not go with the policy quic/);
+});
+
 test("limits: more nodes, services or revocations than stated are refused, not cut", () => {
   const list = (count: number, entry: (i: number) => string): string =>
     Array.from({ length: count }, (_, i) => entry(i)).join("\n");

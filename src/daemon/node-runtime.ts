@@ -491,6 +491,7 @@ export class NodeRuntime {
     await this.#world.followers.close();
     this.#slots.close();
     this.#lease.close();
+    this.#performer.save();
     await turn(); // what has just happened is still to be recorded
     closeHost(this.#world, this.#eventLog);
   }

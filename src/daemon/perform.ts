@@ -68,6 +68,8 @@ export interface Surroundings {
 
 type Placement = Extract<Effect, { type: "place-vips" }>;
 
+const SAVE_AFTER_MS = 50;
+
 export class Performer {
   readonly #world: Surroundings;
   readonly #log: Pick<Logger, "info" | "warn">;
@@ -79,6 +81,8 @@ export class Performer {
   #misplaced = false;
   /** The newest tables, while the packet program does not have them. */
   #unpublished: Tables | undefined;
+  /** In force, and not on the disk yet. */
+  #unsaved: Tables | undefined;
   /** Tables that the master waits for. */
   #owed: TableVersion | undefined;
 
@@ -198,10 +202,22 @@ export class Performer {
     this.#unpublished = undefined;
     this.#world.heart({ type: "tables-published", version: tables.version });
     this.#world.tablesInForce(tables);
-    // Off the path of a failover: the disk can wait.
-    setImmediate(() =>
-      this.#trouble.guard("save tables", () => this.#world.state.saveTables(tables)),
-    );
+    this.#saveSoon(tables);
+  }
+
+  /** Off the path of a failover or a change: the disk can wait until the other members have used the processor for it, too. */
+  #saveSoon(tables: Tables): void {
+    const isWaiting = this.#unsaved !== undefined;
+    this.#unsaved = tables;
+    if (!isWaiting) setTimeout(() => this.save(), SAVE_AFTER_MS).unref();
+  }
+
+  /** What is in force and not on the disk yet; also to be called at the end. */
+  save(): void {
+    const tables = this.#unsaved;
+    if (tables === undefined) return;
+    this.#unsaved = undefined;
+    this.#trouble.guard("save tables", () => this.#world.state.saveTables(tables));
   }
 }
 

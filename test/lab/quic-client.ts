@@ -38,13 +38,17 @@ const handshake = (id: Buffer): Buffer =>
 const connections: Buffer[] = [];
 const text = (answer: Buffer | undefined): string => answer?.subarray(1).toString() ?? "";
 
-async function open(): Promise<string> {
+interface Opened {
+  readonly id: Buffer;
+  readonly answer: string;
+}
+
+async function open(): Promise<Opened> {
   const [first, second] = await exchange(
     () => initial,
     (answer) => handshake(chosenBy(answer)),
   );
-  connections.push(chosenBy(first ?? Buffer.alloc(0)));
-  return text(second);
+  return { id: chosenBy(first ?? Buffer.alloc(0)), answer: text(second) };
 }
 
 async function ask(id: Buffer): Promise<string> {
@@ -54,8 +58,11 @@ async function ask(id: Buffer): Promise<string> {
   return text(answer);
 }
 
-const openAll = (): Promise<string[]> =>
-  Promise.all(Array.from({ length: Number(count) }, () => open()));
+async function openAll(): Promise<string[]> {
+  const opened = await Promise.all(Array.from({ length: Number(count) }, open));
+  connections.push(...opened.map(({ id }) => id));
+  return opened.map(({ answer }) => answer);
+}
 
 console.log(JSON.stringify(await openAll()));
 for await (const line of createInterface(process.stdin)) {
