@@ -107,10 +107,13 @@ function orderedShares(
   return { owners: owners.map(() => owner), home: owners.map(() => home) };
 }
 
+/** asked: who owned a slot before is to be asked. left: chains stay as they are, because nobody goes by these tables. */
+type Chains = "asked" | "left";
+
 function nextGroup(
   previous: GroupTable | undefined,
   desired: DesiredGroup,
-  reachable: Uint8Array,
+  { reachable, chains }: { readonly reachable: Uint8Array; readonly chains: Chains },
 ): GroupTable {
   const { name, policy, slots, services, nodes } = desired;
   assert(
@@ -119,7 +122,7 @@ function nextGroup(
   );
   const before = previousOf(previous, slots);
   const { owners, home } = ownership(before, desired, reachable);
-  const former = chainsAfter(before, owners, reachable);
+  const former = chains === "left" ? before.former : chainsAfter(before, owners, reachable);
   const serves = nodes.some((node) => node.serves && node.weight > 0);
   const isUnserved = !serves && owners.every((owner) => owner === NO_NODE);
   const answer = isUnserved ? desired.answer : undefined;
@@ -139,13 +142,14 @@ export function nextTables(
   previous: Tables | undefined,
   desired: Desired,
   version: TableVersion,
+  chains: Chains = "asked",
 ): Tables {
   const reachable = flags(desired.nodes.map((row) => row.id));
   const groups = desired.groups.map((group) =>
     nextGroup(
       previous?.groups.find((table) => table.name === group.name),
       group,
-      reachable,
+      { reachable, chains },
     ),
   );
   const { method, hash, hashKey, vips, nodes } = desired;

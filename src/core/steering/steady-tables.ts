@@ -36,12 +36,14 @@ const sameDesired = (a: Desired, b: Desired): boolean =>
 export class SteadyTables {
   #last: { readonly desired: Desired; readonly tables: Tables } | undefined;
 
-  /** As nextTables. */
+  /** As nextTables, but for the chains, which follow from what is published (transition.ts). */
   next(previous: Tables | undefined, desired: Desired, version: TableVersion): Tables {
     const last = this.#last;
     const isSteady =
       last !== undefined && last.tables === previous && sameDesired(last.desired, desired);
-    const tables = isSteady ? { ...last.tables, version } : nextTables(previous, desired, version);
+    const tables = isSteady
+      ? { ...last.tables, version }
+      : nextTables(previous, desired, version, "left");
     this.#last = { desired, tables };
     return tables;
   }

@@ -123,6 +123,12 @@ function countOthers(owner: number, chain: Uint16Array, start: number, except: n
   return count;
 }
 
+/** Nobody is asked about the slot's connections. */
+function isEmpty(chain: Uint16Array, start: number): boolean {
+  for (let at = start; at < start + FORMER_OWNERS; at++) if (chain[at] !== NO_NODE) return false;
+  return true;
+}
+
 interface Reach {
   readonly rules: StepRules;
   /** Indexed by node id. */
@@ -172,6 +178,7 @@ class PublishedSlots implements Published {
     const { owner } = this;
     const start = this.#slot * FORMER_OWNERS;
     const chain = start < this.#asked.length ? this.#asked : this.#before.former;
+    if (isEmpty(chain, start)) return false;
     if (this.#reach.rules.filtered && countOthers(owner, chain, start, NO_NODE) > FORMER_OWNERS) {
       return true;
     }

@@ -12,17 +12,19 @@ import { shareSlots } from "./shares.ts";
 function fill(owners: Uint16Array, quotas: ReadonlyMap<NodeId, number>, kept?: Uint8Array): void {
   const left = new Uint32Array(sizeFor(quotas.keys()));
   for (const [id, quota] of quotas) left[id] = quota;
-  const vacant: number[] = [];
+  const vacant = new Uint32Array(owners.length);
+  let count = 0;
   for (let slot = 0; slot < owners.length; slot++) {
     if (kept?.[slot] === 1) continue;
     const owner = owners[slot] ?? NO_NODE;
     const quota = left[owner] ?? 0;
     if (quota > 0) left[owner] = quota - 1;
-    else vacant.push(slot);
+    else vacant[count++] = slot;
   }
   const takers = [...quotas.keys()].filter((id) => (left[id] ?? 0) > 0);
   let next = 0;
-  for (const slot of vacant) {
+  for (let at = 0; at < count; at++) {
+    const slot = vacant[at] ?? 0;
     const taker = takers[next] ?? NO_NODE;
     owners[slot] = taker;
     left[taker] = (left[taker] ?? 0) - 1;
