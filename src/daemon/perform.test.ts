@@ -28,7 +28,10 @@ function world(): {
   readonly done: string[];
   readonly said: string[];
   readonly performer: Performer;
+  /** Counters of the versions on the disk. */
+  readonly saved: number[];
 } {
+  const saved: number[] = [];
   const [refuse, done, said] = [new Map<string, Error>(), [] as string[], [] as string[]];
   const act = (name: string): void => {
     const failure = refuse.get(name);
@@ -65,7 +68,7 @@ function world(): {
       follow: () => act("follow"),
       stop: () => act("stop"),
     },
-    state: { saveTables: () => {} },
+    state: { saveTables: ({ version }) => saved.push(version.counter) },
     heart: ({ type }) => act(type),
     tablesInForce: ({ version }) => act(`in force ${version.counter}`),
   };
@@ -77,6 +80,7 @@ function world(): {
     refuse,
     done,
     said,
+    saved,
     performer: new Performer(surroundings, { info: say, warn: say }, trouble),
   };
 }
@@ -201,4 +205,17 @@ test("A13: with igmp the group is joined, and reported in the node's own name", 
     "join 239.255.0.100",
     "report 239.255.0.100 of 10.0.0.1",
   ]);
+});
+
+test("B9: the newest tables go to the disk a moment after they are in force, and at the end at once", async () => {
+  const { performer, saved } = world();
+  const next = { ...tables, version: { ...tables.version, counter: tables.version.counter + 1 } };
+  performer.perform([install, { type: "install-tables", tables: next }]);
+  assert.deepEqual(saved, [], "others want the processor first");
+  while (saved.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual(saved, [next.version.counter]);
+  performer.perform([install]);
+  performer.save();
+  performer.save();
+  assert.deepEqual(saved, [next.version.counter, tables.version.counter]);
 });
