@@ -16,8 +16,11 @@ const ENOENT = 2;
 const EEXIST = 17;
 const BPF_NOEXIST = 1;
 const EVENTS_SIZE = 4 * 1024 * 1024;
-/** One turn of the event loop takes no more; the watch calls again while there are any. */
-const EVENTS_A_TURN = 1024;
+/**
+ * One turn of the event loop takes no more; the watch calls again while there are any. Few, so that of a crowd that is taken over the first
+ * are with their replicas while this member is still busy with the others.
+ */
+const EVENTS_A_TURN = 64;
 
 /** What the program does to a connection. */
 export interface SessionControl {
