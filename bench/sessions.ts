@@ -17,6 +17,8 @@ type Say = SuiteOptions["say"];
 
 const PROMISED = { tripMs: 1, pauseMs: 100, crowdMs: 1000 };
 const WATCH_MS = 3000;
+/** Whoever dies second has its own and half of the first one's: no crowd that anything is promised of. */
+const LARGER = 1.3;
 const TRIPS_LIMIT_MS = 120_000;
 
 export async function sessions({ quick, say }: SuiteOptions): Promise<Suite> {
@@ -60,7 +62,7 @@ const method = ({
   `Round trip: ${trips} lines on twelve connections each, in turn, one at a time.`,
   `Pause: ${count} deaths (link down, then all processes end), of the master and of another in turn, under 30 dialogues and 6 downloads.`,
   "Counted from the moment when the first survivor tells its applications of the death, until bytes come again.",
-  `A crowd: ${crowd} dialogues, of which a member has about a third; it dies ${times} times.`,
+  `A crowd: ${crowd} dialogues, of which a member has about a third when it dies; ${times} deaths, the second with what was the first one's.`,
 ];
 
 async function roundTrips(lab: SessionsLab, { trips }: Plan): Promise<Row[]> {
@@ -158,13 +160,13 @@ async function crowds(lab: SessionsLab, plan: Plan, say: Say): Promise<Row[]> {
   });
   const seen = await eachDeath({ lab, client, count: plan.crowds }, say);
   client.end();
-  const value = Math.max(...seen.map(({ lastResumedMs = Number.NaN }) => lastResumedMs));
-  const resumed = Math.min(...seen.map((death) => death.resumed));
+  const promised = (count: number): boolean => count <= (LARGER * plan.crowd) / MEMBERS;
   return [
-    {
-      ...{ name: `crowd of ${resumed}: all there after`, value, unit: "ms" },
-      target: { text: `≤ ${PROMISED.crowdMs} ms`, met: value <= PROMISED.crowdMs },
-    },
+    ...seen.map(({ resumed, lastResumedMs: value = Number.NaN }): Row => {
+      const target = { text: `≤ ${PROMISED.crowdMs} ms`, met: value <= PROMISED.crowdMs };
+      const name = `crowd of ${resumed}: all there after`;
+      return { name, value, unit: "ms", ...(promised(resumed) ? { target } : {}) };
+    }),
     brokenRow("crowd: broken or wrong", seen),
   ];
 }

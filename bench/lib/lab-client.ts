@@ -32,13 +32,18 @@ export class LabClient {
   /** The next one. @param what it says, for messages */
   async line(what: string): Promise<string> {
     const { name, limitMs } = this.#options;
-    const signal = AbortSignal.timeout(limitMs);
+    const asked = new AbortController();
+    const signal = AbortSignal.any([AbortSignal.timeout(limitMs), asked.signal]);
     const line = once(this.#lines, "line", { signal }) as Promise<[string]>;
     const gone = once(this.#lines, "close", { signal }).then(() => {
       throw new Error(`The ${name} ended before ${what}`);
     });
-    const [text] = await Promise.race([line, gone]);
-    return text;
+    try {
+      const [text] = await Promise.race([line, gone]);
+      return text;
+    } finally {
+      asked.abort(); // nobody listens for what did not happen
+    }
   }
 
   end(): void {
