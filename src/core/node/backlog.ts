@@ -1,6 +1,6 @@
 // What a main thread that was busy finds waiting from the heart. It happened in that order, but some of it is over: a mastership that was won
 // and lost meanwhile. Acted upon, its view would put tables into force that the cluster has left behind, and announce VIPs
-// that another node answers for by now (A3, A5).
+// that another node answers for by now (A3, A5, docs/adr/0026).
 import type { View } from "#core/membership/types.ts";
 
 interface News {
