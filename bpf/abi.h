@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 14,
+	ABI_REVISION = 15,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -238,6 +238,7 @@ struct counter {
 struct state {
 	__u64 lease_until_ns; /* CLOCK_MONOTONIC; this node may answer for the VIPs until then */
 	__u64 accept_until_ns; /* likewise: it may take frames that came to a cluster MAC */
+	__u64 speak_until_ns; /* likewise: its sessions may speak (docs/adr/0029) */
 	__u64 cluster_mac[ABI_CLUSTER_MACS]; /* as in struct node; 0 while there is no VIP */
 	__u64 exceptions; /* part of map exceptions that is looked at: its first bucket above, below it how many there are, less one */
 	__u64 routed; /* struct service of the group of traffic through the cluster; 0 = none */
@@ -252,6 +253,7 @@ struct state {
 	__u32 table_vip_used; /* table 3 is asked only when it has entries */
 	__u32 method; /* ABI_METHOD_FORWARD, or 1 + index of the cluster MAC that clients are told */
 	__u32 hash_kind; /* ABI_HASH_… */
+	__u32 tenure; /* rises when others may have taken this node's sessions over: they speak again when their server has asked */
 	__u32 slots_measured; /* map slot_counters is kept up to date */
 	__be32 tunnel_address; /* to which encapsulated packets come; 0: none are taken */
 	__u32 clsact_links[ABI_LINKS]; /* interfaces whose clsact qdisc the agent made, by index; 0: no entry */

@@ -2,9 +2,11 @@
  * TCP sessions that outlive their member (A16): what leaves and what reaches this machine's stack on protected connections.
  *
  * Egress, stages in order:
+ *   lease  a machine that cannot be sure to be among most of the members says nothing from protected listeners, no SYN-ACK and
+ *          no reset either: others may have taken its connections over (ADR 29). Nor does one that has been away, until its
+ *          server has heard which ones they are
  *   open   a SYN-ACK from a protected listener begins a session, before the application has even accepted it
- *   speak  a connection of which this machine is not, or no more, the one that speaks says nothing: another member may have
- *          taken it over. That is told by the shield, and before anybody can tell, by the lease for taking frames (ADR 8)
+ *   speak  a connection of which this machine is not, or no more, the one that speaks says nothing
  *   guard  FIN and RST stay here while nobody has said that the connection ends: a process that dies ends nothing
  *   clamp  the peer's bytes are acknowledged only as far as the replicas hold them (output commit); a segment that would
  *          say nothing else stays here
@@ -87,6 +89,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EVENTS_SIZE);
 } session_events SEC(".maps");
+
+/* One entry: the tenure (bpf/abi.h) whose sessions may speak. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} session_tenure SEC(".maps");
 
 /* An event with what follows it, in the making: one for each processor. */
 struct told_segment {
@@ -293,12 +303,23 @@ static __always_inline int clamp(struct __sk_buff *skb, struct segment *segment,
 	return 0;
 }
 
-/* Stage speak. */
-static __always_inline int may_speak(struct session_control *control)
+/* Stage lease. */
+static __always_inline int has_lease(void)
 {
-	if (control->flags & SESSION_MUTE)
-		return 0;
-	return !config.leased || bpf_ktime_get_ns() < state.accept_until_ns;
+	__u32 zero = 0, *tenure;
+
+	if (!config.leased)
+		return 1;
+	tenure = bpf_map_lookup_elem(&session_tenure, &zero);
+	return tenure && *tenure == *(volatile __u32 *)&state.tenure &&
+	       bpf_ktime_get_ns() < *(volatile __u64 *)&state.speak_until_ns;
+}
+
+static __always_inline int is_protected(struct segment *segment)
+{
+	struct session_listener listener = { .local = segment->key.local, .port = segment->key.port };
+
+	return bpf_map_lookup_elem(&session_listeners, &listener) != 0;
 }
 
 SEC("tc")
@@ -310,6 +331,12 @@ int session_egress(struct __sk_buff *skb)
 
 	if (!read_segment(skb, &segment, 1))
 		return TC_ACT_UNSPEC;
+	if (!has_lease() && is_protected(&segment)) {
+		wire = bpf_map_lookup_elem(&session_wires, &segment.key);
+		if (wire)
+			wire->silenced++;
+		return TC_ACT_STOLEN;
+	}
 	if ((segment.flags & (FLAG_SYN | FLAG_ACK)) == (FLAG_SYN | FLAG_ACK)) {
 		open(skb, &segment);
 		return TC_ACT_UNSPEC;
@@ -320,7 +347,7 @@ int session_egress(struct __sk_buff *skb)
 	wire = bpf_map_lookup_elem(&session_wires, &segment.key);
 	if (!wire)
 		return TC_ACT_UNSPEC;
-	if (!may_speak(control)) {
+	if (control->flags & SESSION_MUTE) {
 		wire->silenced++;
 		return TC_ACT_STOLEN;
 	}

@@ -88,7 +88,7 @@ struct session_event {
 /* Set before loading, constant afterwards. */
 struct session_config {
 	enum session_abi reserved; /* not read; makes the enum part of the object's type information */
-	__u32 leased; /* sessions speak only under the lease in the packet program's state (docs/adr/0008) */
+	__u32 leased; /* sessions speak only under the lease in the packet program's state (docs/adr/0029) */
 	struct session_event reserved_event; /* likewise not read */
 };
 

@@ -5,7 +5,7 @@ import type { NodeId } from "#base/ids.ts";
 import { instant, type Instant } from "#base/time.ts";
 import type { AdmittedNode, Effect, Input } from "#core/membership/protocol.ts";
 import { Membership } from "#core/membership/machine.ts";
-import { AcceptLease, AnswerLease } from "#driver/bpf/lease.ts";
+import { AcceptLease, AnswerLease, SpeakLease } from "#driver/bpf/lease.ts";
 import { ClusterAuth } from "#driver/cluster/auth.ts";
 import { type Arrival, ClusterSocket, monotonicMs } from "#driver/cluster/cluster-socket.ts";
 import { LONGEST_WAIT_MS, Waiting } from "#driver/cluster/waiting.ts";
@@ -39,6 +39,8 @@ export class HeartLoop {
   readonly #self: NodeId;
   #everyone: readonly (IpAddress | "everyone")[];
   #detectionMs: number;
+  /** Of the machine, as sessions know it. Those of an agent before this one ask again. */
+  #tenure: number | undefined;
   #countersAt: number;
   #stopped = false;
 
@@ -77,6 +79,7 @@ export class HeartLoop {
       this.#emitCounters();
       this.#leases?.answer.close();
       this.#leases?.accept.close();
+      this.#leases?.speak.close();
       this.#socket.close();
     }
   }
@@ -230,17 +233,23 @@ export class HeartLoop {
   #renewLeases(nowMs: number): void {
     if (this.#leases === undefined) return;
     const now = instant(nowMs);
-    const { answer, accept } = this.#leases;
+    const { answer, accept, speak } = this.#leases;
     if (this.#machine.mayAnswer(now)) {
       answer.renew(nanoseconds(nowMs + LEASE_INTERVALS * this.#detectionMs));
     }
     const acceptMs = this.#machine.acceptMs(now);
     accept.renew(acceptMs > 0 ? nanoseconds(nowMs + acceptMs) : 0n);
+    const { tenure } = this.#machine;
+    if (tenure !== this.#tenure) speak.beginTenure();
+    this.#tenure = tenure;
+    const speakMs = this.#machine.speakMs(now);
+    speak.renew(speakMs > 0 ? nanoseconds(nowMs + speakMs) : 0n);
   }
 
   #giveUpLeases(): void {
     this.#leases?.answer.renew(0n);
     this.#leases?.accept.renew(0n);
+    this.#leases?.speak.renew(0n);
   }
 
   #emitCounters(): void {
@@ -258,12 +267,17 @@ export class HeartLoop {
 interface Leases {
   readonly answer: AnswerLease;
   readonly accept: AcceptLease;
+  readonly speak: SpeakLease;
 }
 
 const openLeases = (stateFd: number | undefined): Leases | undefined =>
   stateFd === undefined
     ? undefined
-    : { answer: new AnswerLease(stateFd), accept: new AcceptLease(stateFd) };
+    : {
+        answer: new AnswerLease(stateFd),
+        accept: new AcceptLease(stateFd),
+        speak: new SpeakLease(stateFd),
+      };
 
 /**
  * Where what is for everyone goes: one datagram to all on the segment, and one to each node beyond it (docs/adr/0022). A node beyond it

@@ -2,6 +2,7 @@
 // silent first and only then ends, so that no kernel or program can say goodbye for it.
 import { existsSync } from "node:fs";
 import { PanError } from "#base/error-codes.ts";
+import { estrange } from "./estrangement.ts";
 import { ipBatch } from "./ip.ts";
 import { startProgram } from "./launch.ts";
 import { addLoss, lossOf, removeLoss, segmentFrames } from "./loss.ts";
@@ -126,6 +127,20 @@ export class Faults {
       }
       await ipBatch([...lines, `link set dev ${BRIDGE} type bridge fdb_flush`], netns);
     }
+  }
+
+  /** Hosts of different groups do not hear each other, and all others hear all of them; without groups that is over. Throws PAN_LAB_FAULT. */
+  async estrange(groups: readonly (readonly string[])[]): Promise<void> {
+    const { name: lab, topology } = this.#record;
+    if (groups.length === 0) return estrange([portsOf(lab, topology.hosts)]);
+    await estrange(
+      groups.map((group) =>
+        portsOf(
+          lab,
+          group.map((name) => this.#host(name)),
+        ),
+      ),
+    );
   }
 
   /** Undoes `partition`: all ports are on the switch itself again, and nothing is learned. */

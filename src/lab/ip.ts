@@ -62,6 +62,11 @@ export async function tc(netns: string, args: readonly string[]): Promise<string
   });
 }
 
+/** A script of nftables, in one transaction. */
+export async function nft(netns: string, script: string): Promise<void> {
+  await run("ip", ["netns", "exec", netns, "nft", "-f", "-"], script);
+}
+
 class ToolError extends Error {
   readonly stderr: string;
 

@@ -7,7 +7,7 @@ import type { Session } from "./session.ts";
 import type { SessionSockets } from "./sockets.ts";
 
 export interface EngineParts {
-  readonly program: Pick<SessionProgram, "control" | "hold" | "release" | "wire">;
+  readonly program: Pick<SessionProgram, "control" | "hold" | "release" | "wire" | "right">;
   readonly raw: Pick<RawPackets, "send">;
   readonly links: Pick<Links, "tell" | "answer">;
   readonly sockets: SessionSockets;

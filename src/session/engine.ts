@@ -19,7 +19,9 @@ import { PeerWatch } from "./peer-watch.ts";
 import { Figures, type OwnFigures } from "./figures.ts";
 import {
   acknowledgementOf,
+  controlOf,
   hostOf,
+  probeOf,
   progressNow,
   type Serving,
   serving,
@@ -60,18 +62,12 @@ export class Engine {
       neverTold: (key, socket) => this.#neverTold(key, socket),
     });
     this.#takeovers = new Takeovers(parts.clock, {
+      right: () => parts.program.right(),
+      revoked: (held) => this.#revoked(held.log.opened.initial.key),
       standIn: (held) => parts.sockets.standIn(held),
-      probe: ({ timestamp, ...probe }) => {
-        const timestamps = timestamp === undefined ? undefined : { value: timestamp, echo: 0 };
-        const segment = { ...probe, window: 0, timestamps, garbage: true };
-        parts.raw.send(probe.key.peer, bareSegment(segment));
-      },
+      probe: (segment) => parts.raw.send(segment.key.peer, bareSegment(probeOf(segment))),
       restore: (held, resumed) => this.#resume(held, resumed),
-      lost: (held) => {
-        this.#counts.lost += 1;
-        this.#figures.ended(held.log.opened.initial.key);
-        this.#unshield(held.log.opened.initial.key);
-      },
+      lost: (held) => this.#lost(held.log.opened.initial.key),
     });
   }
 
@@ -194,14 +190,8 @@ export class Engine {
     this.#control(serving);
   }
 
-  #control({ opened, committed, guarded, protected: clamp }: Serving): void {
-    this.#parts.program.control(opened.initial.key, {
-      clamp,
-      guard: guarded && clamp,
-      shield: false,
-      mute: false,
-      committed,
-    });
+  #control(served: Serving): void {
+    this.#parts.program.control(served.opened.initial.key, controlOf(served));
   }
 
   #closed(connection: ConnectionNumber): void {
@@ -373,7 +363,7 @@ export class Engine {
     const text = keyText(key);
     this.#shields.raise(key, generation);
     const served = this.#servedAs(text);
-    if (served !== undefined && generation <= served.opened.generation) return;
+    if (served !== undefined && !this.#isReplaced(served.opened.generation, generation)) return;
     // Not there yet: an owner of the same generation is back before it was replaced.
     if (generation < (this.#takeovers.generationOf(key) ?? 0)) return;
     this.#parts.program.hold(key, SILENT);
@@ -384,6 +374,11 @@ export class Engine {
     if (handed === undefined || generation <= handed.generation) return;
     this.#handed.delete(text);
     this.#perform(this.#owner.step({ type: "taken", connection: handed.connection }));
+  }
+
+  /** Two may have taken it over at once; of these it is the other's if this node has been away since (ADR 29). */
+  #isReplaced(own: number, others: number): boolean {
+    return others > own || (others === own && this.#parts.program.right().isAway);
   }
 
   #unshield(key: ConnectionKey): void {
@@ -415,13 +410,16 @@ export class Engine {
    * Work sets were lost. What was on its way for them stops: this node was cut off and took others for dead, or the next owner takes it over.
    */
   stopTaking(isMine: (key: ConnectionKey) => boolean): void {
-    for (const key of this.#takeovers.revocable) {
-      if (isMine(key)) continue;
+    for (const key of this.#takeovers.revocable.filter((one) => !isMine(one))) {
       this.#takeovers.abandon(key);
-      this.#figures.ended(key);
-      this.#parts.program.hold(key, SILENT);
-      this.#unshield(key);
+      this.#revoked(key);
     }
+  }
+
+  #revoked(key: ConnectionKey): void {
+    this.#figures.ended(key);
+    this.#parts.program.hold(key, SILENT);
+    this.#unshield(key);
   }
 
   /** From now on this node asks the peer. */
@@ -455,9 +453,8 @@ export class Engine {
         this.#counts.takenOver += 1;
         this.#figures.resumed(key, this.#now());
         this.#start(served, socket, startOf(resumed));
-        for (const packet of this.#takeovers.takeWaiting(key)) {
-          this.#parts.raw.send(key.vip, packet);
-        }
+        const waiting = this.#takeovers.takeWaiting(key);
+        for (const packet of waiting) this.#parts.raw.send(key.vip, packet);
       },
     };
     this.#serving.set(connection, served);
@@ -472,14 +469,18 @@ export class Engine {
     this.#goOn(served);
   }
 
+  #lost(key: ConnectionKey): void {
+    this.#counts.lost += 1;
+    this.#figures.ended(key);
+    this.#unshield(key);
+  }
+
   /** Undefined: the kernel would not have it (no memory, no descriptor); one connection is lost, and nothing else. */
   #restore(resumed: Resumed): RestoredSocket | undefined {
     try {
       return this.#parts.sockets.restore(resumed);
     } catch (error) {
-      this.#counts.lost += 1;
-      this.#figures.ended(resumed.initial.key);
-      this.#unshield(resumed.initial.key);
+      this.#lost(resumed.initial.key);
       this.#parts.trouble(error as Error);
       return undefined;
     }

@@ -93,6 +93,11 @@ export class Links {
     };
   }
 
+  /** Streams to and from each other member are there. */
+  get isWhole(): boolean {
+    return [...this.#members.keys()].every((id) => this.#ready.has(id) && this.#incoming.has(id));
+  }
+
   /** Who else is in the cluster. */
   setMembers(members: readonly MemberAddress[]): void {
     const { id: self } = this.#options.identity;

@@ -25,6 +25,7 @@ import { Links, type MemberAddress } from "./links.ts";
 import { Placement } from "./placement.ts";
 import type { Session } from "./session.ts";
 import { KERNEL_SOCKETS } from "./sockets.ts";
+import { Tenure } from "./tenure.ts";
 import { WorkSets } from "./work-sets.ts";
 
 export { type CommitOptions, MAX_STATE_BYTES, type SaveOptions, type Session } from "./session.ts";
@@ -68,6 +69,7 @@ export class SessionServer {
   readonly #raw: RawPackets;
   readonly #links: Links;
   readonly #engine: Engine;
+  readonly #tenure: Tenure;
   readonly #listeners: net.Server[] = [];
   #application: Application | undefined;
   readonly #reporter = setInterval(() => this.#report(), REPORT_MS).unref();
@@ -75,6 +77,8 @@ export class SessionServer {
   /** Of the cluster, this node among them. */
   #members: readonly MemberAddress[] = [];
   readonly #self: NodeId;
+  /** Of this node. */
+  #role = "joining";
   readonly #workSets: WorkSets;
   readonly #names = new Map<string, NodeId>();
   /** Members that left, and for whose connections slots may still be gained. */
@@ -99,7 +103,10 @@ export class SessionServer {
       events: {
         replica: (id, isThere) => server.#replica(id, isThere),
         answered: (from, message) => engine().answered(from, message),
-        ownerBegan: (owner) => server.#forget(owner),
+        ownerBegan: (owner) => {
+          server.#tenure.begun();
+          server.#forget(owner);
+        },
         told: (owner, messages) => engine().heard(owner, messages),
         trouble: options.onTrouble ?? (() => {}),
       },
@@ -135,6 +142,11 @@ export class SessionServer {
       trouble: options.onTrouble ?? (() => {}),
       onSession,
     });
+    this.#tenure = new Tenure(REAL_CLOCK, {
+      right: () => this.#program.right(),
+      isWhole: () => this.#isTogether && this.#links.isWhole,
+      grant: (tenure) => this.#program.grant(tenure),
+    });
   }
 
   get counts(): EngineCounts {
@@ -146,7 +158,8 @@ export class SessionServer {
     this.#application = joinIn({
       name: this.#options.name ?? "sessions",
       ...(applicationsSocket === undefined ? {} : { socketPath: applicationsSocket }),
-      onSnapshot: ({ members, groups }) => {
+      onSnapshot: ({ role, members, groups }) => {
+        this.#role = role;
         for (const { id, name } of members) this.#names.set(name, nodeId(id));
         this.#know(members.flatMap((member) => addressOf(member) ?? []));
         this.#workSets.begin(groups);
@@ -190,8 +203,14 @@ export class SessionServer {
         this.#engine.stopTaking((key) => this.#isMine(key));
         return this.#handOver();
       case "role-changed":
+        this.#role = event.role;
         return;
     }
+  }
+
+  /** With others, or sure that there are none. */
+  get #isTogether(): boolean {
+    return this.#role === "master" || (this.#role === "member" && this.#members.length > 1);
   }
 
   /** Planned: sessions go where their work sets went. */
@@ -281,6 +300,7 @@ export class SessionServer {
     for (const timer of [...this.#forgetting.values(), ...this.#later]) clearTimeout(timer);
     clearInterval(this.#reporter);
     this.#application?.close();
+    this.#tenure.stop();
     this.#engine.close();
     this.#links.close();
     this.#raw.close();

@@ -2,8 +2,8 @@
 import { type Instant } from "#base/time.ts";
 import { isLater } from "#base/sequence.ts";
 import { progressOf } from "#core/takeover/progress.ts";
-import type { Resumed } from "#core/takeover/resumption.ts";
-import type { SessionWire } from "#driver/bpf/session-program.ts";
+import type { ProbeSegment, Resumed } from "#core/takeover/resumption.ts";
+import type { SessionControl, SessionWire } from "#driver/bpf/session-program.ts";
 import type { BareSegment } from "#wire/takeover/bare-segment.ts";
 import { MAX_PIECE } from "#wire/takeover/frame.ts";
 import type { Opened, OwnerMessage } from "#wire/takeover/message.ts";
@@ -97,6 +97,16 @@ export function startOf(resumed: Resumed): SessionStart {
     endsAt: resumed.outputEnd,
     states: snapshot === undefined ? 0 : 1,
   };
+}
+
+/** What the session program is to do for it. */
+export const controlOf = ({ committed, guarded, protected: clamp }: Serving): SessionControl => ({
+  ...{ clamp, guard: guarded && clamp, shield: false, mute: false, committed },
+});
+
+export function probeOf({ timestamp, ...probe }: ProbeSegment): BareSegment {
+  const timestamps = timestamp === undefined ? undefined : { value: timestamp, echo: 0 };
+  return { ...probe, window: 0, timestamps, garbage: true };
 }
 
 /** What acknowledges so much, when nothing that has left does; undefined: something has. */

@@ -8,7 +8,7 @@ import {
   type Resumed,
 } from "#core/takeover/resumption.ts";
 import { WaitingPackets } from "#core/takeover/waiting-packets.ts";
-import type { HeardEvent } from "#driver/bpf/session-program.ts";
+import type { HeardEvent, RightToSpeak } from "#driver/bpf/session-program.ts";
 import { completeChecksum } from "#wire/takeover/kept-packet.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { Clock } from "./clock.ts";
@@ -20,6 +20,10 @@ const FREE_RECEIVE_BUFFER = 65_535;
 const TICK_MS = 10;
 
 export interface TakeoverActions {
+  /** Nobody is asked, and no answer is believed, while this node may not speak (docs/adr/0029). */
+  readonly right: () => RightToSpeak;
+  /** It was begun before this node was on its own: who is to take it over has been decided anew since. */
+  readonly revoked: (held: HeldConnection) => void;
   /** Answers what removes it: it goes before the connection is restored. */
   readonly standIn: (held: HeldConnection) => () => void;
   readonly probe: (segment: ProbeSegment) => void;
@@ -30,6 +34,9 @@ export interface TakeoverActions {
 interface Underway {
   readonly held: HeldConnection;
   readonly final: boolean;
+  readonly tenure: number;
+  /** The peer has been asked. */
+  begun: boolean;
   readonly dismiss: () => void;
   readonly resumption: Resumption;
 }
@@ -59,8 +66,10 @@ export class Takeovers {
   begin(held: HeldConnection, final: boolean): void {
     const resumption = new Resumption(held, FREE_RECEIVE_BUFFER);
     const text = keyText(held.log.opened.initial.key);
-    this.#underway.set(text, { held, resumption, final, dismiss: this.#actions.standIn(held) });
-    this.#step(text, { type: "begin" });
+    const { tenure } = this.#actions.right();
+    const dismiss = this.#actions.standIn(held);
+    this.#underway.set(text, { held, resumption, final, tenure, begun: false, dismiss });
+    this.#step(text, { type: "tick" });
   }
 
   /** A segment of a peer. Of a connection that is held here only: this node may be about to hear that it is to take it over. */
@@ -79,7 +88,20 @@ export class Takeovers {
   #step(text: string, input: ResumptionInput): void {
     const underway = this.#underway.get(text);
     if (underway === undefined) return;
-    for (const effect of underway.resumption.step(this.#clock.now(), input)) {
+    const { speaks, tenure } = this.#actions.right();
+    if (!underway.final && underway.tenure !== tenure) {
+      this.#end(text);
+      this.#actions.revoked(underway.held);
+    } else if (speaks) this.#ask(text, underway, input);
+    this.#watch();
+  }
+
+  #ask(text: string, underway: Underway, input: ResumptionInput): void {
+    const { resumption } = underway;
+    const now = this.#clock.now();
+    const begun = underway.begun ? [] : resumption.step(now, { type: "begin" });
+    underway.begun = true;
+    for (const effect of [...begun, ...resumption.step(now, input)]) {
       switch (effect.type) {
         case "probe":
           this.#actions.probe(effect.segment);
@@ -94,7 +116,6 @@ export class Takeovers {
           break;
       }
     }
-    this.#watch();
   }
 
   /** On their way here, because their owner was taken for dead. */

@@ -250,13 +250,14 @@ test("heart: a second agent on a host, and an interface that is not there, have 
   );
 });
 
-test("heart: the leases for answering and accepting are renewed by a master, and given up at the end", async () => {
+test("heart: the leases for answering, accepting and speaking are renewed by a master, and given up at the end", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "pt-heart-lease-"));
   const file = path.join(folder, "state");
   writeFileSync(file, new Uint8Array(4096));
   const stateFd = openSync(file, "r+");
   const until = (): bigint => readFileSync(file).readBigUInt64LE(STATE.leaseUntilNs);
   const acceptUntil = (): bigint => readFileSync(file).readBigUInt64LE(STATE.acceptUntilNs);
+  const speakUntil = (): bigint => readFileSync(file).readBigUInt64LE(STATE.speakUntilNs);
   const alone = await HeartCluster.create(1, DEFAULT_DETECTION.intervalMs, "lease");
   let heart: Heart | undefined;
   try {
@@ -266,14 +267,17 @@ test("heart: the leases for answering and accepting are renewed by a master, and
     });
     heart = await Heart.start({ ...alone.node(1).settings, stateFd }, ({ type }) => {
       const now = process.hrtime.bigint();
-      if (type === "counters" && until() > now && acceptUntil() > now) renewed();
+      if (type === "counters" && until() > now && acceptUntil() > now && speakUntil() > now)
+        renewed();
     });
     await renewal;
     assert.ok(until() < process.hrtime.bigint() + 1_000_000_000n, "two intervals only");
     const mostNs = BigInt(DEFAULT_DETECTION.intervalMs) * 1_000_000n;
     assert.ok(acceptUntil() < process.hrtime.bigint() + mostNs, "less than one interval");
+    assert.ok(speakUntil() < process.hrtime.bigint() + mostNs, "less than one interval");
+    assert.ok(readFileSync(file).readUInt32LE(STATE.tenure) > 0, "sessions of before ask first");
     await heart.stop();
-    assert.deepEqual([until(), acceptUntil()], [0n, 0n]);
+    assert.deepEqual([until(), acceptUntil(), speakUntil()], [0n, 0n, 0n]);
   } finally {
     await heart?.stop();
     await alone.remove();

@@ -33,6 +33,8 @@ const acceptMs = (subject: Subject): number => subject.machine.acceptMs(instant(
 const TABLES: TableVersion = { epoch: 5, counter: 1, master: nodeId(1) };
 /** Its keepalives come every 40 of 200 ms, and the packet program's clock may be 10 ms late. */
 const MEMBER_MS = 150;
+/** It speaks in the middle between two of them. */
+const DUE_MS = 20;
 
 test("A13: members and masters take frames for the detection interval less the keepalive interval and a tick of the clock", () => {
   for (const phase of ["joining", "admitted", "offering"] as const) {
@@ -51,7 +53,7 @@ test("A13: the right leaves room for the slowest tick of a kernel's clock, and i
 
 test("A13: a member that has not yet said that it lives takes nothing on", () => {
   const subject = following();
-  subject.nowMs += 41;
+  subject.nowMs += DUE_MS + 1;
   assert.equal(acceptMs(subject), 0, "its keepalive is due");
   subject.run(0);
   assert.equal(acceptMs(subject), MEMBER_MS);
@@ -165,7 +167,7 @@ test("A13: whoever is told to leave, or leaves, takes nothing from then on", () 
 test("A13, A12: a member that did not run for as long as its right lasts waits for word from its master", () => {
   const subject = following();
   const frozenAt = instant(subject.nowMs + 10);
-  subject.nowMs += 40 + MEMBER_MS;
+  subject.nowMs += DUE_MS + MEMBER_MS;
   subject.hears(1, again(2, 1, 2, 3), {
     at: frozenAt,
   });
@@ -178,14 +180,14 @@ test("A13, A12: a member that did not run for as long as its right lasts waits f
 
 test("A13: a member that was late, but not so late, goes on", () => {
   const subject = following();
-  subject.nowMs += 40 + MEMBER_MS - 1;
+  subject.nowMs += DUE_MS + MEMBER_MS - 1;
   subject.run(0);
   assert.equal(acceptMs(subject), MEMBER_MS, "it cannot have been replaced yet");
 });
 
 test("A13, A18: a member that was frozen takes nothing either while it looks for a new master", () => {
   const subject = following();
-  subject.nowMs += 40 + MEMBER_MS;
+  subject.nowMs += DUE_MS + MEMBER_MS;
   subject.run(0);
   subject.hears(3, { ...OFFER, epoch: 5, silent: nodeId(1) });
   assert.equal(acceptMs(subject), 0);

@@ -3,7 +3,7 @@ import type { IpAddress } from "#base/address.ts";
 import { NO_NODE, NO_TABLES, sameConfig, type ConfigVersion, type NodeId } from "#base/ids.ts";
 import type { TableVersion } from "#base/ids.ts";
 import { sameLists } from "#base/same-lists.ts";
-import type { Instant } from "#base/time.ts";
+import { after, type Instant, instant } from "#base/time.ts";
 import { MAX_EPOCH, type Message, type Nonce } from "#wire/cluster/message.ts";
 import type {
   AdmittedNode,
@@ -14,6 +14,7 @@ import type {
   Received,
   VoteRule,
 } from "./protocol.ts";
+import { Quorum } from "./quorum.ts";
 import { secondaryOf } from "./roster.ts";
 import type { Departure, Member, View } from "./types.ts";
 
@@ -77,6 +78,15 @@ export function acceptMs(detectionMs: number, keepaliveMs: number): number {
   return rightMs - Math.min(COARSE_CLOCK_MS, rightMs / 2);
 }
 
+export const LONG_AGO = instant(-Infinity);
+
+/**
+ * When a node that was heard at this time may give this one up at the earliest (docs/adr/0029). The last word of this node that it has
+ * certainly got is from half a keepalive interval before: a member speaks in the middle between its master's keepalives.
+ */
+export const givenUpAt = (heardAt: Instant, detectionMs: number, keepaliveMs: number): Instant =>
+  after(heardAt, detectionMs - keepaliveMs / 2 - COARSE_CLOCK_MS);
+
 export class Context {
   readonly become: Transitions;
   readonly self: Member;
@@ -98,6 +108,11 @@ export class Context {
   acceptMs = 0;
   /** When that ends, whatever happens; undefined: nothing says so. */
   acceptBy: Instant | undefined;
+  readonly quorum: Quorum;
+  /** How often this node has been on its own. */
+  solitudes = 0;
+  /** When this node's master, or its last one, may give it up at the earliest. */
+  givenUpAt = LONG_AGO;
   /** Not a member since its tables were last known to be the cluster's: they may give it what others have by now. */
   hasForeignTables = true;
   #stalledAt: Instant | undefined;
@@ -119,6 +134,7 @@ export class Context {
     this.admitted = byId(settings.admitted);
     this.detection = settings.detection;
     this.epoch = settings.epoch;
+    this.quorum = new Quorum(settings.self.id);
     this.view = this.#emptyView("joining");
   }
 
@@ -256,6 +272,7 @@ export class Context {
   /** Without a master: alone, whatever is going on. */
   publishAlone(role: "joining" | "offering"): void {
     this.acceptMs = 0;
+    this.solitudes += 1;
     this.hasForeignTables = true;
     this.publish(this.#emptyView(role));
   }

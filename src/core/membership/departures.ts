@@ -65,5 +65,8 @@ export class Departures {
   #confirm(id: NodeId, reason: "silent" | "agent-down"): void {
     this.#silent.delete(id);
     this.#context.emit({ type: "departure-confirmed", id, reason });
+    // it may be well, hear nobody, and have told clients that the VIPs are its own
+    const isOurs = reason === "silent" && this.#context.quorum.isMost;
+    if (isOurs) this.#context.emit({ type: "announce-wanted" });
   }
 }

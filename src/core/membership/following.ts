@@ -13,7 +13,7 @@ import {
   UNASKED,
 } from "#wire/cluster/message.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { acceptMs, type Context, type Phase } from "./context.ts";
+import { acceptMs, type Context, givenUpAt, type Phase } from "./context.ts";
 import { ASK_RIVAL_EVERY_MS } from "./contest.ts";
 import { LossEstimate } from "./loss-estimate.ts";
 import type { Received } from "./protocol.ts";
@@ -116,7 +116,9 @@ export class Following implements Phase {
   }
 
   #sendKeepalive(now: Instant): void {
-    this.#keepaliveAt = after(now, this.#intervalMs);
+    // in the middle between two of the master's: each of them knows of the other's last but one word (docs/adr/0029)
+    const middle = after(this.#lastAt, this.#intervalMs / 2);
+    this.#keepaliveAt = now < middle ? middle : after(now, this.#intervalMs);
     this.#context.sendKeepaliveTo(this.#master, this.#loss.perInterval);
   }
 
@@ -164,7 +166,7 @@ export class Following implements Phase {
     this.#lastAt = at;
     this.#loss.received(keepalive.sequence);
     this.#silence.intervalMs = keepalive.detectionMs;
-    this.#keepaliveAt = earliest(this.#keepaliveAt, after(now, this.#intervalMs)) ?? now;
+    this.#keepaliveAt = earliest(this.#keepaliveAt, after(at, this.#intervalMs / 2)) ?? now;
     const members = this.#roster.add(keepalive);
     if (members !== undefined) {
       const listed = members.some(({ id }) => id === this.#context.self.id);
@@ -173,7 +175,15 @@ export class Following implements Phase {
     }
     this.#renewRight();
     this.#publish();
+    this.#together(now);
     this.#compareConfig(keepalive.config);
+  }
+
+  #together(now: Instant): void {
+    const { detectionMs } = this.#last;
+    this.#context.givenUpAt = givenUpAt(this.#lastAt, detectionMs, this.#intervalMs);
+    const ids = this.#members.map(({ id }) => id);
+    this.#context.quorum.seen(now, ids, detectionMs);
   }
 
   /** Whoever is not listed any more may have been replaced already, and whoever is new may have tables from before. */

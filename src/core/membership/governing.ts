@@ -14,7 +14,14 @@ import {
 import { Absences } from "./absences.ts";
 import { Admissions } from "./admissions.ts";
 import { REJOIN_MS } from "./admitted.ts";
-import { type Context, type Phase, type Succession, type Survivor } from "./context.ts";
+import {
+  type Context,
+  givenUpAt,
+  LONG_AGO,
+  type Phase,
+  type Succession,
+  type Survivor,
+} from "./context.ts";
 import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
 import { Expulsions } from "./expulsions.ts";
@@ -127,6 +134,12 @@ export class Governing implements Phase {
     return Array.from(this.#watches.values(), ({ hearing }) => hearing);
   }
 
+  /** When a node may give this master up at the earliest. One that this master has given up may have done so long ago. */
+  readonly givenUpBy = (id: NodeId): Instant => {
+    const heardAt = this.#watches.get(id)?.silence.lengthSince ?? LONG_AGO;
+    return givenUpAt(heardAt, this.#context.detection.intervalMs, this.#intervalMs);
+  };
+
   /** What waited to be read may be old, and its senders may have another master by now: no claims then. */
   inDoubt(now: Instant): boolean {
     return this.#doubtUntil !== undefined && now < this.#doubtUntil;
@@ -166,6 +179,7 @@ export class Governing implements Phase {
   #announceDeparture(now: Instant, id: NodeId, address: IpAddress, reason: Departure): void {
     this.#context.emit({ type: "member-departed", id, reason });
     if (reason === "silent") return this.#departures.watch(now, id, address);
+    this.#context.quorum.gone(id);
     this.#context.emit({ type: "departure-confirmed", id, reason });
     this.#absences.watch(now, id, address);
   }
@@ -177,9 +191,16 @@ export class Governing implements Phase {
     this.#parts = rosterParts(this.#members);
     this.#roster += 1;
     this.#setRate();
+    this.#seen(now);
     this.#publish();
     for (const part of this.#parts) this.#broadcast(part);
     this.#keepaliveAt = after(now, this.#intervalMs);
+  }
+
+  #seen(now: Instant): void {
+    const { quorum, detection } = this.#context;
+    const ids = this.#members.map(({ id }) => id);
+    quorum.seen(now, ids, detection.intervalMs);
   }
 
   /** To the rest of the node, who is told to go is a member until it takes no frames any more. Whoever is next is one that stays. */
@@ -209,6 +230,7 @@ export class Governing implements Phase {
   #sendKeepalive(now: Instant): void {
     this.#setRate();
     this.#keepaliveAt = after(now, this.#intervalMs);
+    this.#seen(now);
     this.#publish();
     this.#broadcast(this.#takePart());
   }

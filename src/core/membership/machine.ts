@@ -18,6 +18,7 @@ import { CONFIG_RETRY_MS, Joining, REFUSED_RETRY_MS, REMOTE_RETRY_MS } from "./j
 import { Offering } from "./offering.ts";
 import { Orphaned } from "./orphaned.ts";
 import type { Effect, Ignored, Input, MembershipSettings, Received } from "./protocol.ts";
+import type { Quorum } from "./quorum.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 import type { Hearing, View } from "./types.ts";
 
@@ -42,6 +43,14 @@ export class Membership {
   #deadline: Instant | undefined;
   /** Since the last step. */
   #isDeadlineKnown = false;
+  /** When most of the others may be without this node at the earliest. */
+  #outvoted:
+    | {
+        readonly phase: Phase | undefined;
+        readonly last: Quorum["last"];
+        readonly at: Instant;
+      }
+    | undefined;
   #conflictAt: Instant | undefined;
   #refuseAt: Instant | undefined;
   #outdatedAt: Instant | undefined;
@@ -118,6 +127,35 @@ export class Membership {
     if (!(this.#phase instanceof Governing)) return this.#context.acceptMsAt(now);
     if (this.#phase.inDoubt(now)) return 0;
     return acceptMs(this.#context.detection.intervalMs, this.view.keepaliveIntervalMs);
+  }
+
+  /**
+   * For how long from `now` on sessions may speak here (docs/adr/0029); 0: they may not. Another member may have them as soon as most of those
+   * that were together can have given this node up.
+   */
+  speakMs(now: Instant): number {
+    const { quorum, givenUpAt } = this.#context;
+    const acceptMs = this.acceptMs(now);
+    if (acceptMs === 0 || !quorum.isMost) return 0;
+    const phase = this.#phase;
+    // a look at all members; words from any of them make it later only
+    const known = this.#outvoted;
+    const isSame = known !== undefined && known.phase === phase && known.last === quorum.last;
+    let at = isSame ? known.at : undefined;
+    if (at === undefined || at < now + acceptMs) {
+      const lostAt = phase instanceof Governing ? phase.givenUpBy : () => givenUpAt;
+      at = quorum.outvotedAt(lostAt);
+      this.#outvoted = { phase, last: quorum.last, at };
+    }
+    return Math.max(0, Math.min(acceptMs, at - now));
+  }
+
+  /**
+   * Rises whenever others may have taken over what this node's sessions were, without its having heard: they may speak again when they have asked
+   * (docs/adr/0029).
+   */
+  get tenure(): number {
+    return this.#context.solitudes + this.#context.quorum.regained;
   }
 
   /** Effects are to be performed in order. */

@@ -8,6 +8,7 @@ import { attachSession, detachSession, removeUnusedClsact } from "./attachment.t
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import type { Netdev } from "./netdev.ts";
 import { Predecessor } from "./predecessor.ts";
+import { SpeakLease } from "./lease.ts";
 import { LoadedObject } from "./program-loader.ts";
 import { RingBuffer } from "./ring-buffer.ts";
 import * as abi from "./session.gen.ts";
@@ -176,24 +177,36 @@ function controlBytes(control: SessionControl): Uint8Array {
   return bytes;
 }
 
+/** Whether sessions may speak here (docs/adr/0029). */
+export interface RightToSpeak {
+  /** They may, at this moment. */
+  readonly speaks: boolean;
+  /** Another number: others may have taken over what was served here. */
+  readonly tenure: number;
+  /** It was not granted since: what others say they have, they have. */
+  readonly isAway: boolean;
+}
+
 interface Placed {
+  readonly leased: boolean;
   readonly onEvents: (events: SessionEvent[]) => void;
   /** The interface had no clsact qdisc before. */
   readonly madeClsact: boolean;
 }
 
 /** Shares the packet program's state map, where there is one. */
-function loadLeased(device: Netdev): LoadedObject {
+function loadLeased(device: Netdev): { readonly object: LoadedObject; readonly leased: boolean } {
   const steering = Predecessor.find(device.ifindex);
   try {
     const constants = new Uint8Array(abi.SESSION_CONFIG.size);
-    const leased = steering === undefined ? 0 : 1;
-    new DataView(constants.buffer).setUint32(abi.SESSION_CONFIG.leased, leased, true);
-    return LoadedObject.load("session.o", {
+    const leased = steering !== undefined;
+    new DataView(constants.buffer).setUint32(abi.SESSION_CONFIG.leased, leased ? 1 : 0, true);
+    const object = LoadedObject.load("session.o", {
       constants,
       existing: (name, shape) =>
         name === ".data.state" ? steering?.mapFd(name, shape) : undefined,
     });
+    return { object, leased };
   } finally {
     steering?.close();
   }
@@ -206,16 +219,24 @@ export class SessionProgram {
   readonly #controls: number;
   readonly #wires: number;
   readonly #listeners: number;
+  readonly #lease: SpeakLease | undefined;
+  #granted = 0;
   readonly #ring: RingBuffer;
   readonly #watch: FdWatch;
 
-  private constructor(device: Netdev, object: LoadedObject, { onEvents, madeClsact }: Placed) {
+  private constructor(
+    device: Netdev,
+    object: LoadedObject,
+    { onEvents, madeClsact, leased }: Placed,
+  ) {
     this.#device = device;
     this.#object = object;
     this.#madeClsact = madeClsact;
     this.#controls = object.mapFd("session_controls");
     this.#wires = object.mapFd("session_wires");
     this.#listeners = object.mapFd("session_listeners");
+    this.#lease = leased ? new SpeakLease(object.mapFd(".data.state")) : undefined;
+    this.grant(this.right().tenure);
     const events = object.mapFd("session_events");
     this.#ring = new RingBuffer(events, EVENTS_SIZE);
     this.#watch = new FdWatch(events, () => {
@@ -229,13 +250,13 @@ export class SessionProgram {
    * sessions speak only under its lease.
    */
   static attach(device: Netdev, onEvents: (events: SessionEvent[]) => void): SessionProgram {
-    const object = loadLeased(device);
+    const { object, leased } = loadLeased(device);
     try {
       const madeClsact = attachSession(device, {
         ingress: object.programFd("session_ingress"),
         egress: object.programFd("session_egress"),
       });
-      return new SessionProgram(device, object, { onEvents, madeClsact });
+      return new SessionProgram(device, object, { onEvents, madeClsact, leased });
     } catch (error) {
       object.close();
       throw error;
@@ -295,9 +316,26 @@ export class SessionProgram {
     };
   }
 
+  /** Without a packet program nobody else could speak. */
+  right(): RightToSpeak {
+    if (this.#lease === undefined) return { speaks: true, tenure: 0, isAway: false };
+    const { tenure, untilNs } = this.#lease;
+    const isAway = tenure !== this.#granted;
+    return { speaks: !isAway && process.hrtime.bigint() < untilNs, tenure, isAway };
+  }
+
+  /** Sessions may speak in this tenure: what others have taken over is known. */
+  grant(tenure: number): void {
+    const value = new Uint8Array(Uint32Array.of(tenure).buffer);
+    const map = this.#object.mapFd("session_tenure");
+    bpfCheck(libbpf().updateElem(map, new Uint8Array(4), value, 0), "let sessions speak");
+    this.#granted = tenure;
+  }
+
   /** Lets go of the program; the interface keeps it. */
   close(): void {
     this.#watch.close();
+    this.#lease?.close();
     this.#ring.close();
     this.#object.close();
   }

@@ -24,13 +24,6 @@ export const SESSION_KEY = {
   reserved: 36,
 } as const;
 
-/** struct session_control: size and offsets in bytes. */
-export const SESSION_CONTROL = {
-  size: 8,
-  flags: 0,
-  committed: 4,
-} as const;
-
 /** struct session_wire: size and offsets in bytes. */
 export const SESSION_WIRE = {
   size: 64,
@@ -45,6 +38,13 @@ export const SESSION_WIRE = {
   guarded: 40,
   shielded: 48,
   silenced: 56,
+} as const;
+
+/** struct session_control: size and offsets in bytes. */
+export const SESSION_CONTROL = {
+  size: 8,
+  flags: 0,
+  committed: 4,
 } as const;
 
 /** struct session_listener: size and offsets in bytes. */

@@ -6,6 +6,7 @@ import type { HeldConnection } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type {
   HeardEvent,
+  RightToSpeak,
   SessionControl,
   SessionEvent,
   SessionWire,
@@ -136,12 +137,13 @@ export class SimulatedKernel {
     this.egress(flow.key, segment);
   }
 
-  /** The stages of bpf/session.bpf.c: speak, guard, clamp. */
+  /** The stages of bpf/session.bpf.c: lease, speak, guard, clamp. */
   egress(key: ConnectionKey, segment: Segment): void {
     const control = this.#controls.get(keyText(key));
     const wire = this.#wires.get(keyText(key));
+    if (!this.#speaks()) return;
     if (control === undefined || wire === undefined) return this.#host.leaves(key, segment);
-    if (control.mute || !this.#host.hasLease()) return;
+    if (control.mute) return;
     if (control.guard && (segment.fin || segment.reset)) return;
     const { committed } = control;
     let { acknowledgement } = segment;
@@ -176,7 +178,21 @@ export class SimulatedKernel {
     if (socket?.destroyed === true && tcp?.isDelivered === true) this.#flows.delete(text);
   }
 
+  /** Until when nobody knows whether others have taken its sessions over, as `granted` says. */
+  tenure = 0;
+  #granted = 0;
+
+  #speaks(): boolean {
+    return this.#host.hasLease() && this.tenure === this.#granted;
+  }
+
   readonly program = {
+    right: (): RightToSpeak => ({
+      speaks: this.#speaks(),
+      tenure: this.tenure,
+      isAway: this.tenure !== this.#granted,
+    }),
+    grant: (tenure: number): void => void (this.#granted = tenure),
     control: (key: ConnectionKey, control: SessionControl): void =>
       void this.#controls.set(keyText(key), control),
     hold: (key: ConnectionKey, control: SessionControl): void => {

@@ -4,7 +4,9 @@ import { type NodeId, nodeId } from "#base/ids.ts";
 import type { OpenedEvent } from "#driver/bpf/session-program.ts";
 import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
+import type { Clock } from "../clock.ts";
 import { Engine } from "../engine.ts";
+import { Tenure } from "../tenure.ts";
 import { WorkSets } from "../work-sets.ts";
 import { serveLines } from "./application.ts";
 import { readBareSegment, SimulatedKernel } from "./kernel.ts";
@@ -16,6 +18,8 @@ export interface MemberWorld {
   readonly every: (ms: number, turn: () => void) => () => void;
   readonly later: (ms: number, turn: () => void) => () => void;
   readonly leaves: (from: NodeId, key: ConnectionKey, segment: Segment) => void;
+  /** Streams to and from each other member are there. */
+  readonly isWhole: (member: NodeId) => boolean;
   readonly tell: (from: NodeId, to: NodeId, message: OwnerMessage) => void;
   readonly answer: (from: NodeId, to: NodeId, message: ReplicaMessage) => void;
 }
@@ -27,6 +31,7 @@ export class Member {
   readonly id: NodeId;
   readonly kernel: SimulatedKernel;
   readonly engine: Engine;
+  readonly tenure: Tenure;
   readonly workSets: WorkSets;
   readonly #world: MemberWorld;
   readonly #gone = new Map<NodeId, number>();
@@ -35,10 +40,10 @@ export class Member {
   alive = true;
   /** Its machine's link. */
   linked = true;
+  /** No other member hears it or is heard by it, but clients do (ADR 29). */
+  apart = false;
   /** Since when it has not renewed its lease. */
   unheardSince = Infinity;
-  /** When it became a member again. */
-  backAt = -Infinity;
   trouble: Error | undefined;
 
   constructor(number: number, world: MemberWorld) {
@@ -51,6 +56,11 @@ export class Member {
       tell: (event) => this.turn(() => this.engine.told([event])),
       hasLease: () => world.nowMs() < this.unheardSince + LEASE_MS,
     });
+    const clock: Clock = {
+      now: () => instant(world.nowMs()),
+      every: (ms, turn) => world.every(ms, () => this.turn(turn)),
+      later: (ms, turn) => world.later(ms, () => this.turn(turn)),
+    };
     this.engine = new Engine({
       program: this.kernel.program,
       raw: { send: (to, packet) => this.#sendRaw(to, packet) },
@@ -59,13 +69,14 @@ export class Member {
         answer: (to, message) => world.answer(this.id, to, message),
       },
       sockets: this.kernel.sockets,
-      clock: {
-        now: () => instant(world.nowMs()),
-        every: (ms, turn) => world.every(ms, () => this.turn(turn)),
-        later: (ms, turn) => world.later(ms, () => this.turn(turn)),
-      },
+      clock,
       onSession: (session) => serveLines(session),
       trouble: (error) => (this.trouble = error),
+    });
+    this.tenure = new Tenure(clock, {
+      right: () => this.kernel.program.right(),
+      isWhole: () => world.isWhole(this.id),
+      grant: (tenure) => this.kernel.program.grant(tenure),
     });
   }
 

@@ -1,7 +1,7 @@
 // One run of the simulation from a seed: one fault after another, each when the one before is over.
 import { World } from "./world.ts";
 
-export const FAULTS = ["kill", "freeze", "cut", "move"] as const;
+export const FAULTS = ["kill", "freeze", "cut", "split", "move"] as const;
 const FIRST_MS = 300;
 const EVERY_MS = 3000;
 /** Much longer than everything that is said and lost. */

@@ -26,14 +26,15 @@ const VIP = ip("10.0.0.100");
 const PEER = ip("192.0.2.7");
 const TICK_MS = 5;
 const DETECTION_MS = 200;
-/** Much longer than a stream needs to begin and to say what its owner serves. */
-const HEARS_MS = 100;
+/** For how long a client believes one side of a split. */
+const BELIEVED_MS = 150;
 
 /** A stream between two members: in order, until it ends. */
 interface Stream {
   readonly from: Member;
   readonly to: Member;
   open: boolean;
+  begun: boolean;
   /** When the last message arrives. */
   lastAt: number;
 }
@@ -72,6 +73,7 @@ export class World {
       nowMs: () => this.nowMs,
       every: (ms, turn) => this.#every(ms, turn),
       later: (ms, turn) => this.#later(ms, turn),
+      isWhole: (id) => this.#isWhole(id),
       leaves: (from, key, segment) => this.#toClient(from, key, segment),
       tell: (from, to, message) => this.#tell(from, to, message),
       answer: (from, to, message) => this.#answer(from, to, message),
@@ -135,7 +137,9 @@ export class World {
 
   /** Members that others hear. */
   get present(): Member[] {
-    return this.members.filter((member) => member.alive && member.linked && !member.isFrozen);
+    return this.members.filter(
+      ({ alive, linked, apart, isFrozen }) => alive && linked && !apart && !isFrozen,
+    );
   }
 
   // Clients and their segments.
@@ -188,12 +192,16 @@ export class World {
     }
   }
 
-  /** New bytes of one connection come from one member, and never again from one that was replaced (it may repeat old ones: ADR 15). */
+  /** While a member hears no other, each side says that the VIP is there: the client believes whoever said so last. */
+  get #namedApart(): Member | undefined {
+    const apart = this.members.find((member) => member.alive && member.apart);
+    return Math.floor(this.nowMs / BELIEVED_MS) % 2 === 0 ? apart : undefined;
+  }
+
+  /** New bytes of one connection come from one member, and never again from one that was replaced. */
   #checkSpeaker(member: Member, key: ConnectionKey, { bytes, fin, reset }: Segment): void {
     const generation = member.engine.generationOf(key);
     if (generation === undefined || (bytes.byteLength === 0 && !fin && !reset)) return;
-    // Until it has heard from the others, a member that was away does not know that it was replaced (ADR 15).
-    if (this.nowMs < member.backAt + HEARS_MS) return;
     const last = this.#spoke.get(keyText(key));
     if (last !== undefined && last.member !== member && generation <= last.generation) {
       this.problem ??= `members ${last.member.id} and ${member.id} speak for ${key.peerPort}`;
@@ -206,9 +214,12 @@ export class World {
     for (let left = this.#times(); left > 0; left--) {
       this.at(0.2 + this.prng.below(30) / 10, () => {
         const slot = slotOf(key);
-        const owner = this.member(this.#owners[slot] ?? this.members[0]!.id);
+        const owner = this.#namedApart ?? this.member(this.#owners[slot] ?? this.members[0]!.id);
         const asked = [owner, ...(this.#former[slot] ?? []).map((id) => this.member(id))];
-        const reached = asked.filter((one) => one?.alive === true && one.linked);
+        const isApart = owner?.apart === true;
+        const reached = asked.filter(
+          (one) => one?.alive === true && one.linked && one.apart === isApart,
+        );
         const knowing = reached.find((one) => one?.kernel.knows(key));
         // A former owner that is only believed dead swallows it; so does a machine without a link.
         const taker = knowing ?? (owner?.alive === true && owner.linked ? owner : undefined);
@@ -216,7 +227,7 @@ export class World {
         const sequence = segment.acknowledgement;
         const acknowledgement = advance(segment.sequence, segment.bytes.byteLength);
         const refusal = { sequence, acknowledgement, bytes: new Uint8Array() };
-        this.#toClient(taker.id, key, { ...refusal, fin: false, reset: true });
+        taker.kernel.egress(key, { ...refusal, fin: false, reset: true });
       });
     }
   }
@@ -224,10 +235,14 @@ export class World {
   // Streams between members.
 
   #stream(from: Member, to: Member): void {
-    const stream: Stream = { from, to, open: true, lastAt: 0 };
+    const stream: Stream = { from, to, open: true, begun: false, lastAt: 0 };
     this.#streams.push(stream);
     this.at(1 + this.prng.below(5), () => {
-      to.turn(() => to.engine.ownerBegan(from.id));
+      stream.begun = stream.open;
+      to.turn(() => {
+        to.tenure.begun();
+        to.engine.ownerBegan(from.id);
+      });
       from.turn(() => from.engine.replicaChanged(to.id, true));
     });
   }
@@ -240,10 +255,18 @@ export class World {
       if (!stream.open) return;
       const { from, to: other } = stream;
       if (!from.alive || !other.alive) return;
-      if (from.linked && other.linked) stream[to].turn(() => stream.open && run(stream[to]));
+      const isHeard = from.linked && other.linked && !from.apart && !other.apart;
+      if (isHeard) stream[to].turn(() => stream.open && run(stream[to]));
       else this.at(50, arrive);
     };
     this.#queue.add(stream.lastAt, arrive);
+  }
+
+  #isWhole(id: NodeId): boolean {
+    const others = this.present.filter((other) => other.id !== id);
+    return others.every((other) =>
+      [this.#between(id, other.id), this.#between(other.id, id)].every((one) => one?.begun),
+    );
   }
 
   #between(from: NodeId, to: NodeId): Stream | undefined {
@@ -289,10 +312,24 @@ export class World {
     this.at(DETECTION_MS, () => this.#believesItselfAlone(member));
   }
 
+  /** It hears no other member, and they do not hear it; the client hears both sides. Alone it is not the most, so it has no lease. */
+  split(member: Member): void {
+    member.apart = true;
+    member.unheardSince = this.nowMs;
+    this.#noticed(member);
+    this.at(DETECTION_MS, () => {
+      if (member.alive && member.apart) this.#isAlone(member);
+    });
+  }
+
   /** The other side of a split, where no client is: everybody else is gone, and everything is its own. It has a lease again. */
   #believesItselfAlone(member: Member): void {
     if (!member.alive || member.linked) return;
     member.unheardSince = Infinity;
+    this.#isAlone(member);
+  }
+
+  #isAlone(member: Member): void {
     for (const { id, alive } of this.members) if (alive && id !== member.id) member.left(id);
     for (let slot = 0; slot < SLOTS; slot++) member.gained(slot);
   }
@@ -346,9 +383,10 @@ export class World {
   /** It is a member again, with the session server that it had, or with a new one where it was dead. */
   return(member: Member): void {
     const back = member.alive ? member : this.#add(member.id);
-    if (!back.linked) back.turn(() => this.#giveBack(back));
+    if (!back.linked || back.apart) back.turn(() => this.#giveBack(back));
     back.linked = true;
-    back.backAt = this.nowMs;
+    back.apart = false;
+    back.kernel.tenure += 1;
     const others = this.present.filter((other) => other !== back);
     for (const other of others) {
       other.turn(() => other.joined(back.id));

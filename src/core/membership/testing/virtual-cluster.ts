@@ -159,6 +159,11 @@ export class VirtualCluster {
     return this.#node(id).machine.acceptMs(instant(this.nowMs));
   }
 
+  /** Likewise for how long its sessions might speak (docs/adr/0029). */
+  speakMs(id: number): number {
+    return this.#node(id).machine.speakMs(instant(this.nowMs));
+  }
+
   crash(id: number, how: "agent-down" | "machine-down"): void {
     this.#node(id).state = how;
   }

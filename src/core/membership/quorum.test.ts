@@ -1,0 +1,139 @@
+// A16, A18: of a cluster that falls apart one part at most goes on with its sessions, and no node speaks when another part may have taken
+// its sessions over (docs/adr/0029).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeId } from "#base/ids.ts";
+import { Prng } from "#base/prng.ts";
+import { instant } from "#base/time.ts";
+import { Quorum } from "./quorum.ts";
+import { VirtualCluster } from "./testing/virtual-cluster.ts";
+
+const DETECTION_MS = 200;
+
+/** Node 1, after these were together, one list after the other, each for long enough. */
+function together(...lists: readonly (readonly number[])[]): Quorum {
+  const quorum = new Quorum(nodeId(1));
+  lists.forEach((ids, index) => {
+    for (const late of [0, DETECTION_MS]) {
+      quorum.seen(instant(index * 1000 + late), ids.map(nodeId), DETECTION_MS);
+    }
+  });
+  return quorum;
+}
+
+test("A16: most of those that were together last go on; of an even number the half with the lowest id", () => {
+  for (const [before, now, isMost] of [
+    [[1], [1], true],
+    [[1, 2], [1], true],
+    [[1, 2, 3], [1, 2], true],
+    [[1, 2, 3], [1], false],
+    [[1, 2, 3, 4], [1, 4], true],
+    [[0, 1, 2, 3], [1, 2], false],
+    [[1, 2, 3, 4, 5], [1, 2], false],
+    [[1, 2, 3, 4, 5], [1, 2, 6, 7, 8], false],
+  ] as const) {
+    assert.equal(together(before, now).isMost, isMost, `${now.join()} of ${before.join()}`);
+  }
+});
+
+test("A16: members that go one after the other are not missed: whoever stays together is the new measure after a detection interval", () => {
+  assert.equal(together([1, 2, 3, 4, 5], [1, 2, 3], [1, 2]).isMost, true);
+  const quorum = together([1, 2, 3]);
+  quorum.seen(instant(5000), [nodeId(1), nodeId(2)], DETECTION_MS);
+  quorum.seen(instant(5100), [nodeId(1)], DETECTION_MS);
+  assert.equal(quorum.isMost, false, "both were cut off at once, and noticed one after the other");
+  quorum.seen(instant(9000), [nodeId(1)], DETECTION_MS);
+  assert.equal(quorum.isMost, false, "time alone does not change that");
+  quorum.seen(instant(9001), [1, 2, 3].map(nodeId), DETECTION_MS);
+  assert.equal(quorum.isMost, true);
+});
+
+test("A16: who has left, or whose agent has ended, does not count", () => {
+  const quorum = together([1, 2, 3]);
+  quorum.gone(nodeId(3));
+  quorum.seen(instant(5000), [nodeId(1)], DETECTION_MS);
+  assert.equal(quorum.isMost, true, "of two, whoever is left");
+});
+
+test("A16: a node is outvoted when most of the others may have given it up", () => {
+  const lostAt = (id: number) => instant(id * 100);
+  assert.equal(together([1, 2]).outvotedAt(lostAt), Infinity, "nobody can be");
+  assert.equal(together([1, 2, 3]).outvotedAt(lostAt), 300);
+  assert.equal(together([1, 2, 3, 4, 5]).outvotedAt(lostAt), 400);
+  assert.equal(together([1, 2, 3, 4]).outvotedAt(lostAt), 400, "this node has the lowest id");
+});
+
+/** Members hear the tables of their master as they would from their main threads. */
+function giveTables(cluster: VirtualCluster, to: readonly number[] = cluster.ids): void {
+  for (const id of to) {
+    const { role, master, epoch } = cluster.view(id);
+    if (role !== "member" || cluster.acceptMs(id) > 0) continue;
+    cluster.step(id, { type: "tables-published", version: { epoch, counter: 1, master } });
+  }
+}
+
+/** A master may give others what a node has that is not, or no more, its member: one of both speaks at most. */
+function bothSpeak(cluster: VirtualCluster): string | undefined {
+  const speaking = cluster.ids.filter((id) => cluster.speakMs(id) > 0);
+  for (const id of speaking.filter((one) => cluster.view(one).role === "master")) {
+    const members = cluster.view(id).members.map((member) => member.id);
+    const other = speaking.find((one) => !members.includes(one));
+    if (other !== undefined) return `${id} speaks for ${members.join()}, and so does ${other}`;
+  }
+  return undefined;
+}
+
+function run(
+  cluster: VirtualCluster,
+  durationMs: number,
+  alive: readonly number[] = cluster.ids,
+): string | undefined {
+  for (const end = cluster.nowMs + durationMs; cluster.nowMs < end;) {
+    cluster.run(1);
+    giveTables(cluster, alive);
+    const problem = bothSpeak(cluster);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+const everybodySpeaks = (cluster: VirtualCluster): boolean =>
+  cluster.ids.every((id) => cluster.speakMs(id) > 0);
+
+/** The cluster has been whole for long. */
+function whole(size: number, seed: number): VirtualCluster {
+  const cluster = new VirtualCluster({ size, seed });
+  cluster.startAll();
+  // two that start apart have no sessions of each other
+  cluster.run(3000);
+  giveTables(cluster);
+  cluster.run(1000 + seed * 7);
+  assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak in a cluster that is whole`);
+  return cluster;
+}
+
+for (const size of [3, 4, 5]) {
+  test(`A16, A18: ${size} members that fall apart anyhow, and meet again: nobody speaks for whom another part has given up`, () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const cluster = whole(size, seed);
+      const prng = new Prng(seed);
+      const apart = cluster.ids.filter(() => prng.chance(0.5));
+      cluster.partition(apart);
+      assert.equal(run(cluster, 300 + prng.below(2000)), undefined, `seed ${seed}`);
+      cluster.partition();
+      assert.equal(run(cluster, 6000), undefined, `seed ${seed}, meeting again`);
+      assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+    }
+  });
+}
+
+test("A16, A18: a member that dies silences nobody for longer than it takes to notice", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const cluster = whole(3, seed);
+    const victim = (seed % 3) + 1;
+    cluster.crash(victim, "machine-down");
+    const others = cluster.ids.filter((id) => id !== victim);
+    run(cluster, 500, others);
+    for (const id of others) assert.ok(cluster.speakMs(id) > 0, `seed ${seed}: ${id} speaks`);
+  }
+});

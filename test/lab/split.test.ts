@@ -1,0 +1,164 @@
+// A16, A18: members that do not hear each other, while the client hears all of them (docs/adr/0029): for a connection one of them speaks, and when
+// another one begins to, the one before has fallen silent for good.
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { LabCluster } from "#lab/cluster.ts";
+import { startProgram } from "#lab/launch.ts";
+import { STANDARD } from "#lab/standard.ts";
+import { labName, PAN, skip, until } from "./agent-bench.ts";
+import { established, replicated, serverOf } from "./session-bench.ts";
+
+const PORT = 8080;
+const GROUPS = `groups:
+  - name: files
+    services: ["tcp ${STANDARD.vip4}:${PORT}", "tcp [${STANDARD.vip6}]:${PORT}"]
+`;
+const SIZE = 32 * 1024 * 1024;
+const RATE = "4M";
+/** The members are separated when so much has come. */
+const FIRST = 3 * 1024 * 1024;
+/** For longer than the others need to take the session over. */
+const APART_MS = 4000;
+/** A frame with a segment from the VIP's port: when, and from which MAC. */
+const FRAME = /^(\d+\.\d+) ([0-9a-f:]{17}) > /u;
+
+interface Frame {
+  readonly at: number;
+  readonly from: string;
+}
+
+/** Who speaks, one after the other; a member that speaks twice is there twice. */
+function speakers(frames: readonly Frame[]): string[] {
+  return frames.map(({ from }) => from).filter((from, index, all) => from !== all[index - 1]);
+}
+
+describe("A16: a split between members", { skip }, () => {
+  let cluster: LabCluster;
+  let folder: string;
+  let digest: string;
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), "pan-split-"));
+    const bytes = randomBytes(SIZE);
+    writeFileSync(path.join(folder, "big.bin"), bytes);
+    digest = createHash("sha256").update(bytes).digest("hex");
+    cluster = await LabCluster.up({
+      ...{ name: labName("split"), members: 3, groups: GROUPS, downOnExit: true },
+    });
+    await cluster.settled();
+    for (const member of cluster.members) await serve(member);
+  });
+  after(async () => {
+    await cluster.down();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function serve(member: string): Promise<void> {
+    const argv = [
+      ...[process.execPath, PAN, "serve-files", folder, "--interface", STANDARD.interface],
+      ...["--listen", `${STANDARD.vip4}:${PORT}`, "--listen", `[${STANDARD.vip6}]:${PORT}`],
+      ...["--bundle", path.join(cluster.folder, `${member}.bundle`)],
+      ...["--applications-socket", path.join(cluster.lab.folder(member), "applications.sock")],
+    ];
+    await startProgram(
+      { lab: cluster.lab.name, host: member },
+      { name: "files", argv, ready: { tcp: PORT, timeoutMs: 30_000 } },
+    );
+  }
+
+  /** Every frame of the service that the client hears. */
+  function capture(family: "ip" | "ip6"): { readonly frames: Frame[]; readonly end: () => void } {
+    const frames: Frame[] = [];
+    const filter =
+      family === "ip" ? `tcp src port ${PORT}` : `ip6[6] == 6 and ip6[40:2] == ${PORT}`;
+    const argv = ["tcpdump", "-i", STANDARD.interface, "-e", "-n", "-l", "-tt", "-s", "96", filter];
+    const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "ignore"] });
+    let rest = "";
+    child.stdout?.on("data", (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const [, at = "", from = ""] = FRAME.exec(line) ?? [];
+        if (from !== "") frames.push({ at: Number(at), from });
+      }
+    });
+    return { frames, end: () => void child.kill("SIGINT") };
+  }
+
+  for (const [family, host] of [
+    ["ip", STANDARD.vip4],
+    ["ip6", `[${STANDARD.vip6}]`],
+  ] as const) {
+    for (const who of ["the master", "another member"] as const) {
+      test(`A16, A18: ${family}: ${who} serves a download and hears no other member: the others take it over when it is silent, and it stays silent`, async () => {
+        await replicated(cluster);
+        const master = await cluster.master();
+        const { frames, end } = capture(family);
+        const { lab } = cluster;
+        let [owner, attempts] = ["", 0];
+        let download = begin(host);
+        for (;;) {
+          await until("the download has begun", () => download.received() > FIRST);
+          owner = await serverOf(cluster, PORT);
+          if ((owner === master) === (who === "the master")) break;
+          // which member gets a connection, its port decides
+          assert.ok((attempts += 1) < 40, `${who} never got a download`);
+          download.child.kill("SIGKILL");
+          await until("nobody serves it", async () => (await served()) === 0);
+          frames.length = 0;
+          download = begin(host);
+        }
+        const others = cluster.members.filter((member) => member !== owner);
+        await lab.faults.estrange([[owner], others]);
+        await until("another member has the connection", async () => {
+          const counts = others.map((member) => established(cluster, member, `sport = :${PORT}`));
+          return (await Promise.all(counts)).some((count) => count > 0);
+        });
+        await new Promise((resolve) => setTimeout(resolve, APART_MS));
+        const healedAt = Date.now() / 1000;
+        await lab.faults.estrange([]);
+        assert.deepEqual(await download.ended, { status: 0, received: SIZE, complaint: "" });
+        assert.equal(download.digest(), digest);
+        end();
+        await cluster.settled();
+        const seen = speakers(frames.filter(({ at }) => at <= healedAt));
+        const words = `spoke one after the other: ${seen.join(", ")}`;
+        assert.equal(new Set(seen).size, seen.length, words);
+        assert.ok(seen.length >= 2, `the session has moved; ${words}`);
+        // it may go back with its work set, as planned
+        const all = speakers(frames);
+        assert.ok(all.length <= seen.length + 1, `spoke in the end: ${all.join(", ")}`);
+        await until("who was away has let go of it", async () => (await served()) === 0);
+      });
+    }
+  }
+
+  async function served(): Promise<number> {
+    const counts = cluster.members.map((member) =>
+      established(cluster, member, `sport = :${PORT}`),
+    );
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
+  function begin(host: string) {
+    const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE];
+    const child = cluster.lab.spawn(STANDARD.client, [...argv, `http://${host}:${PORT}/big.bin`], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const hash = createHash("sha256");
+    let [received, complaint] = [0, ""];
+    child.stdout?.on("data", (chunk: Buffer) => {
+      hash.update(chunk);
+      received += chunk.byteLength;
+    });
+    child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
+    const ended = new Promise<{ status: number | null; received: number; complaint: string }>(
+      (resolve) => child.once("close", (status) => resolve({ status, received, complaint })),
+    );
+    return { child, ended, received: () => received, digest: () => hash.digest("hex") };
+  }
+});
