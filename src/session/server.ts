@@ -12,7 +12,7 @@ import { familyOf, type IpAddress, parseIp } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
-import { isSteered } from "#driver/bpf/predecessor.ts";
+import { steeringId } from "#driver/bpf/predecessor.ts";
 import { SessionProgram } from "#driver/bpf/session-program.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
 import { RawPackets } from "#driver/tcp/raw-packets.ts";
@@ -59,7 +59,7 @@ export async function createSessionServer(
   onSession: (session: Session) => void,
 ): Promise<SessionServer> {
   // The agent's packet program comes first: sessions speak only under its lease.
-  while (!isSteered(netdev(options.interface))) await pause(RETRY_LISTEN_MS);
+  while (steeringId(netdev(options.interface)) === undefined) await pause(RETRY_LISTEN_MS);
   return SessionServer.start(options, onSession);
 }
 
@@ -173,6 +173,7 @@ export class SessionServer {
   }
 
   #report(): void {
+    this.#program.follow();
     this.#application?.report({ ...this.#engine.figures(), ...this.#links.counts });
   }
 

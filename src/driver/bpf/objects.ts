@@ -16,6 +16,7 @@ export interface MapShape {
 }
 
 export interface LiveMap extends MapShape {
+  readonly id: number;
   readonly name: string;
   readonly fd: number;
 }
@@ -36,6 +37,7 @@ export function describeMap(fd: number): LiveMap {
   const found = info(fd, new Structure(MAP_INFO_SIZE), "a map");
   return {
     fd,
+    id: found.readU32(4),
     name: found.readText(24, 16),
     type: found.readU32(0),
     keySize: found.readU32(8),

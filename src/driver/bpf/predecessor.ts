@@ -20,9 +20,14 @@ const sameShape = (a: MapShape, b: MapShape): boolean =>
   a.maxEntries === b.maxEntries &&
   a.flags === b.flags;
 
-/** Whether a packet program of ours is on the interface. */
-export const isSteered = ({ ifindex }: { readonly ifindex: number }): boolean =>
-  HOOKS.some((hook) => attachedProgram(ifindex, hook) !== undefined);
+/** The id of the packet program of ours that is on the interface; undefined: there is none. */
+export function steeringId({ ifindex }: { readonly ifindex: number }): number | undefined {
+  for (const hook of HOOKS) {
+    const id = attachedProgram(ifindex, hook);
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
 
 export class Predecessor {
   readonly hook: Hook;
@@ -65,6 +70,11 @@ export class Predecessor {
     if (map !== undefined && sameShape(map, shape)) return map.fd;
     this.#compatible = false;
     return undefined;
+  }
+
+  /** Of a map that mapFd() has given. */
+  idOf(fd: number): number | undefined {
+    return this.#program.maps.find((each) => each.fd === fd)?.id;
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { FdWatch } from "../fd-watch.ts";
 import { attachSession, detachSession, removeUnusedClsact } from "./attachment.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import type { Netdev } from "./netdev.ts";
-import { Predecessor } from "./predecessor.ts";
+import { Predecessor, steeringId } from "./predecessor.ts";
 import { SpeakLease } from "./lease.ts";
 import { LoadedObject } from "./program-loader.ts";
 import { RingBuffer } from "./ring-buffer.ts";
@@ -188,54 +188,82 @@ export interface RightToSpeak {
 }
 
 interface Placed {
-  readonly leased: boolean;
   readonly onEvents: (events: SessionEvent[]) => void;
   /** The interface had no clsact qdisc before. */
   readonly madeClsact: boolean;
 }
 
-/** Shares the packet program's state map, where there is one. */
-function loadLeased(device: Netdev): { readonly object: LoadedObject; readonly leased: boolean } {
+/** The packet program whose leases count. */
+interface Steering {
+  readonly programId: number;
+  /** Of its state map. */
+  readonly stateId: number | undefined;
+}
+
+interface Loaded {
+  readonly object: LoadedObject;
+  /** Undefined: there is none. */
+  readonly steering: Steering | undefined;
+}
+
+/** Shares the packet program's state map, where there is one. @param before goes on with the maps of this one */
+function loadLeased(device: Netdev, before?: LoadedObject): Loaded {
   const steering = Predecessor.find(device.ifindex);
+  let stateId: number | undefined;
   try {
     const constants = new Uint8Array(abi.SESSION_CONFIG.size);
-    const leased = steering !== undefined;
-    new DataView(constants.buffer).setUint32(abi.SESSION_CONFIG.leased, leased ? 1 : 0, true);
+    const leased = steering === undefined ? 0 : 1;
+    new DataView(constants.buffer).setUint32(abi.SESSION_CONFIG.leased, leased, true);
     const object = LoadedObject.load("session.o", {
       constants,
-      existing: (name, shape) =>
-        name === ".data.state" ? steering?.mapFd(name, shape) : undefined,
+      existing: (name, shape) => {
+        if (name !== ".data.state") return name === ".rodata" ? undefined : before?.mapFd(name);
+        const fd = steering?.mapFd(name, shape);
+        stateId = fd === undefined ? undefined : steering?.idOf(fd);
+        return fd;
+      },
     });
-    return { object, leased };
+    const programId = steeringId(device);
+    return { object, steering: programId === undefined ? undefined : { programId, stateId } };
   } finally {
     steering?.close();
   }
 }
 
+const filtersOf = (object: LoadedObject) => ({
+  ingress: object.programFd("session_ingress"),
+  egress: object.programFd("session_egress"),
+});
+
 export class SessionProgram {
   readonly #device: Netdev;
-  readonly #object: LoadedObject;
+  /** The one on the interface, and those before it, whose maps it has. */
+  readonly #objects: LoadedObject[];
+  #steering: Steering | undefined;
   readonly #madeClsact: boolean;
   readonly #controls: number;
   readonly #wires: number;
   readonly #listeners: number;
-  readonly #lease: SpeakLease | undefined;
+  readonly #grants: number;
+  #lease: SpeakLease | undefined;
   #granted = 0;
   readonly #ring: RingBuffer;
   readonly #watch: FdWatch;
 
   private constructor(
     device: Netdev,
-    object: LoadedObject,
-    { onEvents, madeClsact, leased }: Placed,
+    { object, steering }: Loaded,
+    { onEvents, madeClsact }: Placed,
   ) {
     this.#device = device;
-    this.#object = object;
+    this.#objects = [object];
+    this.#steering = steering;
     this.#madeClsact = madeClsact;
     this.#controls = object.mapFd("session_controls");
     this.#wires = object.mapFd("session_wires");
     this.#listeners = object.mapFd("session_listeners");
-    this.#lease = leased ? new SpeakLease(object.mapFd(".data.state")) : undefined;
+    this.#grants = object.mapFd("session_tenure");
+    if (steering !== undefined) this.#lease = new SpeakLease(object.mapFd(".data.state"));
     this.grant(this.right().tenure);
     const events = object.mapFd("session_events");
     this.#ring = new RingBuffer(events, EVENTS_SIZE);
@@ -250,17 +278,35 @@ export class SessionProgram {
    * sessions speak only under its lease.
    */
   static attach(device: Netdev, onEvents: (events: SessionEvent[]) => void): SessionProgram {
-    const { object, leased } = loadLeased(device);
+    const loaded = loadLeased(device);
     try {
-      const madeClsact = attachSession(device, {
-        ingress: object.programFd("session_ingress"),
-        egress: object.programFd("session_egress"),
-      });
-      return new SessionProgram(device, object, { onEvents, madeClsact, leased });
+      const madeClsact = attachSession(device, filtersOf(loaded.object));
+      return new SessionProgram(device, loaded, { onEvents, madeClsact });
     } catch (error) {
-      object.close();
+      loaded.object.close();
       throw error;
     }
+  }
+
+  /**
+   * An agent that found no maps to go on with has made new ones: from now on its leases count. Until sessions are granted them they are
+   * silent. To be called every now and then; costs little where nothing has changed.
+   */
+  follow(): void {
+    const programId = steeringId(this.#device);
+    if (programId === undefined || programId === this.#steering?.programId) return;
+    const [before] = this.#objects;
+    const { object, steering } = loadLeased(this.#device, before);
+    if (steering === undefined || steering.stateId === this.#steering?.stateId) {
+      this.#steering = steering ?? this.#steering;
+      return object.close();
+    }
+    this.#lease?.close();
+    this.#lease = new SpeakLease(object.mapFd(".data.state"));
+    this.#steering = steering;
+    this.#objects.push(object);
+    this.grant((this.right().tenure - 1) >>> 0);
+    attachSession(this.#device, filtersOf(object));
   }
 
   /** Connections to this address and port are sessions from their SYN-ACK on. */
@@ -327,8 +373,7 @@ export class SessionProgram {
   /** Sessions may speak in this tenure: what others have taken over is known. */
   grant(tenure: number): void {
     const value = new Uint8Array(Uint32Array.of(tenure).buffer);
-    const map = this.#object.mapFd("session_tenure");
-    bpfCheck(libbpf().updateElem(map, new Uint8Array(4), value, 0), "let sessions speak");
+    bpfCheck(libbpf().updateElem(this.#grants, new Uint8Array(4), value, 0), "let sessions speak");
     this.#granted = tenure;
   }
 
@@ -337,7 +382,7 @@ export class SessionProgram {
     this.#watch.close();
     this.#lease?.close();
     this.#ring.close();
-    this.#object.close();
+    for (const object of this.#objects) object.close();
   }
 
   /** Takes it off the interface, too. */
