@@ -28,12 +28,14 @@ function block(durationMs: number): void {
 }
 
 async function start(settings: HeartSettings, key: Uint8Array): Promise<void> {
-  heart = await Heart.start(settings, (event) => {
-    if (event.type === "became-master" || event.type === "admitted-by") {
-      heart?.command({ type: "group-key", keyId: 7, key, activate: true });
-    }
+  // events may come with the word that it runs
+  const giveKey = async (): Promise<void> =>
+    (await started).command({ type: "group-key", keyId: 7, key, activate: true });
+  const started = Heart.start(settings, (event) => {
+    if (event.type === "became-master" || event.type === "admitted-by") void giveKey();
     report(event);
   });
+  heart = await started;
 }
 
 process.on("message", (order: NodeOrder) => {
