@@ -60,7 +60,15 @@ export const ConfigVersion = Type.Object(
 export type ConfigVersion = Static<typeof ConfigVersion>;
 
 /** Answer to every change: the configuration that contains it. */
-export const Changed = Type.Object({ config: ConfigVersion }, { title: "Changed" });
+export const Changed = Type.Object(
+  {
+    config: ConfigVersion,
+    waiting: Type.Array(Type.String(), {
+      description: "Settings that a node goes by once its agent has started again",
+    }),
+  },
+  { title: "Changed" },
+);
 export type Changed = Static<typeof Changed>;
 
 const NodeWeight = Type.Integer({ minimum: 0, maximum: LIMITS.weight });

@@ -44,6 +44,10 @@ export const PeersStatus = Type.Object(
         { description: "Absent: interfaces keep their own MACs" },
       ),
     ),
+    configured: Type.Boolean({
+      description:
+        "Whether the configuration has a section `peering`; an agent follows it from its next start on",
+    }),
     peers: Type.Array(Peer),
   },
   { title: "PeersStatus" },

@@ -49,7 +49,7 @@ test("API: a client over the socket gets exactly what the agent says", async (t)
   assert.deepEqual(await client.doctor({}), DIAGNOSIS);
   assert.equal((await client.services({})).groups[0]?.services[1]?.port, "any");
   const changed = await client.addService({ body: { group: "web", service } });
-  assert.deepEqual(changed, { config: { counter: 8, digest: "ffeeddccbbaa9988" } });
+  assert.deepEqual(changed, { config: { counter: 8, digest: "ffeeddccbbaa9988" }, waiting: [] });
   await client.removeService({ body: { service } });
   await client.setWeight({ params: { group: "a b/c", node: "beta" }, body: { weight: 0 } });
   await client.drain({ params: { node: "beta" } });

@@ -1,9 +1,9 @@
 // What must hold where members share one MAC (part C): the cluster MAC stays what it is, choices go together, and no two
 // nodes have one dedicated MAC (C14).
 import { type IpAddress, type MacAddress, parseIp, parseMac } from "#base/address.ts";
-import { clusterMac, FLOODED_METHODS } from "#base/delivery.ts";
+import { clusterMac, FLOODED_METHODS, maskedMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
-import { dedicatedMac, type PeerMacs } from "#base/peering.ts";
+import { dedicatedMac, peerMac, type PeerMacs } from "#base/peering.ts";
 import type { Path, Report } from "./findings.ts";
 import type { DraftConfig, Placed } from "./rules.ts";
 import { unusable } from "./unusable.ts";
@@ -67,7 +67,7 @@ function nodeAddresses(config: DraftConfig): NodeAddress[] {
   });
 }
 
-/** `address` alone is judged elsewhere: unique, no virtual address, usable. */
+/** `address` alone is judged elsewhere: no virtual address, usable, and once among those of its kind. */
 function checkAddresses(
   config: DraftConfig,
   vips: readonly Placed<IpAddress>[],
@@ -77,18 +77,27 @@ function checkAddresses(
   for (const { value, path } of nodeAddresses(config)) {
     const earlier = seen.get(value);
     seen.set(value, path);
-    if (!path.includes("addresses")) continue;
-    const kind = unusable(value);
-    const vip = vips.find((each) => each.value === value);
-    if (kind !== undefined) {
-      report({ path, message: `${value} is ${kind}; use a unicast address of your network` });
+    const isMore = path.includes("addresses");
+    const reason = isMore ? unlistable(value) : undefined;
+    const vip = isMore ? vips.find((each) => each.value === value) : undefined;
+    if (reason !== undefined) {
+      report({ path, message: `${value} is ${reason}` });
     } else if (vip !== undefined) {
       const message = `${value} is a virtual address; list only what the machine has for itself`;
       report({ path, earlier: vip.path, message });
-    } else if (earlier !== undefined) {
+    } else if (earlier !== undefined && (isMore || earlier.includes("addresses"))) {
       report({ path, earlier, message: `the address ${value} is used twice` });
     }
   }
+}
+
+/** Why an address cannot be in `addresses`, and what to do. */
+function unlistable(address: IpAddress): string | undefined {
+  if (/^fe[89ab]/.test(address)) {
+    return "link-local; leave it out: members know link-local addresses without being told";
+  }
+  const kind = unusable(address);
+  return kind === undefined ? undefined : `${kind}; use a unicast address of your network`;
 }
 
 /** C14: two nodes of one dedicated MAC could not be told apart. */
@@ -97,8 +106,8 @@ function checkMacs(config: DraftConfig, primary: IpAddress, report: Report): voi
   const sharedMac = parseMac(config.peering?.sharedMac ?? "");
   if (kind === undefined) return;
   const macs: PeerMacs = { kind, primary, ...(sharedMac === undefined ? {} : { sharedMac }) };
-  const ours = new Set(FLOODED_METHODS.map((method) => clusterMac(method, primary)));
-  if (sharedMac !== undefined) unusableMac(sharedMac, ours, ["peering", "sharedMac"], report);
+  const taken = takenMacs(config, primary);
+  if (sharedMac !== undefined) unusableMac(sharedMac, taken, ["peering", "sharedMac"], report);
   if (kind === "shared") return;
   const owners = new Map<MacAddress, NodeAddress>();
   for (const entry of nodeAddresses(config)) {
@@ -111,7 +120,7 @@ function checkMacs(config: DraftConfig, primary: IpAddress, report: Report): voi
     const owner = owners.get(mac);
     if (owner === undefined) owners.set(mac, entry);
     if (owner?.node === entry.node) continue;
-    unusableMac(mac, ours, path, report);
+    unusableMac(mac, taken, path, report, listed.id);
     if (owner === undefined) continue;
     const remedy =
       kind === "table"
@@ -122,13 +131,46 @@ function checkMacs(config: DraftConfig, primary: IpAddress, report: Report): voi
   }
 }
 
-function unusableMac(mac: MacAddress, ours: ReadonlySet<string>, path: Path, report: Report): void {
-  const remedy = "use another one";
-  if (ours.has(mac)) {
-    report({ path, message: `${mac} is a cluster MAC and cannot be a dedicated one; ${remedy}` });
-  } else if (mac === "ff:ff:ff:ff:ff:ff" || mac === "00:00:00:00:00:00") {
-    report({ path, message: `${mac} is nobody's MAC; ${remedy}` });
-  } else if (mac.startsWith("01:00:5e:") || mac.startsWith("33:33:")) {
-    report({ path, message: `${mac} is of an IP multicast group; ${remedy}` });
-  }
+/** MACs with a meaning of their own, and which; of a node's own MACs also whose. */
+type TakenMacs = ReadonlyMap<MacAddress, { readonly what: string; readonly node?: NodeId }>;
+
+function takenMacs({ nodes = [] }: DraftConfig, primary: IpAddress): TakenMacs {
+  const ids = nodes.flatMap((node) => (node?.id === undefined ? [] : [node.id as NodeId]));
+  return new Map([
+    ...FLOODED_METHODS.map((method) => {
+      const what = "a cluster MAC and cannot be a dedicated one";
+      return [clusterMac(method, primary), { what }] as const;
+    }),
+    ...ids.map((node) => {
+      const what = `the source of what node ${node} sends to outsiders`;
+      return [maskedMac(node, primary), { what }] as const;
+    }),
+    ...ids.map((node) => {
+      const what = `the masked MAC of node ${node}, by which members know it whatever the kind`;
+      return [peerMac(node, primary), { what, node }] as const;
+    }),
+  ]);
+}
+
+/** @param owner the node that is to have it; its own masked MAC may be in the table, too */
+function unusableMac(
+  mac: MacAddress,
+  taken: TakenMacs,
+  path: Path,
+  report: Report,
+  owner?: NodeId,
+): void {
+  const meaning = taken.get(mac);
+  const reason =
+    meaning !== undefined && (owner === undefined || meaning.node !== owner)
+      ? meaning.what
+      : reservedMac(mac);
+  if (reason !== undefined) report({ path, message: `${mac} is ${reason}; use another one` });
+}
+
+function reservedMac(mac: MacAddress): string | undefined {
+  if (mac === "ff:ff:ff:ff:ff:ff" || mac === "00:00:00:00:00:00") return "nobody's MAC";
+  if (mac.startsWith("01:00:5e:") || mac.startsWith("33:33:")) return "of an IP multicast group";
+  const isForBridges = mac.startsWith("01:80:c2:00:00:");
+  return isForBridges ? "for bridges themselves, which do not forward it (IEEE 802.1Q)" : undefined;
 }

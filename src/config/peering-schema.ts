@@ -19,7 +19,7 @@ export const Peering = Type.Object(
       default: "masked",
       description:
         "Which dedicated MACs members have for each other (C3). `masked`: a unicast one of the node's id, which switches learn. " +
-        "`multicast`: 03:bf and the address, which switches flood. `table`: `nodes[].mac`. `shared`: one for all.",
+        "`multicast`: 03:bf and the address, which switches flood. `table`: `nodes[].mac`, and of nodes without one the masked MAC. `shared`: one for all.",
     }),
     sharedMac: Type.Optional(
       Mac(
@@ -58,7 +58,7 @@ export const Peering = Type.Object(
     ...closed,
     description:
       "Every member's interface has the cluster MAC, and members reach each other by dedicated MACs (part C). Without this section interfaces keep their own " +
-      "MACs. It is read when an agent starts.",
+      "MACs. Whether there is one, and `primary`, an agent reads when it starts; the rest may be changed while everything runs.",
   },
 );
 

@@ -106,6 +106,28 @@ test("C1, C14, C15: what cannot work is refused, with what to do", () => {
       /is a cluster MAC and cannot be a dedicated one/,
     ],
     [
+      { peering: 'primary: 10.0.0.9, mac: shared, sharedMac: "02:00:01:00:00:09"' },
+      /is the source of what node 1 sends to outsiders; use another one/,
+    ],
+    [
+      { peering: 'primary: 10.0.0.9, mac: shared, sharedMac: "02:10:02:00:00:09"' },
+      /is the masked MAC of node 2, by which members know it whatever the kind; use another one/,
+    ],
+    [
+      { peering: 'primary: 10.0.0.9, mac: shared, sharedMac: "01:80:c2:00:00:00"' },
+      /is for bridges themselves/,
+    ],
+    [
+      { nodes: ['id: 1, address: 10.0.0.1, addresses: ["fe80::12"]'] },
+      /nodes\[0\]\.addresses\[0\]: fe80::12 is link-local; leave it out/,
+    ],
+    [
+      {
+        nodes: ['id: 1, address: 10.0.0.1, addresses: ["10.0.0.2"]', "id: 2, address: 10.0.0.2"],
+      },
+      /nodes\[1\]\.address: the address 10\.0\.0\.2 is used twice/,
+    ],
+    [
       {
         peering: "primary: 10.0.0.9, mac: multicast",
         nodes: [

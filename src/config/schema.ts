@@ -168,7 +168,7 @@ const Node = Type.Object(
           "More addresses of the node's own by which members reach it where they share one MAC (`peering`): IPv6, and those of its arms.",
       }),
     ),
-    mac: Type.Optional(Mac("The node's dedicated MAC, with `peering.mac: table` (C12).")),
+    mac: Type.Optional(Mac("The node's dedicated MAC, used with `peering.mac: table` (C12).")),
     paths: Interfaces("Private interfaces of this node where they are not `cluster.paths`."),
     ...nodeDeliveryFields,
     drained: Type.Boolean({

@@ -41,6 +41,7 @@ const peering: PeeringFacts = {
   unreachable: [],
 };
 const healthy: DoctorFacts = {
+  cluster: { master: "m1", absent: [], waiting: [] },
   interfaces: [eth0],
   flooding: { mac: CM, missed: [], others: 2 },
   peering,
@@ -61,6 +62,11 @@ test("C8: a host and a network as they should be have no findings but good ones"
 
 test("C1, C8: what is wrong is said with what to do", () => {
   const cases: readonly [Partial<DoctorFacts>, RegExp][] = [
+    [
+      { cluster: { master: undefined, absent: ["m2", "m3"], waiting: ["peering"] } },
+      /wrong cluster: this node has no master.*\nwarning cluster: .*m2, m3.*\nwarning cluster: .*not followed yet: peering \| start the agents/,
+    ],
+    [{ peering: { ...peering, rows: [] } }, /ok reaching peers: no live member to ask/],
     [
       { interfaces: [{ ...eth0, up: false }] },
       /wrong interface eth0: it is down \| ip link set eth0 up/,

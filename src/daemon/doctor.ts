@@ -43,7 +43,17 @@ export interface PeeringFacts {
   readonly unreachable: readonly { readonly name: string; readonly resolved: boolean }[];
 }
 
+export interface ClusterFacts {
+  /** Name of the node that this one takes for the master. */
+  readonly master: string | undefined;
+  /** Configured nodes that are no members now, and are meant to be. */
+  readonly absent: readonly string[];
+  /** Settings that the agent goes by once it has started again. */
+  readonly waiting: readonly string[];
+}
+
 export interface DoctorFacts {
+  readonly cluster: ClusterFacts;
   readonly interfaces: readonly InterfaceFacts[];
   /** Live members that a frame to the cluster MAC did not reach; undefined: not asked, since members do not share one. */
   readonly flooding:
@@ -52,8 +62,9 @@ export interface DoctorFacts {
   readonly peering: PeeringFacts | undefined;
 }
 
-export function diagnose({ interfaces, flooding, peering }: DoctorFacts): Finding[] {
+export function diagnose({ cluster, interfaces, flooding, peering }: DoctorFacts): Finding[] {
   return [
+    ...judgeCluster(cluster),
     ...interfaces.flatMap(judgeInterface),
     ...(flooding === undefined ? [] : [judgeFlooding(flooding)]),
     ...(peering === undefined ? [] : judgePeering(peering)),
@@ -67,6 +78,29 @@ const bad = (
   found: string,
   remedy: string,
 ): Finding => ({ check, verdict, found, remedy });
+
+function judgeCluster({ master, absent, waiting }: ClusterFacts): Finding[] {
+  const check = "cluster";
+  const findings: Finding[] = [];
+  if (master === undefined) {
+    const remedy =
+      "see whether the nodes reach each other: interfaces up, the same cluster.port and keys, no filter and no IGMP snooping between them";
+    findings.push(
+      bad("wrong", check, "this node has no master, so nothing can be changed", remedy),
+    );
+  }
+  if (absent.length > 0) {
+    const found = `configured, and no members: ${absent.join(", ")}`;
+    const remedy = "start their agents; pan status there says why one is not taken";
+    findings.push(bad("warning", check, found, remedy));
+  }
+  if (waiting.length > 0) {
+    const found = `configured, and not followed yet: ${waiting.join(", ")}`;
+    findings.push(bad("warning", check, found, "start the agents again, one after the other"));
+  }
+  if (findings.length > 0) return findings;
+  return [ok(check, `${master} is master, and every configured node is a member`)];
+}
 
 function judgeInterface(facts: InterfaceFacts): Finding[] {
   const check = `interface ${facts.name}`;
@@ -118,7 +152,7 @@ function judgeFlooding({ mac, missed, others }: NonNullable<DoctorFacts["floodin
   const check = "switch and cluster MAC";
   if (others === 0) return ok(check, "no other member to ask");
   if (missed.length === 0)
-    return ok(check, `a frame to ${mac} reaches all ${others} other members`);
+    return ok(check, `a frame to ${mac} reaches every other member (${others})`);
   const remedy =
     `the switch has learned ${mac} behind one port, or does not flood unknown addresses: clear its address table, or give it a static entry of ${mac} ` +
     "for all ports of members (docs/howto/peers.md)";
@@ -173,7 +207,7 @@ function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
   if (querier === undefined) return ok(check, "none was heard since the agent started");
   const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroupMac)}, while ARP and IPv6 pass`;
   const remedy =
-    "set peering.mac to masked, turn IGMP snooping off on the switch, or make the members' ports router ports";
+    "turn IGMP snooping off on the switch, or make the members' ports router ports; then, unless that is to stay, set peering.mac to masked";
   return bad("warning", check, found, remedy);
 }
 
@@ -186,8 +220,9 @@ function judgeRewrite({ rewrite, dedicated }: PeeringFacts): Finding[] {
   return [bad("warning", "dedicated MACs and outsiders", found, remedy)];
 }
 
-function judgeReach({ unreachable, dedicated }: PeeringFacts): Finding[] {
+function judgeReach({ rows, unreachable, dedicated }: PeeringFacts): Finding[] {
   const check = "reaching peers";
+  if (!rows.some(({ live }) => live)) return [ok(check, "no live member to ask")];
   if (unreachable.length === 0) return [ok(check, "every live member answers by IPv4")];
   return unreachable.map(({ name, resolved }) => {
     if (!resolved) {

@@ -11,7 +11,13 @@ import type { Hook } from "#driver/bpf/types.ts";
 import { ARP_SETTINGS, effectiveSysctl } from "#driver/host/arp-settings.ts";
 import type { SwitchProbe } from "#driver/host/switch-probe.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
-import { diagnose, type DoctorFacts, type InterfaceFacts, type PeeringFacts } from "./doctor.ts";
+import {
+  type ClusterFacts,
+  diagnose,
+  type DoctorFacts,
+  type InterfaceFacts,
+  type PeeringFacts,
+} from "./doctor.ts";
 import type { HostFacts, PortFacts } from "./host-facts.ts";
 import type { Peers, PeersReport } from "./peers.ts";
 import { toldMac } from "./perform.ts";
@@ -22,6 +28,8 @@ export interface Patient {
   readonly store: { readonly current: { readonly config: ClusterConfig } };
   readonly view: () => View | undefined;
   readonly datapath: { readonly hook: Hook };
+  /** Settings that the agent goes by once it has started again. */
+  readonly waiting: readonly string[];
   /** As clients are told. */
   readonly delivery: () => Delivery;
   readonly peers?: Peers | undefined;
@@ -37,8 +45,26 @@ export async function examine(patient: Patient): Promise<Diagnosis> {
     askSwitch(patient),
     patient.peers === undefined ? undefined : askPeers(patient, patient.peers),
   ]);
-  const facts: DoctorFacts = { interfaces: lookAtInterfaces(patient), flooding, peering };
+  const facts: DoctorFacts = {
+    cluster: lookAtCluster(patient),
+    interfaces: lookAtInterfaces(patient),
+    flooding,
+    peering,
+  };
   return { findings: diagnose(facts) };
+}
+
+function lookAtCluster({ view, store, waiting }: Patient): ClusterFacts {
+  const { nodes } = store.current.config;
+  const { master, members = [] } = view() ?? {};
+  const present = new Set(members.map(({ id }) => id));
+  return {
+    master: nodes.find(({ id }) => id === master)?.name,
+    absent: nodes
+      .filter(({ id, maintenance }) => !present.has(id) && maintenance !== true)
+      .map(({ name }) => name),
+    waiting,
+  };
 }
 
 function lookAtInterfaces({ facts, datapath: { hook }, peers }: Patient): InterfaceFacts[] {

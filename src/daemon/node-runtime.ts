@@ -288,15 +288,17 @@ export class NodeRuntime {
       edit: (change, asked) => this.#changed(asked, (store) => store.edit(change)),
       replace: (yaml, asked) => this.#changed(asked, (store) => store.replace(yaml)),
       agreed: (version) => this.#rollout.agreed(version),
+      waiting: () => this.#rollout.waiting,
       status: () => this.#status(),
       events: this.#eventLog,
       applications: () => this.#applications.status(),
-      peers: () => peersStatus(this.#world.peers?.report()),
+      peers: () => peersStatus(this.#world.peers?.report(), this.#config.config),
       doctor: () =>
         examine({
           ...this.#options,
           ...this.#world,
           view: () => this.#view,
+          waiting: this.#rollout.waiting,
           delivery: () => this.#controller.delivery,
         }),
       askMaster: (method, body) => this.#world.following.request(method, body),

@@ -27,6 +27,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     },
     replace: () => inForce,
     agreed: async () => {},
+    waiting: () => ["peering"],
     status: () => assert.fail("nobody asks"),
     events: fakeEvents(),
     applications: () => assert.fail("nobody asks"),
@@ -45,6 +46,7 @@ test("B8: the master makes a change itself, and for a member, with the same outc
   const { operator: master } = operator({});
   const own: Output<"drain"> = await master.port.drain(drainA);
   assert.equal(own.config.counter, 2);
+  assert.deepEqual(own.waiting, ["peering"], "what is followed only after a new start is said");
   assert.deepEqual(await master.answer("drain", drainA), { status: 200, body: own });
 });
 

@@ -44,6 +44,8 @@ export interface OperatorHost {
   readonly replace: (yaml: string, asked: Asked) => ConfigInForce;
   /** Resolves when the members hold the change, or have had the time to; never rejects. */
   readonly agreed: (version: ConfigVersion) => Promise<void>;
+  /** Settings that this agent goes by once it has started again. */
+  readonly waiting: () => readonly string[];
   readonly status: () => Output<"status">;
   readonly events: EventSource;
   readonly applications: () => Output<"applications">;
@@ -147,7 +149,8 @@ export class Operator {
         ? this.#host.replace((input as Input<"putConfig">).body.yaml, asked)
         : this.#host.edit((config) => edited(config, kind, input), asked);
     await this.#host.agreed(version);
-    return { config: { counter: version.counter, digest: version.digest } };
+    const { counter, digest } = version;
+    return { config: { counter, digest }, waiting: [...this.#host.waiting()] };
   }
 
   #groups(): Output<"services">["groups"] {

@@ -1,14 +1,21 @@
 // What `pan peers` shows, from what is known of peers.
 import type { PeersStatus } from "#api/peers.ts";
 import { monotonicMs } from "#driver/cluster/cluster-socket.ts";
+import type { ClusterConfig } from "#config/schema.ts";
 import type { PeersReport } from "./peers.ts";
 
-/** @param report undefined: members do not share a MAC */
-export function peersStatus(report: PeersReport | undefined, nowMs = monotonicMs()): PeersStatus {
-  if (report === undefined) return { peers: [] };
+/** @param report undefined: this node's interfaces keep their MACs */
+export function peersStatus(
+  report: PeersReport | undefined,
+  config: Pick<ClusterConfig, "peering">,
+  nowMs = monotonicMs(),
+): PeersStatus {
+  const configured = config.peering !== undefined;
+  if (report === undefined) return { configured, peers: [] };
   const { peering, clusterMac, own, rows, refused, counts, reasons } = report;
   const ids = [...new Set(rows.map(({ node }) => node))];
   return {
+    configured,
     peering: {
       clusterMac,
       mac: peering.mac,

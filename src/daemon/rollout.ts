@@ -60,6 +60,11 @@ export class Rollout {
     return next;
   }
 
+  /** Settings of the configuration that this agent will go by when it starts again. */
+  get waiting(): readonly string[] {
+    return waitingForRestart(this.#startedWith, this.#host.store.current.config);
+  }
+
   /** At the master, after `changed`. Resolves when the members hold it; after a while also if they do not. */
   async agreed(version: ConfigVersion): Promise<void> {
     const { followers, log } = this.#host;
@@ -92,7 +97,7 @@ export class Rollout {
     const { config } = next;
     this.#host.inForce(next);
     const { store, log, heart, step, rotation, revoked } = this.#host;
-    const waiting = waitingForRestart(this.#startedWith, config);
+    const { waiting } = this;
     if (waiting.length > 0) {
       log.warn({ settings: waiting }, "in force when this agent starts again");
     }

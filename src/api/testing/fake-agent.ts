@@ -214,7 +214,10 @@ export function fakeAgent(): FakeAgent {
       return value;
     };
   const eventSource = fakeEvents();
-  const changed: Changed = { config: { counter: 8, digest: "ffeeddccbbaa9988" } };
+  const changed: Changed = {
+    config: { counter: 8, digest: "ffeeddccbbaa9988" },
+    waiting: [],
+  };
   const port: AgentPort = {
     status: answer("status", STATUS),
     applications: answer("applications", APPLICATIONS),

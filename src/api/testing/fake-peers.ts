@@ -2,6 +2,7 @@
 import type { Diagnosis, PeersStatus } from "../peers.ts";
 
 export const PEERS: PeersStatus = {
+  configured: true,
   peering: {
     clusterMac: "02:bf:0a:4d:00:64",
     mac: "masked",

@@ -18,9 +18,12 @@ export const registerPeers: Register = (program, context) => {
     });
 };
 
-function page({ peering, peers }: PeersStatus): string[] {
+function page({ configured, peering, peers }: PeersStatus): string[] {
   if (peering === undefined) {
-    return ["Interfaces keep their own MACs: the configuration has no section peering."];
+    const reason = configured
+      ? "the section peering came after this agent had started. Start it again."
+      : "the configuration has no section peering.";
+    return [`Interfaces keep their own MACs: ${reason}`];
   }
   const { clusterMac, mac, dedicated, refused, counts } = peering;
   const counted = counts.filter(({ count }) => count > 0);

@@ -184,6 +184,9 @@ function registerWeight(service: Command, context: Context): void {
 }
 
 /** Every changing command ends with the configuration that contains its change. */
-export function reportChange(terminal: Terminal, { config }: Changed): void {
+export function reportChange(terminal: Terminal, { config, waiting }: Changed): void {
   terminal.out(`Configuration ${config.counter} (${config.digest}) is in force.\n`);
+  if (waiting.length === 0) return;
+  const settings = waiting.join(", ");
+  terminal.out(`${settings}: followed at each node when its agent starts again.\n`);
 }
