@@ -146,8 +146,11 @@ export class World {
 
   #connect(index: number): void {
     const key: ConnectionKey = { vip: VIP, port: 80, peer: PEER, peerPort: 1000 + index };
-    const own = this.prng.uint32();
-    const theirs = this.prng.uint32();
+    // every second connection goes over the wrap of its numbers, in both directions
+    const close =
+      index % 2 === 0 ? { own: 0xffff_ff00, theirs: 0xffff_8000 } : { own: 0, theirs: 0 };
+    const own = (this.prng.uint32() | close.own) >>> 0;
+    const theirs = (this.prng.uint32() | close.theirs) >>> 0;
     const client = new SimulatedClient(
       key,
       { prng: this.prng, lines: this.#spec.lines },
