@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 15,
+	ABI_REVISION = 16,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -256,6 +256,7 @@ struct state {
 	__u32 tenure; /* rises when others may have taken this node's sessions over: they speak again when their server has asked */
 	__u32 slots_measured; /* map slot_counters is kept up to date */
 	__be32 tunnel_address; /* to which encapsulated packets come; 0: none are taken */
+	__u32 longest_packet; /* what servers here tell clients to send at most, headers included; 0: what they please */
 	__u32 clsact_links[ABI_LINKS]; /* interfaces whose clsact qdisc the agent made, by index; 0: no entry */
 };
 

@@ -7,6 +7,8 @@
  * - Where a VIP's link-layer address is told (ARP; the options of Neighbor Solicitations and Advertisements), it is the
  *   method's cluster MAC. The kernel answers by itself, and knows only the interface's own address.
  * - With the method "forward" nothing is changed.
+ * - Where the node is beyond the segment, and its configuration says so, a server's SYN-ACK announces no longer segments than packets
+ *   that fit into the tunnel (MSS clamping, docs/adr/0022). With the method "forward", too.
  * - A frame to the node's own MAC is turned round, so that what was held for this node comes in again (A15).
  *
  * At tc egress, also where the packet program is XDP. It shares that program's maps, so that a change of the method
@@ -26,6 +28,11 @@ enum {
 	IPV6_SOURCE = ETHERNET_LENGTH + 8,
 	ICMPV6 = ETHERNET_LENGTH + 40,
 	NEIGHBOR_TARGET = ICMPV6 + 8,
+	IPV4_LENGTH = 20,
+	IPV6_LENGTH = 40,
+	TCP_LENGTH = 20,
+	TCP_SYN_ACK = 0x12,
+	TCP_MAXIMUM_SEGMENT = 2, /* kind of the option (RFC 9293) */
 	SOURCE_LINK_LAYER = 1,
 	TARGET_LINK_LAYER = 2,
 };
@@ -124,10 +131,53 @@ static __always_inline void tell_ipv6(struct __sk_buff *frame, __u64 cluster_mac
 		mask_source(frame);
 }
 
+struct segment_option {
+	__u8 kind;
+	__u8 length;
+	__be16 size;
+};
+
+/* The kernel writes this option before all others. `network`: length of the IP header. */
+static __always_inline void clamp_segments(struct __sk_buff *frame, __u32 network, __u32 longest)
+{
+	__u32 transport = ETHERNET_LENGTH + network;
+	__u32 most = longest - network - TCP_LENGTH;
+	struct segment_option option;
+	__u8 start[2]; /* length of the header, flags */
+	__be16 size;
+
+	if (bpf_skb_load_bytes(frame, transport + 12, start, sizeof(start)) ||
+	    (start[1] & TCP_SYN_ACK) != TCP_SYN_ACK || start[0] >> 4 < 6 ||
+	    bpf_skb_load_bytes(frame, transport + TCP_LENGTH, &option, sizeof(option)) ||
+	    option.kind != TCP_MAXIMUM_SEGMENT || option.length != sizeof(option) ||
+	    bpf_ntohs(option.size) <= most)
+		return;
+	size = bpf_htons(most);
+	if (!bpf_l4_csum_replace(frame, transport + 16, option.size, size, sizeof(size)))
+		bpf_skb_store_bytes(frame, transport + TCP_LENGTH + 2, &size, sizeof(size), 0);
+}
+
+/* Of a VIP, in a packet whose IP header has no options. */
+static __always_inline void clamp(struct __sk_buff *frame, __be16 type, __u32 longest)
+{
+	__u8 byte;
+
+	if (type == bpf_htons(ETHERTYPE_IPV4)) {
+		if (!bpf_skb_load_bytes(frame, ETHERNET_LENGTH, &byte, 1) && byte == 0x45 &&
+		    !bpf_skb_load_bytes(frame, ETHERNET_LENGTH + 9, &byte, 1) && byte == PROTOCOL_TCP &&
+		    reads_vip4(frame, IPV4_SOURCE))
+			clamp_segments(frame, IPV4_LENGTH, longest);
+	} else if (type == bpf_htons(ETHERTYPE_IPV6)) {
+		if (!bpf_skb_load_bytes(frame, IPV6_NEXT, &byte, 1) && byte == PROTOCOL_TCP &&
+		    reads_vip6(frame, IPV6_SOURCE))
+			clamp_segments(frame, IPV6_LENGTH, longest);
+	}
+}
+
 SEC("tc")
 int mask_egress(struct __sk_buff *frame)
 {
-	__u32 method = *(volatile __u32 *)&state.method;
+	__u32 method = *(volatile __u32 *)&state.method, longest = *(volatile __u32 *)&state.longest_packet;
 	__u64 destination = 0, cluster_mac;
 	__be16 type;
 
@@ -136,6 +186,8 @@ int mask_egress(struct __sk_buff *frame)
 		return TC_ACT_UNSPEC;
 	if (destination == config.mac)
 		return bpf_redirect(frame->ifindex, BPF_F_INGRESS);
+	if (longest)
+		clamp(frame, type, longest);
 	if (method == ABI_METHOD_FORWARD || method > ABI_CLUSTER_MACS)
 		return TC_ACT_UNSPEC;
 	cluster_mac = state.cluster_mac[method - 1];

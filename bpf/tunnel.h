@@ -147,6 +147,16 @@ static __always_inline int read_service(frame_t *frame, int *family, __u8 *servi
 	return *family == 4 || *family == 6;
 }
 
+/* Answers 0 when it is done. A frame of more than 16 KB gets no room from the kernel. */
+static __always_inline long put_outer(frame_t *frame, struct outer *outer, __u8 kind)
+{
+	if (kind == ABI_TUNNEL_GENEVE)
+		return make_room(frame, sizeof(*outer), 1) ||
+		       write_bytes(frame, ETHERNET_LENGTH, outer, sizeof(*outer));
+	return make_room(frame, sizeof(outer->ip), 0) ||
+	       write_bytes(frame, ETHERNET_LENGTH, &outer->ip, sizeof(outer->ip));
+}
+
 /* `way`: as in the source MAC, and above it the reason for which it goes there. */
 static __noinline int encapsulate(frame_t *frame, __u32 id, __u32 slot, __u32 way, __u32 bytes)
 {
@@ -164,25 +174,20 @@ static __noinline int encapsulate(frame_t *frame, __u32 id, __u32 slot, __u32 wa
 	longest = tunnel->mtu - overhead_of(tunnel->kind);
 	if (unlikely(longest_packet(frame, family) > longest))
 		return too_big(frame, longest, bytes);
-	if (way >> 8 == REASON_FORWARD_OWNER)
-		count(&node_counters, id, bytes);
-	else
-		count(&counters, way >> 8, bytes);
 	fill_outer(&outer, tunnel, bytes - ETHERNET_LENGTH, family, way, service, slot);
 	link = (struct link_header){
 		.destination_and_source = tunnel->next_mac | tunnel->own_mac << 48,
 		.source_rest = tunnel->own_mac >> 16,
 		.type = bpf_htons(ETHERTYPE_IPV4),
 	};
-	if (tunnel->kind == ABI_TUNNEL_GENEVE) {
-		if (make_room(frame, sizeof(outer), 1) || write_bytes(frame, ETHERNET_LENGTH, &outer, sizeof(outer)))
-			return VERDICT_DROP;
-	} else if (make_room(frame, sizeof(outer.ip), 0) ||
-		   write_bytes(frame, ETHERNET_LENGTH, &outer.ip, sizeof(outer.ip))) {
+	if (put_outer(frame, &outer, tunnel->kind) || write_bytes(frame, 0, &link, sizeof(link))) {
+		count(&counters, REASON_DROP_TUNNEL, bytes);
 		return VERDICT_DROP;
 	}
-	if (write_bytes(frame, 0, &link, sizeof(link)))
-		return VERDICT_DROP;
+	if (way >> 8 == REASON_FORWARD_OWNER)
+		count(&node_counters, id, bytes);
+	else
+		count(&counters, way >> 8, bytes);
 	return send_by(frame, tunnel->link);
 }
 

@@ -7,6 +7,7 @@ import { FRAME_TARGETS } from "./targets-frames.ts";
 import { IMPORT_TARGETS } from "./targets-import.ts";
 import { PATH_TARGETS } from "./targets-paths.ts";
 import { TAKEOVER_TARGETS } from "./targets-takeover.ts";
+import { TUNNEL_TARGETS } from "./targets-tunnels.ts";
 
 export const TARGETS: readonly Target[] = [
   ...CLUSTER_TARGETS,
@@ -16,4 +17,5 @@ export const TARGETS: readonly Target[] = [
   ...APPLICATION_TARGETS,
   ...FRAME_TARGETS,
   ...TAKEOVER_TARGETS,
+  ...TUNNEL_TARGETS,
 ];

@@ -24,6 +24,11 @@ export const MemberStatus = Type.Object(
     state: Type.Union([Type.Literal("master"), Type.Literal("member"), Type.Literal("departed")]),
     drained: Type.Boolean(),
     maintenance: Type.Boolean(),
+    delivery: Type.Optional(
+      Type.Union([Type.Literal("ipip"), Type.Literal("geneve")], {
+        description: "How frames reach it, where it is not on the segment of the VIPs (B11)",
+      }),
+    ),
     lossEstimate: Type.Optional(
       Type.Number({
         minimum: 0,

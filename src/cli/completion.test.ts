@@ -15,7 +15,7 @@ const CASES: readonly [string, readonly string[]][] = [
   ["service add web ", ["tcp", "udp", "any"]],
   [
     "service add web tcp 1.2.3.4:80 --create ",
-    ["weighted", "sticky", "wildcard-sticky", "failover"],
+    ["weighted", "sticky", "wildcard-sticky", "failover", "quic"],
   ],
   ["service add --cr", ["--create"]],
   ["status --", ["--json", "--watch", "--socket", "--help"]],

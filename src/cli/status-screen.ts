@@ -120,9 +120,10 @@ function members(status: Status, paint: Paint): string[] {
 }
 
 function memberState(member: Status["members"][number], paint: Paint): string {
-  const { state, drained, maintenance } = member;
+  const { state, drained, maintenance, delivery } = member;
   const styles = { master: "green", member: "green", departed: "red" } as const;
-  const text = paint(styles[state], state);
+  const way = delivery === undefined ? "" : ` by ${delivery}`;
+  const text = `${paint(styles[state], state)}${way}`;
   if (maintenance) return `${text} ${paint("yellow", "maintenance")}`;
   return drained ? `${text} ${paint("yellow", "drained")}` : text;
 }

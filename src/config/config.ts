@@ -27,10 +27,11 @@ function parsed(text: string): Service {
 
 /** What says the same as nothing is left out, so that the version does not depend on it. */
 function nodeFrom(raw: RawConfig["nodes"][number]): NodeConfig {
-  const { maintenance, addresses, mac: own, delivery = "direct", ...node } = raw;
+  const { maintenance, addresses, mac: own, delivery = "direct", clampMss, ...node } = raw;
   return {
     ...node,
     ...(delivery === "direct" ? {} : { delivery }),
+    ...(clampMss === true ? { clampMss } : {}),
     id: nodeId(node.id),
     address: ip(node.address),
     ...(addresses === undefined ? {} : { addresses: addresses.map(ip) }),

@@ -188,6 +188,8 @@ export interface NewNode {
   /** The next free one when missing. */
   readonly id?: NodeId;
   readonly interface?: string;
+  /** Absent: direct. */
+  readonly delivery?: NonNullable<NodeConfig["delivery"]>;
 }
 
 /** Admits a node (A2). PAN_NODE_EXISTS when its name, id or address is taken. */

@@ -10,12 +10,12 @@ export function checkNodeDelivery(config: DraftConfig, report: Report): void {
   const isFar = ({ node }: (typeof nodes)[number]): boolean =>
     node?.delivery !== undefined && node.delivery !== "direct";
   for (const { node, index } of nodes.filter((each) => !isFar(each))) {
-    if (node?.pathMtu === undefined) continue;
-    const remedy = "remove it, or say how the node is reached (delivery)";
-    report({
-      path: ["nodes", index, "pathMtu"],
-      message: `the node is on the segment, whose interfaces have the MTU: ${remedy}`,
-    });
+    for (const key of ["pathMtu", "clampMss"] as const) {
+      if (node?.[key] === undefined) continue;
+      const remedy = "remove it, or say how the node is reached (delivery)";
+      const message = `the node is on the segment, to which no tunnel leads: ${remedy}`;
+      report({ path: ["nodes", index, key], message });
+    }
   }
   const far = nodes.filter(isFar);
   const [first] = far;

@@ -22,7 +22,14 @@ export const nodeDeliveryFields = {
       maximum: 65_535,
       description:
         "With a `delivery` other than `direct`: the longest IP packet, in bytes, that the networks between the node and the others carry. " +
-        "Default: the MTU of the interface.",
+        "Default: the MTU of the interface, or less where a router says so.",
+    }),
+  ),
+  clampMss: Type.Optional(
+    Type.Boolean({
+      description:
+        "With a `delivery` other than `direct`. True: servers on the node announce no longer TCP segments than fit into the tunnel (MSS clamping), for clients " +
+        "that do not get ICMP errors. Default: false.",
     }),
   ),
 };
@@ -31,4 +38,6 @@ export const nodeDeliveryFields = {
 export interface NodeDelivery {
   readonly delivery?: Exclude<NodeDeliveryKind, "direct">;
   readonly pathMtu?: number;
+  /** Only where it holds. */
+  readonly clampMss?: true;
 }

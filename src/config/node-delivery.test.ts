@@ -22,12 +22,12 @@ test("B11: direct is what a node is that says nothing; another delivery is kept,
   const [plain, direct] = ["", ", delivery: direct"].map((far) => requireConfig(file(far), "file"));
   assert.ok(plain !== undefined && direct !== undefined);
   assert.equal(canonicalConfig(plain), canonicalConfig(direct));
-  const far = requireConfig(file(", delivery: geneve, pathMtu: 1400"), "file");
+  const far = requireConfig(file(", delivery: geneve, pathMtu: 1400, clampMss: true"), "file");
   assert.deepEqual(
-    far.nodes.map(({ delivery, pathMtu }) => [delivery, pathMtu]),
+    far.nodes.map(({ delivery, pathMtu, clampMss }) => [delivery, pathMtu, clampMss]),
     [
-      [undefined, undefined],
-      ["geneve", 1400],
+      [undefined, undefined, undefined],
+      ["geneve", 1400, true],
     ],
   );
   assert.deepEqual(requireConfig(renderConfig(far), "file"), far);

@@ -54,7 +54,7 @@ const TAIL = `## Limits
 - \`interfaceNodes\` names nodes of \`nodes\` and virtual addresses of the cluster, each once. It holds with the method \`forward\`; with
   the others every member receives every frame, and the master answers for all (B10).
 - A node with \`delivery: ipip\` or \`geneve\` is beyond the segment (B11): it needs \`delivery.method: forward\`, goes with no \`peering\`,
-  and is named by no \`interfaceNodes\`. At least one node is \`direct\`. \`pathMtu\` is for such nodes only.
+  and is named by no \`interfaceNodes\`. At least one node is \`direct\`. \`pathMtu\` and \`clampMss\` are for such nodes only.
 - A virtual address is never a node's own address, and both are unicast addresses; IPv4 and IPv6 mix
   freely.
 - A group's list names nodes of \`nodes\`, each once, at least one with a weight above 0, and not more

@@ -45,6 +45,7 @@ const healthy: DoctorFacts = {
   interfaces: [eth0],
   flooding: { mac: CM, missed: [], others: 2 },
   peering,
+  tunnels: [],
 };
 const found = (facts: Partial<DoctorFacts>): string =>
   diagnose({ ...healthy, ...facts })
@@ -128,4 +129,22 @@ test("C1, C8: what is wrong is said with what to do", () => {
 test("C8: a querier does not matter where dedicated MACs are unicast", () => {
   const facts = { peering: { ...peering, querier: ip("0.0.0.0") } };
   assert.match(found(facts), /ok IGMP querier: does not matter/);
+});
+
+test("B11: the way to a node beyond the segment: how long packets may be, and whether it is known at all", () => {
+  const way = {
+    name: "m3",
+    address: "10.99.0.13",
+    kind: "ipip",
+    known: true,
+    longest: 1480,
+  } as const;
+  assert.match(
+    found({ tunnels: [way] }),
+    /^ok way to m3: by ipip, for packets of up to 1480 bytes/m,
+  );
+  assert.match(
+    found({ tunnels: [{ ...way, known: false }] }),
+    /^wrong way to m3: .*nothing is sent \| see `ip route get 10.99.0.13`/m,
+  );
 });

@@ -4,6 +4,7 @@ import type { Diagnosis } from "#api/peers.ts";
 import { compareIp, type IpAddress, type MacAddress } from "#base/address.ts";
 import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
+import type { TunnelKind } from "#wire/tunnel.ts";
 import type { PeerRow } from "./peers.ts";
 
 type Finding = Diagnosis["findings"][number];
@@ -60,12 +61,31 @@ export interface DoctorFacts {
     | { readonly mac: MacAddress; readonly missed: readonly string[]; readonly others: number }
     | undefined;
   readonly peering: PeeringFacts | undefined;
+  /** To nodes that are not on this node's segment (B11). */
+  readonly tunnels: readonly TunnelFacts[];
 }
 
-export function diagnose({ cluster, interfaces, flooding, peering }: DoctorFacts): Finding[] {
+export interface TunnelFacts {
+  readonly name: string;
+  readonly address: string;
+  readonly kind: TunnelKind;
+  /** The next machine on the way is known. */
+  readonly known: boolean;
+  /** Longest packet that fits, without the outer header. */
+  readonly longest: number;
+}
+
+export function diagnose({
+  cluster,
+  interfaces,
+  flooding,
+  peering,
+  tunnels,
+}: DoctorFacts): Finding[] {
   return [
     ...judgeCluster(cluster),
     ...interfaces.flatMap(judgeInterface),
+    ...tunnels.map(judgeTunnel),
     ...(flooding === undefined ? [] : [judgeFlooding(flooding)]),
     ...(peering === undefined ? [] : judgePeering(peering)),
   ];
@@ -100,6 +120,13 @@ function judgeCluster({ master, absent, waiting }: ClusterFacts): Finding[] {
   }
   if (findings.length > 0) return findings;
   return [ok(check, `${master} is master, and every configured node is a member`)];
+}
+
+function judgeTunnel({ name, address, kind, known, longest }: TunnelFacts): Finding {
+  const check = `way to ${name}`;
+  if (known) return ok(check, `by ${kind}, for packets of up to ${longest} bytes`);
+  const remedy = `see \`ip route get ${address}\`, and whether the next machine there answers ARP`;
+  return bad("wrong", check, "the next machine is not known, and nothing is sent", remedy);
 }
 
 function judgeInterface(facts: InterfaceFacts): Finding[] {

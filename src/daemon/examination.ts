@@ -11,6 +11,7 @@ import type { Hook } from "#driver/bpf/types.ts";
 import { ARP_SETTINGS, effectiveSysctl } from "#driver/host/arp-settings.ts";
 import type { SwitchProbe } from "#driver/host/switch-probe.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
+import { overheadOf } from "#wire/tunnel.ts";
 import {
   type ClusterFacts,
   diagnose,
@@ -21,6 +22,7 @@ import {
 import type { HostFacts, PortFacts } from "./host-facts.ts";
 import type { Peers, PeersReport } from "./peers.ts";
 import { toldMac } from "./perform.ts";
+import type { NodeTunnels } from "./tunnels/node-tunnels.ts";
 
 export interface Patient {
   readonly self: NodeConfig;
@@ -34,6 +36,7 @@ export interface Patient {
   readonly delivery: () => Delivery;
   readonly peers?: Peers | undefined;
   readonly probe: SwitchProbe;
+  readonly tunnels: Pick<NodeTunnels, "to">;
 }
 
 const PROBE_MS = 300;
@@ -50,6 +53,7 @@ export async function examine(patient: Patient): Promise<Diagnosis> {
     interfaces: lookAtInterfaces(patient),
     flooding,
     peering,
+    tunnels: tunnelsOf(patient),
   };
   return { findings: diagnose(facts) };
 }
@@ -66,6 +70,15 @@ function lookAtCluster({ view, store, waiting }: Patient): ClusterFacts {
     waiting,
   };
 }
+
+const tunnelsOf = ({ store, tunnels }: Patient): DoctorFacts["tunnels"] =>
+  store.current.config.nodes.flatMap(({ id, name, address }) => {
+    const tunnel = tunnels.to(id);
+    if (tunnel === undefined) return [];
+    const { kind, mtu, nextMac } = tunnel;
+    const known = nextMac !== undefined;
+    return [{ name, address, kind, known, longest: mtu - overheadOf(kind) }];
+  });
 
 function lookAtInterfaces({ facts, datapath: { hook }, peers }: Patient): InterfaceFacts[] {
   const netlink = Rtnetlink.open();

@@ -267,7 +267,7 @@ export class SlotWork {
     const tunnel = this.#options.tunnels.to(to);
     if (tunnel !== undefined) {
       const sent = encapsulate(frame, tunnel, wayByte({ hop: 1, asked: 0 }), self);
-      if ("frame" in sent) return sent.frame;
+      if ("frame" in sent) return tunnel.link === this.#options.link ? sent.frame : undefined;
       if (sent.reason === "drop-too-big") this.#tell({ ...NO_GROUP, frame, slot: sent.longest });
       return undefined;
     }

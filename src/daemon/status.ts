@@ -146,6 +146,7 @@ function memberStatus(node: NodeConfig, sources: StatusSources): MemberStatus {
     state: member === undefined ? "departed" : present,
     drained: node.drained,
     maintenance: node.maintenance === true,
+    ...(node.delivery === undefined ? {} : { delivery: node.delivery }),
     ...memberHearing(node, sources),
     ...memberTraffic(node, sources),
   };

@@ -125,7 +125,7 @@ test("A19: the private key is in the bundle and in nothing that is printed or wr
   assert.ok(printed.includes(serialNumber.toLowerCase()));
 });
 
-test("A2: node add takes id, interface, routes and error log, and picks the next free id", async (t) => {
+test("A2: node add takes id, interface, routes, error log and delivery, and picks the next free id", async (t) => {
   const { folder, config, pan } = operator(t);
   await pan(INIT);
   const route = "--route 10.0.0.0/8~via~10.77.0.1";
@@ -136,14 +136,14 @@ test("A2: node add takes id, interface, routes and error log, and picks the next
     .map((word) => word.replace("@", `${folder}/`).replaceAll("~", " "));
   assert.equal(await run(expanded, terminal), 0, terminal.written.err);
   await pan(`node add m2 10.77.0.12 ${ADD} --out @m2.bundle`);
-  await pan(`node add m3 10.77.0.13 ${ADD} --out @m3.bundle`);
+  await pan(`node add m3 10.77.0.13 ${ADD} --out @m3.bundle --delivery geneve`);
   const { nodes } = requireConfig(readFileSync(config, "utf8"), "c");
   assert.deepEqual(
-    nodes.map(({ name, id, interface: device }) => [name, id, device]),
+    nodes.map(({ name, id, interface: device, delivery }) => [name, id, device, delivery]),
     [
-      ["m1", 2, "eth7"],
-      ["m2", 1, undefined],
-      ["m3", 3, undefined],
+      ["m1", 2, "eth7", undefined],
+      ["m2", 1, undefined, undefined],
+      ["m3", 3, undefined, "geneve"],
     ],
   );
   const { personality } = openBundle(path.join(folder, "m1.bundle"), {

@@ -1,12 +1,13 @@
 // `pan node`: admits machines to the cluster, renews and revokes their certificates, shows a bundle.
 // Runs where the CA is; the running cluster learns of it through `pan config apply`.
 import { rmSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type IpAddress, parseIp } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { MAX_NODE_ID, type NodeId, nodeId } from "#base/ids.ts";
 import { virtualAddresses } from "#config/config.ts";
 import { addNode, pinCa, revoke } from "#config/edits.ts";
+import { NODE_DELIVERIES, type NodeDeliveryKind } from "#config/node-delivery-schema.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
 import { suggestion } from "#config/spelling.ts";
 import { issuedCertificates, issueNode, readCa } from "#driver/identity/authority.ts";
@@ -38,6 +39,7 @@ interface IssueOptions extends Places {
 interface AddOptions extends IssueOptions {
   readonly id?: NodeId;
   readonly interface?: string;
+  readonly delivery: NodeDeliveryKind;
 }
 
 interface RevokeOptions extends Places {
@@ -100,6 +102,11 @@ function registerAdd(node: Command, context: Context): void {
     .argument("<address>", "the machine's own IP address", readAddress)
     .option("--id <number>", "number of the node (default: the next free one)", readId)
     .option("--interface <name>", "its network interface, where it is not the cluster's")
+    .addOption(
+      new Option("--delivery <how>", "how frames reach it: directly, or encapsulated (B11)")
+        .choices(NODE_DELIVERIES)
+        .default("direct"),
+    )
     .addHelpText("after", examples("pan node add m4 10.77.0.14 --config cluster.yaml --ca ca"))
     .action(async (name: string, address: IpAddress, options: AddOptions) => {
       const file = readClusterFile(options.config);
@@ -108,6 +115,7 @@ function registerAdd(node: Command, context: Context): void {
         address,
         ...(options.id === undefined ? {} : { id: options.id }),
         ...(options.interface === undefined ? {} : { interface: options.interface }),
+        ...(options.delivery === "direct" ? {} : { delivery: options.delivery }),
       });
       await issueFor(context, { file, config: added, node: requireNode(added, name), options });
     });

@@ -8,11 +8,13 @@ import type { NodeTunnel } from "#driver/bpf/tunnel-map.ts";
 import { NextHops } from "#driver/netlink/next-hops.ts";
 import { type Link, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { Trouble } from "../trouble.ts";
+import { Complaints } from "./complaints.ts";
 
 /** Routes and neighbours change seldom; a neighbour that is used so often stays known. */
 const LOOK_EVERY_MS = 2000;
-/** While the kernel finds out where a machine is. */
+/** While the kernel finds out where a machine is, at first. */
 const LOOK_AGAIN_MS = 100;
+const LOOKS_SOON = 20;
 
 export interface NodeTunnelsOptions {
   readonly self: NodeId;
@@ -34,7 +36,11 @@ export class NodeTunnels {
   readonly #hops = NextHops.open();
   readonly #netlink = Rtnetlink.open();
   #tunnels: readonly NodeTunnel[] = [];
+  /** Once there have been such nodes. */
+  #complaints: Complaints | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Looks since all was known. */
+  #inVain = 0;
 
   /** Throws PAN_SYSCALL. */
   constructor(options: NodeTunnelsOptions) {
@@ -54,7 +60,9 @@ export class NodeTunnels {
     trouble.guard("find the way to nodes beyond the segment", () => this.#look());
     if (this.#tunnels.length === 0) return;
     const isComplete = this.#tunnels.every(({ nextMac }) => nextMac !== undefined);
-    this.#timer = setTimeout(() => this.refresh(), isComplete ? LOOK_EVERY_MS : LOOK_AGAIN_MS);
+    this.#inVain = isComplete ? 0 : this.#inVain + 1;
+    const isSoon = !isComplete && this.#inVain <= LOOKS_SOON;
+    this.#timer = setTimeout(() => this.refresh(), isSoon ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
   #look(): void {
@@ -66,9 +74,14 @@ export class NodeTunnels {
       (node) => self !== undefined && kindBetween(self, node) !== undefined,
     );
     if (self === undefined || (far.length === 0 && this.#tunnels.length === 0)) return;
+    this.#complaints ??= new Complaints({
+      tunnels: () => this.#tunnels,
+      changed: () => this.refresh(),
+      trouble: this.#options.trouble,
+    });
     const links = new Map(this.#netlink.links().map((link) => [link.index, link]));
     this.#tunnels = far.flatMap((node) => this.#tunnelTo(self, node, links) ?? []);
-    datapath.setTunnels(this.#tunnels, ipBytes(self.address));
+    datapath.setTunnels(this.#tunnels, ipBytes(self.address), self.clampMss === true);
   }
 
   #tunnelTo(
@@ -80,21 +93,24 @@ export class NodeTunnels {
     if (kind === undefined) return undefined;
     const hop = this.#hops.find(node.address);
     const link = hop && links.get(hop.link);
+    const destination = ipBytes(node.address);
+    const told = this.#complaints?.mtuTo(destination);
     const isKnown = hop?.mac !== undefined && link?.mac !== undefined;
     return {
       node: node.id,
       kind,
       source: ipBytes(self.address),
-      destination: ipBytes(node.address),
+      destination,
       nextMac: isKnown && hop.mac !== undefined ? macBytes(hop.mac) : undefined,
       ownMac: link?.mac === undefined ? new Uint8Array(6) : macBytes(link.mac),
       link: link?.index ?? 0,
-      mtu: smallest(link?.mtu, hop?.mtu, node.pathMtu, self.pathMtu),
+      mtu: smallest(link?.mtu, hop?.mtu, told, node.pathMtu, self.pathMtu),
     };
   }
 
   close(): void {
     clearTimeout(this.#timer);
+    this.#complaints?.close();
     this.#hops.close();
     this.#netlink.close();
   }

@@ -164,9 +164,9 @@ export class Datapath {
     this.#nodePaths.set(paths);
   }
 
-  /** These nodes, and no others, are reached by encapsulation (B11). @param address of this node, four bytes */
-  setTunnels(tunnels: readonly NodeTunnel[], address: Uint8Array): void {
-    this.#tables.tunnels.set(tunnels, address);
+  /** These nodes, and no others, are reached by encapsulation (B11). Parameters as of TunnelMap.set. */
+  setTunnels(tunnels: readonly NodeTunnel[], address: Uint8Array, clamped: boolean): void {
+    this.#tables.tunnels.set(tunnels, address, clamped);
   }
 
   counters(): Counters {

@@ -144,6 +144,11 @@ export class StateMap {
     this.#mapping.bytes.set(address, STATE.tunnelAddress);
   }
 
+  /** What servers here tell clients to send at most, in bytes of a packet; 0: what they please. */
+  set longestPacket(bytes: number) {
+    Atomics.store(this.#u32, STATE.longestPacket / 4, bytes);
+  }
+
   close(): void {
     this.#mapping.unmap();
   }

@@ -1,7 +1,7 @@
 // Maps tunnels and tunnel_ends: how frames go to nodes beyond this segment, and whose encapsulated packets are taken (B11,
 // docs/adr/0022). A tunnel is complete before its node is marked in map nodes, and outlives the mark.
 import type { NodeId } from "#base/ids.ts";
-import type { Tunnel, TunnelKind } from "#wire/tunnel.ts";
+import { overheadOf, type Tunnel, type TunnelKind } from "#wire/tunnel.ts";
 import { Mapping } from "../libc.ts";
 import { NODES, TUNNEL, TUNNEL_GENEVE, TUNNEL_IPIP } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
@@ -40,11 +40,17 @@ export class TunnelMap {
     this.#state = state;
   }
 
-  /** These nodes are beyond the segment, and no others. @param address of this node, to which their packets come; four bytes */
-  set(tunnels: readonly NodeTunnel[], address: Uint8Array): void {
+  /**
+   * These nodes are beyond the segment, and no others.
+   * @param address of this node, to which their packets come; four bytes
+   * @param clamped whether servers here announce no longer segments than what fits into all of these tunnels
+   */
+  set(tunnels: readonly NodeTunnel[], address: Uint8Array, clamped = false): void {
     for (const tunnel of tunnels) this.#write(tunnel);
     this.#nodes.tunnelled = new Set(tunnels.map(({ node }) => node));
     this.#setEnds(tunnels);
+    const fitting = tunnels.map(({ mtu, kind }) => mtu - overheadOf(kind));
+    this.#state.longestPacket = clamped && fitting.length > 0 ? Math.min(...fitting) : 0;
     this.#state.tunnelAddress = tunnels.length === 0 ? new Uint8Array(ADDRESS_SIZE) : address;
   }
 
