@@ -34,6 +34,22 @@ test("A4: a member that runs another configuration when the roll-out is over is 
   assert.ok(subject.run(200).map(shown).includes("member-departed 3 refused"));
 });
 
+test("A4, A13: a member that asked once more and is sent away since is none again before it asks anew", () => {
+  const subject = PHASES.governing();
+  const change = { config: newConfig, admitted, detection: DEFAULT_DETECTION };
+  const request: Message = { type: "join-request", request: 2, epoch: 0, config, mac: macOf(3) };
+  assert.deepEqual(subject.hears(3, request).map(shown), ["join-accepted > 3"]);
+  subject.machine.step(instant(subject.nowMs), { type: "config-changed", ...change });
+  const told: string[] = [];
+  for (let round = 0; round < 22; round++) {
+    subject.run(100);
+    const effects = subject.hears(3, { ...memberKeepalive(), sequence: 2 + round } as Message);
+    told.push(...effects.map(shown));
+  }
+  assert.ok(told.includes("exit-request > 3"), told.join());
+  assert.ok(!told.includes("member-joined"), "it may take frames that others have by now");
+});
+
 test("A4: a node that the configuration no longer names is sent away at once, and departs when it takes no frames any more", () => {
   const subject = PHASES.governing();
   const change = {

@@ -437,6 +437,7 @@ export class Governing implements Phase {
   #tellToGo(now: Instant, member: Member, reason: "configuration" | "refused"): void {
     this.#context.send(member.address, this.#exit(reason));
     this.#watches.delete(member.id);
+    this.#admissions.departed(member.id);
     this.#expulsions.begin(now, member, this.#context.detection.intervalMs);
     this.#rosterChanged(now);
   }
