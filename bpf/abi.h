@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 16,
+	ABI_REVISION = 17,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -28,6 +28,7 @@ enum abi {
 	ABI_SERVICE_SYMMETRIC = 8, /* equal in both directions */
 	ABI_SERVICE_SESSIONS = 16, /* UDP sessions stay at their node (B12) */
 	ABI_SERVICE_QUIC = 32, /* UDP packets go to the node that their connection id names */
+	ABI_SERVICE_OTHER_PORT = 64, /* new TCP connections that this node serves go to a port of map other_ports */
 	ABI_LINKS = 8, /* interfaces of one node that carry client traffic */
 	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
@@ -200,6 +201,8 @@ struct udp_session {
 };
 
 /* Map udp_idle: by index of the group's counter, for how many ns a session stays after its last packet. */
+
+/* Map other_ports: by index of the group's counter, the port in network order. */
 
 struct decision {
 	__u32 group; /* index of the group's counter + 1; 0 = no group */

@@ -64,7 +64,7 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	__u32 slot, owner, node = 0;
 	__u16 entry;
 
-	if (unlikely(service->flags & ABI_SERVICE_QUIC || !read_slot(service, hash, &slot, &entry)))
+	if (unlikely(service->flags & (ABI_SERVICE_QUIC | ABI_SERVICE_OTHER_PORT) || !read_slot(service, hash, &slot, &entry)))
 		return steer_any(frame);
 	if (flooded)
 		return settle_flooded(frame, data, service, slot, entry, family, bytes);

@@ -16,6 +16,7 @@
 #include "hash.h"
 #include "hook.h"
 #include "lookup.h"
+#include "other-port.h"
 #include "own.h"
 #include "parse.h"
 
@@ -77,6 +78,8 @@ static __always_inline struct decision place(frame_t *frame, struct desk *desk, 
 	    (decision.reason == REASON_PASS_LOCAL || decision.reason == REASON_PASS_EXCEPTION) &&
 	    (!packet->flooded || is_accepting()))
 		note_session(flow, service.group);
+	if (decision.reason == REASON_PASS_LOCAL)
+		choose_port(frame, flow, service.flags, service.group);
 	decision.group = service.group + 1;
 	decision.slot = slot;
 	decision.base = service.base;

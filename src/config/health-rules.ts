@@ -114,7 +114,7 @@ function slowStartIsEager({ group, path, report }: Place): void {
 }
 
 function whenNobodyServes(config: DraftConfig, { group, path, report }: Place): void {
-  const { whenNone, sorry, policy } = group;
+  const { whenNone, sorry, sorryPort, policy } = group;
   const isRouted = policy === "routed" || policy === "routed-symmetric";
   if (isRouted && whenNone !== undefined) {
     const message = `with the policy ${policy} packets are for no address of the cluster, and nothing answers them; leave whenNone out`;
@@ -123,12 +123,30 @@ function whenNobodyServes(config: DraftConfig, { group, path, report }: Place): 
   if (whenNone === "sorry" && sorry === undefined) {
     report({ path, message: '"sorry" is missing: the node that serves while no other does' });
   }
+  if (sorryPort !== undefined) portOfSorry(config, { group, path, report });
   if (sorry === undefined) return;
   if (whenNone !== "sorry") {
     const message = "a sorry node counts only with whenNone: sorry; set that, or leave sorry out";
     report({ path: [...path, "sorry"], message });
   }
   requireNode(config, sorry, [...path, "sorry"], report);
+}
+
+/** The stack is told which listener a connection is for, at tc; a node that also serves the group itself has two. */
+function portOfSorry(config: DraftConfig, { group, path, report }: Place): void {
+  const { sorry, nodes = "all", services = [] } = group;
+  const say = (message: string): void => report({ path: [...path, "sorryPort"], message });
+  if (sorry === undefined) say("sorryPort is the port of the sorry node; name that one, too");
+  const listed = nodes === "all" ? config.nodes : nodes;
+  if (sorry !== undefined && (listed ?? []).some((node) => node?.name === sorry)) {
+    say(`${sorry} serves the group itself, on the service's port; list other nodes, without it`);
+  }
+  if (services.some((service) => service !== undefined && !/^tcp .*:\d+$/.test(service))) {
+    say("sorryPort is for services of TCP with a port; put the others into a group of their own");
+  }
+  if (config.datapath?.hook !== "tc") {
+    say("sorryPort needs the stack's sockets, which XDP does not have; set datapath.hook to tc");
+  }
 }
 
 function knownMaintenance(config: DraftConfig, { group, path, report }: Place): void {

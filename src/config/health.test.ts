@@ -78,6 +78,11 @@ test("B7: what a check cannot be is refused with what to do", () => {
     ["whenNone: sorry", /"sorry" is missing: the node that serves/],
     ["whenNone: drop, sorry: m1", /a sorry node counts only with whenNone: sorry/],
     ["whenNone: sorry, sorry: m9", /there is no node "m9"/],
+    ["sorryPort: 8080", /sorryPort is the port of the sorry node; name that one, too/],
+    [
+      "whenNone: sorry, sorry: m1, sorryPort: 8080",
+      /m1 serves the group itself[^]*datapath.hook to tc/,
+    ],
     ["maintenance: [m9]", /there is no node "m9"/],
     ["whenNone: reply", /"reply" is not one of reset, drop, all, sorry/],
   ];

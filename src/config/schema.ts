@@ -280,6 +280,14 @@ const Group = Type.Object(
     sorry: Type.Optional(
       Name("Name of the node that serves with `whenNone: sorry`, in the group's list or not."),
     ),
+    sorryPort: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          "Port on which the sorry node serves, where it is not the service's. Connections have the service's own address and port all the same.",
+      }),
+    ),
   },
   { ...closed, description: "Services that share a policy and a distribution table (B1)." },
 );
@@ -384,6 +392,7 @@ export interface GroupConfig {
   /** Absent: reset. */
   readonly whenNone?: "reset" | "drop" | "all" | "sorry";
   readonly sorry?: string;
+  readonly sorryPort?: number;
 }
 
 /** A checked configuration: every name resolves, every address is canonical, every limit holds. */

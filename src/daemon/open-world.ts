@@ -27,6 +27,7 @@ import { type Refusal, RefusalLog } from "./refusal-log.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { messageOf, type Trouble } from "./trouble.ts";
 import { NodeTunnels } from "./tunnels/node-tunnels.ts";
+import { sorryPorts } from "./sorry-ports.ts";
 
 /** The node around its world: what it answers when the world asks or tells it something. */
 export interface WorldNode {
@@ -62,7 +63,10 @@ export function openWorld(node: WorldNode): World {
   });
   const traces = Object.values(host.journal).flat(); // peering adds its own
   const { opened, peers } = openDatapath(node, host);
+  const servePorts = (): void => opened.serveElsewhere(sorryPorts(node.config().config, self.name));
+  servePorts(); // before the first tables: an agent that starts again changes nothing in between
   return {
+    servePorts,
     address: self.address,
     state,
     host,
@@ -92,9 +96,14 @@ export function openWorld(node: WorldNode): World {
 }
 
 /** What goes by the configuration beside the tables. */
-export function worldConfigured({ peers, tunnels }: Pick<World, "peers" | "tunnels">): void {
+export function worldConfigured({
+  peers,
+  tunnels,
+  servePorts,
+}: Pick<World, "peers" | "tunnels" | "servePorts">): void {
   peers?.refresh();
   tunnels.refresh();
+  servePorts();
 }
 
 /** What becomes of them is recorded. */

@@ -33,6 +33,8 @@ export interface World {
   readonly following: Following;
   readonly paths: PrivatePaths;
   readonly tunnels: NodeTunnels;
+  /** Goes by what the configuration says of sorry servers (B7). */
+  readonly servePorts: () => void;
   readonly state: StateFolder;
   readonly heart: (command: HeartCommand) => void;
   /** The packet program forwards by them now. */

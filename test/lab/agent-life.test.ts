@@ -49,7 +49,7 @@ const PROGRAMS = ["mask_egress", "steer_tc"];
 const HANDED_ON = [
   ...[".data.state", "bucket_vips", "counters", "desks", "exceptions", "former_owners"],
   ...["fragments", "group_counters", "held", "node_counters", "node_paths", "nodes"],
-  ...["own_addresses", "service_buckets", "services4", "services6"],
+  ...["other_ports", "own_addresses", "service_buckets", "services4", "services6"],
   ...[
     "slot_counters",
     "slots",

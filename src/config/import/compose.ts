@@ -48,6 +48,7 @@ interface Group {
   readonly health?: Health;
   /** Name of the node. */
   readonly sorry?: string;
+  readonly sorryPort?: number;
   readonly services: string[];
   readonly places: Place[];
   /** Of the first service: names the group. */
@@ -137,7 +138,7 @@ class Composer {
     const services = this.#servicesOf(server, policy);
     const [first] = services;
     if (first === undefined) return;
-    const more = { ...this.#healthOf(server), ...this.#sorryOf(server) };
+    const more = { ...this.#healthOf(server), ...this.#sorryOf(server, shares) };
     const key = JSON.stringify([policy, balance, more, [...shares].map(String).sort()]);
     const { file, line } = server;
     const group = this.#groups.get(key);
@@ -186,13 +187,23 @@ class Composer {
     return askable.length === 0 ? {} : { health: { ...health, checks: named(askable) } };
   }
 
-  #sorryOf({ sorry }: VirtualServer): Pick<Group, "sorry"> {
+  #sorryOf(
+    { sorry, targets, protocol }: VirtualServer,
+    shares: ReadonlyMap<string, number>,
+  ): Pick<Group, "sorry" | "sorryPort"> {
     const node = sorry === undefined ? undefined : this.#nodeOf(sorry);
     if (sorry === undefined || node === undefined) return {};
-    this.#note(
-      "differs",
-      sorry,
-      `sorry server ${sorry.address}: it is a node of the cluster, with an agent, and serves the same port`,
+    const say = (text: string): void =>
+      this.#note("differs", sorry, `sorry server ${sorry.address}: ${text}`);
+    say("it is a node of the cluster, with an agent");
+    const isSame = targets.every(({ port }) => port === sorry.port);
+    if (isSame) return { sorry: node.name };
+    const isTcp = protocol === "tcp" && targets.every(({ port }) => port !== "any");
+    if (isTcp && !shares.has(node.name)) return { sorry: node.name, sorryPort: sorry.port };
+    say(
+      isTcp
+        ? "it is a real server, too, and one node has one port; it serves the service's"
+        : "another port goes with TCP and a port only; it serves the service's",
     );
     return { sorry: node.name };
   }
@@ -324,6 +335,10 @@ class Composer {
       ),
       groups.length === 0 ? "groups: []" : "groups:",
       ...this.#groupLines(groups),
+      // the stack is told which listener a connection is for, where there are sockets
+      ...(groups.some(({ sorryPort }) => sorryPort !== undefined)
+        ? ["datapath: { hook: tc }"]
+        : []),
       ...(vips.length === 0 ? [] : ["vips:", ...vips.map((vip) => `  - "${vip}"`)]),
       "",
     ].join("\n");
@@ -341,24 +356,35 @@ class Composer {
   #groupLines(groups: readonly Group[]): string[] {
     const usual = groups.length > MANY_GROUPS ? FEW_SLOTS : USUAL_SLOTS;
     const names = new Set<string>();
-    return groups.flatMap(({ policy, balance, shares, health, sorry, services, places, first }) => [
-      `  # ${places
-        .slice(0, 8)
-        .map(({ file, line }) => `${printable(file)}:${line}`)
-        .join(", ")}${places.length > 8 ? " …" : ""}`,
-      `  - name: ${freeName(nameFor(first), names)}`,
-      `    policy: ${policy}`,
-      ...(balance === "weights" ? [] : [`    balance: ${balance}`]),
-      ...slotLines(usual, shares.size),
-      "    nodes:",
-      ...[...shares].map(([name, weight]) => `      - { name: ${name}, weight: ${weight} }`),
-      ...(health === undefined ? [] : [`    health: ${JSON.stringify(health)}`]),
-      ...(sorry === undefined ? [] : ["    whenNone: sorry", `    sorry: ${sorry}`]),
-      "    services:",
-      ...services.map((service) => `      - "${service}"`),
-    ]);
+    return groups.flatMap(
+      ({ policy, balance, shares, health, services, places, first, ...rest }) => [
+        `  # ${places
+          .slice(0, 8)
+          .map(({ file, line }) => `${printable(file)}:${line}`)
+          .join(", ")}${places.length > 8 ? " …" : ""}`,
+        `  - name: ${freeName(nameFor(first), names)}`,
+        `    policy: ${policy}`,
+        ...(balance === "weights" ? [] : [`    balance: ${balance}`]),
+        ...slotLines(usual, shares.size),
+        "    nodes:",
+        ...[...shares].map(([name, weight]) => `      - { name: ${name}, weight: ${weight} }`),
+        ...(health === undefined ? [] : [`    health: ${JSON.stringify(health)}`]),
+        ...sorryLines(rest),
+        "    services:",
+        ...services.map((service) => `      - "${service}"`),
+      ],
+    );
   }
 }
+
+const sorryLines = ({ sorry, sorryPort }: Pick<Group, "sorry" | "sorryPort">): string[] =>
+  sorry === undefined
+    ? []
+    : [
+        "    whenNone: sorry",
+        `    sorry: ${sorry}`,
+        ...(sorryPort === undefined ? [] : [`    sorryPort: ${sorryPort}`]),
+      ];
 
 /** Asked where the group has no service of the check's protocol. */
 const LOCAL = { target: "local" } as const;

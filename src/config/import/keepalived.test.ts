@@ -256,6 +256,20 @@ HTTP_GET {
   assert.match(notes.join("\n"), /^k.conf:8: differs: checks of 10.0.0.12: .* those of 10.0.0.11/m);
 });
 
+test("B7: import keepalived: a sorry server on another port is one here, too, unless it is a real server", () => {
+  const server = (sorry: string): string =>
+    "virtual_server 10.0.0.100 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\n" +
+    `sorry_server ${sorry}\nreal_server 10.0.0.11 80 {\nweight 1\n}\n}\n`;
+  const apart = imported(server("10.0.0.20 8080")).config;
+  assert.equal(apart.groups[0]?.sorryPort, 8080);
+  assert.equal(apart.datapath.hook, "tc");
+  const same = imported(server("10.0.0.20 80")).config;
+  assert.equal(same.groups[0]?.sorryPort, undefined);
+  const both = imported(server("10.0.0.11 8080"));
+  assert.equal(both.config.groups[0]?.sorryPort, undefined);
+  assert.match(both.notes.join("\n"), /sorry server 10.0.0.11: it is a real server, too/);
+});
+
 test("B10: import keepalived: nopreempt needs nothing, and what makes a node take over again is said", () => {
   const instance = (line: string): string =>
     `vrrp_instance a {\n interface eth0\n virtual_ipaddress {\n 10.0.0.100\n }\n ${line}\n}\n`;

@@ -29,6 +29,7 @@ import {
   type Sizes,
 } from "./program-options.ts";
 import { SlotCounters, type SlotLoad } from "./slot-counters.ts";
+import type { OtherPorts } from "./table-plan.ts";
 import { TableWriter } from "./table-writer.ts";
 import type { NodeTunnel } from "./tunnel-map.ts";
 import { testRun } from "./test-run.ts";
@@ -47,6 +48,7 @@ export class Datapath {
   readonly #slotCounters: SlotCounters;
   readonly #heldSize: number;
   readonly #nodePaths: NodePathMap;
+  #published: Tables | undefined;
 
   private constructor(
     object: LoadedObject,
@@ -156,7 +158,19 @@ export class Datapath {
    * PAN_TABLES_OLD when that is a later version, PAN_TABLES_CAPACITY (before anything is written) when they do not fit.
    */
   publish(tables: Tables): PublishReport {
-    return this.#tables.publish(tables, (index) => this.#counters.resetGroup(index));
+    const report = this.#tables.publish(tables, (index) => this.#counters.resetGroup(index));
+    this.#published = tables;
+    return report;
+  }
+
+  /** On which other ports this node serves TCP services, by group (B7). At once, for the tables that are published. */
+  serveElsewhere(ports: OtherPorts): void {
+    const before = this.#tables.otherPorts;
+    const isSame =
+      before.size === ports.size && [...ports].every(([name, port]) => before.get(name) === port);
+    if (isSame) return;
+    this.#tables.otherPorts = ports;
+    if (this.#published !== undefined) this.publish(this.#published);
   }
 
   /** Over which private paths frames to a node go from now on (B11). */

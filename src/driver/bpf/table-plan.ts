@@ -2,7 +2,7 @@
 // new ones, which services vanish. Refuses what does not fit, so that a publish is never left half-way for that.
 import { PanError } from "#base/error-codes.ts";
 import type { GroupTable, Tables } from "#core/steering/tables.ts";
-import { SERVICE_ROUTED, SLOTS_PER_WORD } from "./abi.gen.ts";
+import { SERVICE_OTHER_PORT, SERVICE_ROUTED, SLOTS_PER_WORD } from "./abi.gen.ts";
 import { ROUTED_KEY, serviceFlags, serviceKeyText, type ServiceEntry } from "./service-map.ts";
 import { SlotRegions } from "./slot-regions.ts";
 
@@ -98,11 +98,15 @@ function holdMoving(
   }
 }
 
+/** By name of a group: the port on which this node serves its TCP services, where that is another than theirs. */
+export type OtherPorts = ReadonlyMap<string, number>;
+
 /** PAN_TABLES_CAPACITY when the tables do not fit. */
 export function planTables(
   tables: Tables,
   present: ReadonlyMap<string, ServiceEntry>,
   capacities: Capacities,
+  otherPorts: OtherPorts = new Map(),
 ): TablePlan {
   const regions = new SlotRegions(capacities.slots, SLOTS_PER_WORD);
   const claims = claim(tables, present, regions);
@@ -122,7 +126,8 @@ export function planTables(
       throw tooLarge("slots", needed, capacities.slots, "datapath.slotCapacity");
     }
     const group = kept?.group ?? freeIndex();
-    const entry = { base, slots, group, flags: serviceFlags(table) };
+    const elsewhere = otherPorts.has(table.name) ? SERVICE_OTHER_PORT : 0;
+    const entry = { base, slots, group, flags: serviceFlags(table) | elsewhere };
     return { table, entry, keys, fresh: kept === undefined };
   });
   const wanted = new Set(groups.flatMap(({ keys }) => keys));

@@ -19,13 +19,14 @@ import {
   VIP_OF_NOBODY,
 } from "./abi.gen.ts";
 import { cellsOf, ExceptionMap, exceptionBuckets, mapExceptions } from "./exception-map.ts";
+import { GroupNumbers, portNumber } from "./group-numbers.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import type { Mapping } from "../libc.ts";
 import { readHashMap, ServiceMap, tableOfKey, type ServiceMapFds } from "./service-map.ts";
 import { SessionIdle } from "./udp-sessions.ts";
 import { NodeMap, SlotMaps, StateMap } from "./shared-maps.ts";
 import type { GroupRegion } from "./slot-counters.ts";
-import { planTables, type Capacities, type TablePlan } from "./table-plan.ts";
+import { type OtherPorts, planTables, type Capacities, type TablePlan } from "./table-plan.ts";
 import { TunnelMap, type TunnelMapFds } from "./tunnel-map.ts";
 import type { PublishReport } from "./types.ts";
 
@@ -42,6 +43,7 @@ export interface TableMapFds extends ServiceMapFds, TunnelMapFds {
   readonly vips: number;
   readonly exceptions: number;
   readonly sessionIdle: number;
+  readonly otherPorts: number;
 }
 
 const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${counter}@${master}`;
@@ -62,6 +64,7 @@ export class TableWriter {
   readonly #exceptionMemory: Mapping;
   readonly #exceptions: ExceptionMap;
   readonly #sessionIdle: SessionIdle;
+  readonly #portMap: GroupNumbers;
   readonly #vipsFd: number;
   /** With the value that says who answers. */
   readonly #vips = new Map<string, number>();
@@ -69,6 +72,8 @@ export class TableWriter {
   /** Names of the groups by counter index, as of the last publish. */
   #groupNames: ReadonlyMap<number, string> = new Map();
   #regions: readonly GroupRegion[] = [];
+  /** Of the next publish. */
+  otherPorts: OtherPorts = new Map();
 
   constructor(fds: TableMapFds, capacities: Capacities & { readonly exceptions: number }) {
     this.state = new StateMap(fds.state);
@@ -79,6 +84,7 @@ export class TableWriter {
     this.#exceptionMemory = mapExceptions(fds.exceptions, exceptionBuckets(capacities.exceptions));
     this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory), this.state);
     this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
+    this.#portMap = new GroupNumbers(fds.otherPorts, capacities.groups);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
     for (const [key, value] of readHashMap(fds.vips, ADDRESS.size, HOLDER_SIZE)) {
@@ -109,7 +115,7 @@ export class TableWriter {
         `Refused to go back from tables ${show(held)} to ${show(tables.version)}: somebody else publishes newer ones.`,
       );
     }
-    const plan = planTables(tables, this.#services.entries, this.#capacities);
+    const plan = planTables(tables, this.#services.entries, this.#capacities, this.otherPorts);
     for (const key of plan.vanished) this.#services.delete(key);
     let nodes = 0;
     for (const { id, mac } of tables.nodes) if (this.#nodes.set(id, macBytes(mac))) nodes++;
@@ -142,6 +148,7 @@ export class TableWriter {
     this.#services.close();
     this.#exceptionMemory.unmap();
     this.#sessionIdle.close();
+    this.#portMap.close();
   }
 
   /**
@@ -166,7 +173,8 @@ export class TableWriter {
     let changed = 0;
     for (const { table, entry, fresh } of plan.groups) {
       if (fresh) resetGroup(entry.group);
-      this.#sessionIdle.set(entry.group, table.udpIdleMs);
+      this.#sessionIdle.setMs(entry.group, table.udpIdleMs);
+      this.#portMap.set(entry.group, portNumber(this.otherPorts.get(table.name) ?? 0));
       changed += this.#writeSlots(table, entry.base);
     }
     return changed;

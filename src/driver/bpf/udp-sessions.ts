@@ -3,29 +3,15 @@ import { unmapped } from "#base/mapped-address.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
 import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { UDP_SESSION, UDP_SESSION_KEY } from "./abi.gen.ts";
-import { Mapping } from "../libc.ts";
+import { GroupNumbers } from "./group-numbers.ts";
 import { readHashMap } from "./service-map.ts";
 
 const NS_PER_MS = 1_000_000n;
 
 /** Map udp_idle: by index of the group. */
-export class SessionIdle {
-  readonly #mapping: Mapping;
-  readonly #idle: BigUint64Array;
-
-  constructor(fd: number, groups: number) {
-    this.#mapping = new Mapping(fd, groups * 8);
-    const { buffer, byteOffset } = this.#mapping.bytes;
-    this.#idle = new BigUint64Array(buffer, byteOffset, groups);
-  }
-
-  set(group: number, idleMs: number): void {
-    const ns = BigInt(idleMs) * NS_PER_MS;
-    if (this.#idle[group] !== ns) Atomics.store(this.#idle, group, ns);
-  }
-
-  close(): void {
-    this.#mapping.unmap();
+export class SessionIdle extends GroupNumbers {
+  setMs(group: number, idleMs: number): void {
+    this.set(group, BigInt(idleMs) * NS_PER_MS);
   }
 }
 
