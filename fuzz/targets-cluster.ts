@@ -46,6 +46,7 @@ const MESSAGES: readonly Message[] = [
     detectionMs: 200,
     perInterval: 4,
     roster: 1,
+    isMost: true,
     memberCount: 2,
     offset: 0,
     members: [

@@ -96,6 +96,8 @@ describe("assignment", { skip }, () => {
       unsent: 0,
       // of groups that nobody serves (B7)
       ...{ reset: 0, unreachable: 0, unanswered: 0, limited: 0 },
+      // too long for a tunnel (B11)
+      ...{ tooBigTold: 0, tooBigUntold: 0, tooBigLimited: 0 },
     });
     assert.equal(status.assignment.heldNow, 0);
   });

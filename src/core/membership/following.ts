@@ -183,7 +183,7 @@ export class Following implements Phase {
     const { detectionMs } = this.#last;
     this.#context.givenUpAt = givenUpAt(this.#lastAt, detectionMs, this.#intervalMs);
     const ids = this.#members.map(({ id }) => id);
-    this.#context.quorum.seen(now, ids, detectionMs);
+    this.#context.quorum.told(now, ids, detectionMs, this.#last.isMost);
   }
 
   /** Whoever is not listed any more may have been replaced already, and whoever is new may have tables from before. */

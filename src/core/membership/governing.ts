@@ -260,6 +260,7 @@ export class Governing implements Phase {
       tables,
       detectionMs: detection.intervalMs,
       perInterval: this.#perInterval,
+      isMost: this.#context.quorum.isMost,
       roster: this.#roster,
       memberCount: this.#members.length,
       offset,

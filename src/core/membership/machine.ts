@@ -187,6 +187,7 @@ export class Membership {
         this.#context.config = input.config;
         this.#context.admitted = byId(input.admitted);
         this.#context.detection = input.detection;
+        this.#context.quorum.keepOnly(this.#context.admitted);
         return this.#phase?.settingsChanged(now, "config");
       case "tables-published":
         this.#context.tables = input.version;

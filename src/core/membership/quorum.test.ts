@@ -55,6 +55,26 @@ test("A16: who has left, or whose agent has ended, does not count", () => {
   assert.equal(quorum.isMost, true, "of two, whoever is left");
 });
 
+test("A16: a member goes by its master's word: only the master hears of everybody who has left", () => {
+  const rest = [1, 4].map(nodeId);
+  const quorum = together([0, 1, 2, 4]);
+  quorum.told(instant(5000), rest, DETECTION_MS, true);
+  assert.equal(quorum.isMost, true, "0 and 2 have left, and this node was not told");
+  assert.equal(quorum.regained, 0, "so it was never out");
+  quorum.told(instant(5100), rest, DETECTION_MS, false);
+  assert.equal(quorum.isMost, false, "the master has lost too many");
+  quorum.seen(instant(5200), rest, DETECTION_MS);
+  assert.equal(quorum.isMost, true, "on its own, by whom it was together with last");
+});
+
+test("A16: nodes that were taken out of the configuration are missed by nobody", () => {
+  const quorum = together([1, 2, 3, 4, 5]);
+  quorum.seen(instant(5000), [1, 2].map(nodeId), DETECTION_MS);
+  assert.equal(quorum.isMost, false);
+  quorum.keepOnly(new Set([1, 2].map(nodeId)));
+  assert.equal(quorum.isMost, true);
+});
+
 test("A16: a node is outvoted when most of the others may have given it up", () => {
   const lostAt = (id: number) => instant(id * 100);
   assert.equal(together([1, 2]).outvotedAt(lostAt), Infinity, "nobody can be");
@@ -126,6 +146,18 @@ for (const size of [3, 4, 5]) {
     }
   });
 }
+
+test("A16: most members leave at once: those that stay speak on", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const cluster = whole(4, seed);
+    // half of them, and the one with the lowest id
+    const leaving = [1, (seed % 3) + 2];
+    for (const id of leaving) cluster.step(id, { type: "leave" });
+    const others = cluster.ids.filter((id) => !leaving.includes(id));
+    run(cluster, 3000, others);
+    for (const id of others) assert.ok(cluster.speakMs(id) > 0, `seed ${seed}: ${id} speaks`);
+  }
+});
 
 test("A16, A18: a member that dies silences nobody for longer than it takes to notice", () => {
   for (let seed = 1; seed <= 40; seed++) {

@@ -15,6 +15,8 @@ export class Quorum {
   /** Since when just these are present. */
   #since: Instant | undefined;
   #regained = 0;
+  /** What this node's master says of its part; undefined: this node is its own measure. */
+  #told: boolean | undefined;
 
   constructor(self: NodeId) {
     this.#self = self;
@@ -26,8 +28,21 @@ export class Quorum {
    */
   seen(now: Instant, members: readonly NodeId[], detectionMs: number): void {
     const { isMost } = this;
+    this.#told = undefined;
     this.#see(now, members, detectionMs);
     if (!isMost && this.isMost) this.#regained += 1;
+  }
+
+  /**
+   * At a member: its master has told who is together, and whether they are most. The master alone hears of everybody who has left: where this
+   * node would miss them, it takes the master's list for its own measure.
+   */
+  told(now: Instant, members: readonly NodeId[], detectionMs: number, isMost: boolean): void {
+    const { isMost: before } = this;
+    this.#see(now, members, detectionMs);
+    if (isMost && !this.#isMostHere) this.#last = this.#present;
+    this.#told = isMost;
+    if (!before && isMost) this.#regained += 1;
   }
 
   /** How often this node's part has become the most, and was not before. */
@@ -44,12 +59,17 @@ export class Quorum {
     }
     const isMore = [...this.#last].every((id) => this.#present.has(id));
     const isSettled = now >= after(this.#since, detectionMs);
-    if (isMore || (isSettled && this.isMost)) this.#last = this.#present;
+    if (isMore || (isSettled && this.#isMostHere)) this.#last = this.#present;
   }
 
   /** It has no right to speak any more, for certain. */
   gone(id: NodeId): void {
     this.#last = new Set([...this.#last].filter((one) => one !== id));
+  }
+
+  /** The others were taken out of the configuration: nobody waits for them. */
+  keepOnly(admitted: { readonly has: (id: NodeId) => boolean }): void {
+    for (const id of this.#last) if (!admitted.has(id)) this.gone(id);
   }
 
   /** Who was together last. Another set when that changes. */
@@ -58,6 +78,10 @@ export class Quorum {
   }
 
   get isMost(): boolean {
+    return this.#told ?? this.#isMostHere;
+  }
+
+  get #isMostHere(): boolean {
     return this.#last.size < FEWEST || this.#areMost(this.#present);
   }
 

@@ -24,6 +24,7 @@ const keepalives = (list: readonly Member[], roster: number, epoch = 1): MasterK
     detectionMs: 200,
     perInterval: 5,
     roster,
+    isMost: true,
     memberCount: list.length,
     offset,
     members,

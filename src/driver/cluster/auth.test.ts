@@ -155,6 +155,7 @@ test("A2: a member goes over to the key that its master has begun to use", () =>
     detectionMs: 200,
     perInterval: 5,
     roster: 1,
+    isMost: true,
     memberCount: 0,
     offset: 0,
     members: [],

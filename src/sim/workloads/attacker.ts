@@ -143,7 +143,7 @@ export class Attacker {
       { type: "probe" },
       {
         ...{ type: "master-keepalive", sequence: 1e6, epoch: 99, config: version, tables },
-        ...{ detectionMs: 200, perInterval: 2, roster: 1, memberCount: 1, offset: 0 },
+        ...{ detectionMs: 200, perInterval: 2, isMost: true, roster: 1, memberCount: 1, offset: 0 },
         members: [{ id, address, mac }],
       },
     ];

@@ -157,6 +157,7 @@ const keepalive = {
       field.putTables(out, message.tables);
       out.u16(message.detectionMs);
       out.u8(message.perInterval);
+      out.u8(message.isMost ? 1 : 0);
       out.u32(message.roster);
       out.u16(message.memberCount);
       out.u16(message.offset);
@@ -198,10 +199,12 @@ const isRate = (perInterval: number): boolean =>
 function readMasterKeepalive(bytes: ByteReader): Of<"master-keepalive"> | undefined {
   const [sequence, epoch, config] = [field.counter(bytes), bytes.u32(), field.config(bytes)];
   const [tables, detectionMs, perInterval] = [field.tables(bytes), bytes.u16(), bytes.u8()];
+  const isMost = bytes.u8();
   const [roster, memberCount, offset] = [bytes.u32(), bytes.u16(), bytes.u16()];
   const members = readRoster(bytes, bytes.u16());
   if (sequence === undefined || tables === undefined || members === undefined) return undefined;
-  if (!isRate(perInterval) || detectionMs === 0 || detectionMs > MAX_DETECTION_MS) return undefined;
+  if (!isRate(perInterval) || isMost > 1 || detectionMs === 0 || detectionMs > MAX_DETECTION_MS)
+    return undefined;
   if (memberCount > MAX_ROSTER || offset + members.length > memberCount) return undefined;
   return {
     type: "master-keepalive",
@@ -211,6 +214,7 @@ function readMasterKeepalive(bytes: ByteReader): Of<"master-keepalive"> | undefi
     tables,
     detectionMs,
     perInterval,
+    isMost: isMost === 1,
     roster,
     memberCount,
     offset,

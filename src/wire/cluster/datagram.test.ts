@@ -195,6 +195,7 @@ const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> } = {
     detectionMs: fc.integer({ min: 1, max: 60_000 }),
     perInterval: rate,
     roster: u32,
+    isMost: fc.boolean(),
     memberCount: fc.constant(200),
     offset: fc.nat(100),
     members: fc.array(someEntry, { maxLength: ROSTER_PART }),

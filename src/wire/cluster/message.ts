@@ -128,6 +128,8 @@ export interface MasterKeepalive {
   readonly detectionMs: number;
   /** Keepalives that everybody sends in one detection interval (A17). */
   readonly perInterval: number;
+  /** Whether the master's part is the one whose sessions speak (docs/adr/0029): it knows who has left. */
+  readonly isMost: boolean;
   /** Rises with every change of the list. */
   readonly roster: number;
   readonly memberCount: number;

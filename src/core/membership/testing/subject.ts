@@ -80,6 +80,7 @@ export const keepalive = (epoch: number, ...ids: number[]): Message => ({
   detectionMs: 200,
   perInterval: 5,
   roster: epoch,
+  isMost: true,
   memberCount: ids.length,
   offset: 0,
   members: ids.map(entry),
