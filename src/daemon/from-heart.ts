@@ -17,7 +17,7 @@ import type { StateFolder } from "./state-folder.ts";
 /** What membership's events reach. */
 export interface HeartListener {
   readonly log: Pick<Logger, "info">;
-  readonly state: Pick<StateFolder, "saveEpoch" | "saveBoot">;
+  readonly state: Pick<StateFolder, "saveEpoch" | "saveTogether" | "saveBoot">;
   readonly rotation: Pick<KeyRotation, "becameMaster">;
   readonly failovers: FailoverLog;
   readonly paths: Pick<PrivatePaths, "start">;
@@ -63,6 +63,8 @@ export function takeFromHeart(event: HeartEvent, node: HeartListener): void {
       return node.following.follow({ id: event.master, address: event.address });
     case "config-wanted":
       return node.following.follow({ id: event.from, address: event.address });
+    case "together-changed":
+      return node.afterwards("save who is together", () => node.state.saveTogether(event.nodes));
     case "counters":
       return node.counted(event.counters);
     case "left":

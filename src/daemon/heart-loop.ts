@@ -41,6 +41,7 @@ export class HeartLoop {
   #detectionMs: number;
   /** Of the machine, as sessions know it. Those of an agent before this one ask again. */
   #tenure: number | undefined;
+  #together: ReadonlySet<NodeId> | undefined;
   #countersAt: number;
   #stopped = false;
 
@@ -63,9 +64,9 @@ export class HeartLoop {
     this.#detectionMs = settings.detection.intervalMs;
     this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
     const { id, address, mac } = self;
-    const { epoch, config, admitted, detection } = settings;
+    const { epoch, config, admitted, detection, together } = settings;
     this.#machine = new Membership(
-      { self: { id, address, mac }, boot, epoch, config, admitted, detection },
+      { self: { id, address, mac }, boot, epoch, config, admitted, detection, together },
       instant(monotonicMs()),
     );
   }
@@ -94,6 +95,7 @@ export class HeartLoop {
     const nowMs = monotonicMs();
     this.#meetDeadlines();
     this.#renewLeases(nowMs);
+    this.#tellTogether();
     if (monotonicMs() >= this.#countersAt) this.#emitCounters();
   }
 
@@ -250,6 +252,13 @@ export class HeartLoop {
     this.#leases?.answer.renew(0n);
     this.#leases?.accept.renew(0n);
     this.#leases?.speak.renew(0n);
+  }
+
+  #tellTogether(): void {
+    const { together } = this.#machine;
+    if (together === this.#together) return;
+    this.#together = together;
+    this.#surroundings.emit({ type: "together-changed", nodes: [...together] });
   }
 
   #emitCounters(): void {

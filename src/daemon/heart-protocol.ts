@@ -21,6 +21,8 @@ export interface HeartSettings {
   readonly lastBoot?: bigint;
   /** The highest epoch ever seen here; the main thread keeps it over restarts. */
   readonly epoch: number;
+  /** From the `together-changed` event of the last run. */
+  readonly together: readonly NodeId[];
   readonly config: ConfigVersion;
   readonly detection: Detection;
   readonly admitted: readonly AdmittedNode[];
@@ -115,6 +117,8 @@ export type HeartEvent =
   | MembershipEvent
   /** The socket is open; `scheduling` is what the kernel granted. */
   | { readonly type: "started"; readonly scheduling: Scheduling; readonly boot: bigint }
+  /** With whom this node is together, for its next start (docs/adr/0029). */
+  | { readonly type: "together-changed"; readonly nodes: readonly NodeId[] }
   /** About once a second. */
   | { readonly type: "counters"; readonly counters: HeartCounters }
   /** The thread has ended because of this; membership is over. */

@@ -30,6 +30,7 @@ export function heartSettings(sources: HeartSources): HeartSettings {
     port: config.cluster.port,
     // an agent that was killed may have left more than it could save
     epoch: Math.max(state.epoch(), sources.tablesEpoch, datapath.version().epoch),
+    together: state.together(),
     config: version,
     detection: config.detection,
     admitted: admittedNodes(config),

@@ -2,7 +2,7 @@
 // Each file is replaced whole (write, sync, rename), so that a crash leaves the old one or the new one.
 import * as fs from "node:fs";
 import path from "node:path";
-import type { ConfigVersion } from "#base/ids.ts";
+import { type ConfigVersion, MAX_NODE_ID, type NodeId } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import { decodeTables, encodeTables } from "#core/steering/tables-codec.ts";
 import type { Tables } from "#core/steering/tables.ts";
@@ -109,6 +109,18 @@ export class StateFolder {
 
   saveEpoch(epoch: number): void {
     this.#write("epoch", String(epoch));
+  }
+
+  /** With whom this node was together last (docs/adr/0029); none when unknown or damaged. */
+  together(): NodeId[] {
+    const words = (this.#read("together")?.toString() ?? "").split(" ").map(Number);
+    return words.every((id) => Number.isInteger(id) && id > 0 && id <= MAX_NODE_ID)
+      ? words.map((id) => id as NodeId)
+      : [];
+  }
+
+  saveTogether(nodes: readonly NodeId[]): void {
+    this.#write("together", nodes.join(" "));
   }
 
   /** Of the last start of this node; the next one is larger. Undefined when unknown or damaged: then the clock decides. */

@@ -227,6 +227,7 @@ export class HeartCluster {
       port: PORT,
       netns: `/run/netns/${namespace}`,
       epoch: 0,
+      together: [],
       config: { counter: 1, digest: "00112233445566aa" },
       detection: { ...DEFAULT_DETECTION, intervalMs },
       admitted,

@@ -8,7 +8,7 @@
 // survivors agree on a new master, which nobody else has to notice), master (governing).
 // Here: what holds in every phase. Only proved messages come in (driver/cluster/auth.ts).
 import type { Instant } from "#base/time.ts";
-import type { ConfigVersion } from "#base/ids.ts";
+import type { ConfigVersion, NodeId } from "#base/ids.ts";
 import type { ExitRequest, Message, OtherMasterExists } from "#wire/cluster/message.ts";
 import { Admitted } from "./admitted.ts";
 import { acceptMs, byId, Context, type Phase } from "./context.ts";
@@ -148,6 +148,11 @@ export class Membership {
       this.#outvoted = { phase, last: quorum.last, at };
     }
     return Math.max(0, Math.min(acceptMs, at - now));
+  }
+
+  /** Who was together last (docs/adr/0029): to be told to this node's next start. Another set when that changes. */
+  get together(): ReadonlySet<NodeId> {
+    return this.#context.quorum.last;
   }
 
   /**

@@ -33,6 +33,8 @@ export interface MembershipSettings {
   /** With this node. */
   readonly admitted: readonly AdmittedNode[];
   readonly detection: Detection;
+  /** With whom this node was together when it ran last (docs/adr/0029); absent: not known, so it is nobody's minority. */
+  readonly together?: readonly NodeId[];
 }
 
 /** How applications at the master are asked whether a node may join (A10). */

@@ -159,6 +159,24 @@ test("A16: most members leave at once: those that stay speak on", () => {
   }
 });
 
+test("A16: a member that is cut off does not speak because its agent starts anew, and speaks when it has found the others", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const cluster = whole(3, seed);
+    const alone = (seed % 3) + 1;
+    cluster.partition([alone]);
+    cluster.run(500);
+    cluster.crash(alone, "agent-down");
+    cluster.start(alone);
+    for (let ms = 0; ms < 5000; ms += 1) {
+      run(cluster, 1);
+      assert.equal(cluster.speakMs(alone), 0, `seed ${seed}: nobody knows what the others do`);
+    }
+    cluster.partition();
+    assert.equal(run(cluster, 6000), undefined, `seed ${seed}`);
+    assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+  }
+});
+
 test("A16, A18: a member that dies silences nobody for longer than it takes to notice", () => {
   for (let seed = 1; seed <= 40; seed++) {
     const cluster = whole(3, seed);

@@ -18,8 +18,10 @@ export class Quorum {
   /** What this node's master says of its part; undefined: this node is its own measure. */
   #told: boolean | undefined;
 
-  constructor(self: NodeId) {
+  /** @param last who was together when this node ran last */
+  constructor(self: NodeId, last: readonly NodeId[] = []) {
     this.#self = self;
+    this.#last = new Set(last);
   }
 
   /**

@@ -164,6 +164,7 @@ export class Recorder {
       case "machine-gone":
       case "member-joined":
       case "started":
+      case "together-changed":
       case "view-changed":
       case "vote-wanted":
         return;

@@ -104,6 +104,7 @@ export class VirtualCluster {
     const node = this.admitted[id - 1];
     if (node === undefined) throw new RangeError(`there is no node ${id}`);
     this.#boot += 1n;
+    const before = this.#nodes.get(id)?.machine.together ?? [];
     const machine = new Membership(
       {
         self: { id: node.id, address: node.address, mac: macOf(id) },
@@ -112,6 +113,7 @@ export class VirtualCluster {
         config,
         admitted: this.admitted,
         detection: this.#settings.detection ?? DEFAULT_DETECTION,
+        together: [...before],
       },
       instant(this.nowMs),
     );
