@@ -36,6 +36,8 @@ export class Contest {
   #askAt: Instant;
   /** Of the last keepalive of another master. */
   #heard: { readonly id: NodeId; readonly members: readonly Member[] } | undefined;
+  /** Masters that have claimed to be one, and have not been seen to lose since. No more than nodes were ever admitted. */
+  readonly #unsettled = new Set<NodeId>();
 
   constructor(context: Context, now: Instant) {
     this.#context = context;
@@ -65,6 +67,23 @@ export class Contest {
   /** A keepalive of another master. */
   heard(id: NodeId, members: readonly Member[]): void {
     this.#heard = { id, members };
+  }
+
+  /** A claim of another master, whether or not it is believed. */
+  claimed(id: NodeId): void {
+    this.#unsettled.add(id);
+  }
+
+  settled(id: NodeId): void {
+    this.#unsettled.delete(id);
+  }
+
+  /**
+   * Of a node that asks to join: whether it is a master that has yielded. It does so at an answer to its own claim, so that claim has been
+   * heard here; that it has lost, it says only once.
+   */
+  hasYielded(id: NodeId): boolean {
+    return this.#unsettled.has(id);
   }
 
   /**

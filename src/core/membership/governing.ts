@@ -367,6 +367,7 @@ export class Governing implements Phase {
     const { sender, from } = received;
     const isAdmitted = this.#context.admitted.get(sender)?.address === from;
     if (isAdmitted && !this.#watches.has(sender)) this.#riseAbove(request.epoch);
+    if (isAdmitted && this.#contest.hasYielded(sender)) this.#announceAfter(now, sender);
     this.#admissions.requested(now, received, request, this.#watches);
   }
 
@@ -389,22 +390,31 @@ export class Governing implements Phase {
       if (claim.master !== this.#context.self.id) this.#claim(now, from, nonce);
       return;
     }
+    this.#contest.claimed(sender);
     if (!this.#contest.isAnswer(claim.nonce)) return this.#claim(now, from, nonce);
     const rival = rivalOf(received, claim);
     const inDoubt = this.inDoubt(now);
     const reign = { epoch: this.#epoch, members: this.#members, inDoubt };
     if (!this.#contest.isWon(reign, rival)) return this.#yield(now, rival, nonce);
     if (inDoubt) return;
+    this.#contest.settled(sender);
     this.#riseAbove(rival.epoch);
     if (now < this.#announceAt) return; // two that both think that they win must not keep talking
-    this.#announceAt = after(now, ANSWER_EVERY_MS);
     this.#claim(now, from, nonce);
+    this.#announceAfter(now, sender);
+  }
+
+  /** The loser may have announced the VIPs last, at another MAC. */
+  #announceAfter(now: Instant, loser: NodeId): void {
+    if (this.inDoubt(now) || now < this.#announceAt) return;
+    this.#announceAt = after(now, ANSWER_EVERY_MS);
+    this.#contest.settled(loser);
     this.#context.emit({ type: "announce-wanted" });
   }
 
   #yield(now: Instant, rival: Rival, nonce: Nonce): void {
     this.#context.sawEpoch(rival.epoch);
-    // without members: the winner learns that there were two, and announces the VIPs again
+    // without members: the winner learns that there were two, and announces the VIPs again; if this is lost, from the request to join
     this.#claimAs(0, rival.address, nonce, this.#context.nextRequest());
     if (this.#watches.size > 0) this.#context.send("everyone", this.#exit("not-a-member"));
     this.#context.emit({ type: "lost-mastership", to: rival.id });

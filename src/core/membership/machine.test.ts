@@ -458,3 +458,36 @@ test("A5: a master above whose epoch somebody has been moves above it", () => {
   subject.hears(4, { type: "join-request", request: 1, epoch: 77, config, mac: macOf(4) });
   assert.equal(subject.machine.view.epoch, 78);
 });
+
+const asksToJoin = (request: number): Message => ({
+  ...{ type: "join-request", request, epoch: 4, config },
+  mac: macOf(1),
+});
+
+test("A5: a rival whose last word was lost has yielded when it asks to join: the VIPs are announced again, once", () => {
+  const subject = PHASES.governing();
+  const asks = (request: number): string[] => subject.hears(1, asksToJoin(request)).map(shown);
+  assert.deepEqual(asks(1), ["join-accepted > 1"], "never a rival");
+  assert.deepEqual(subject.hears(1, CLAIM).map(shown), ["other-master-exists > 1"]);
+  assert.deepEqual(asks(2), ["announce-wanted", "join-accepted > 1"]);
+  subject.run(100);
+  assert.ok(!asks(3).includes("announce-wanted"), "once");
+});
+
+test("A5: a rival that was heard to yield is not announced after a second time", () => {
+  const subject = PHASES.governing();
+  const effects = subject.hears(1, { ...CLAIM, nonce: ASKED, members: 0 }).map(shown);
+  assert.ok(effects.includes("announce-wanted"));
+  subject.run(100);
+  assert.ok(!subject.hears(1, asksToJoin(1)).map(shown).includes("announce-wanted"));
+});
+
+test("A5: a master that did not run announces after a rival only when it is sure that it is one", () => {
+  const subject = PHASES.governing();
+  subject.hears(1, CLAIM);
+  subject.nowMs += 5000;
+  subject.machine.step(instant(subject.nowMs), { type: "deadline-reached" });
+  assert.ok(!subject.hears(1, asksToJoin(1)).map(shown).includes("announce-wanted"), "in doubt");
+  subject.run(250);
+  assert.ok(subject.hears(1, asksToJoin(2)).map(shown).includes("announce-wanted"));
+});
