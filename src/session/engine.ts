@@ -3,7 +3,7 @@
 import type { NodeId } from "#base/ids.ts";
 import { isLater } from "#base/sequence.ts";
 import type { Instant } from "#base/time.ts";
-import { Owner, type OwnerEffect } from "#core/takeover/owner.ts";
+import type { OwnerEffect } from "#core/takeover/owner.ts";
 import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type { OpenedEvent, SessionEvent } from "#driver/bpf/session-program.ts";
@@ -14,6 +14,7 @@ import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { EngineCounts, EngineParts } from "./engine-parts.ts";
 import { Handshakes } from "./handshakes.ts";
 import { keyText } from "./key-text.ts";
+import { LeasedOwner } from "./leased-owner.ts";
 import type { Links } from "./links.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Figures, type OwnFigures } from "./figures.ts";
@@ -37,7 +38,7 @@ const SWEEP_MS = 250;
 
 export class Engine {
   readonly #parts: EngineParts;
-  readonly #owner = new Owner();
+  readonly #owner: LeasedOwner;
   readonly #replica = new Replica();
   readonly #takeovers: Takeovers;
   readonly #serving = new Map<ConnectionNumber, Serving>();
@@ -55,6 +56,7 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.#peers = new PeerWatch(parts.clock);
+    this.#owner = new LeasedOwner(parts, (effects) => this.#perform(effects));
     this.#stopSweeping = parts.clock.every(SWEEP_MS, () => this.#handshakes.sweep());
     this.#handshakes = new Handshakes(parts.clock, {
       accepted: (event, socket) => this.#begin(event, socket),
@@ -63,7 +65,7 @@ export class Engine {
     });
     this.#takeovers = new Takeovers(parts.clock, {
       right: () => parts.program.right(),
-      revoked: (held) => this.#revoked(held.log.opened.initial.key),
+      revoked: (held) => this.#revoked(held),
       standIn: (held) => parts.sockets.standIn(held),
       probe: (segment) => parts.raw.send(segment.key.peer, bareSegment(probeOf(segment))),
       restore: (held, resumed) => this.#resume(held, resumed),
@@ -179,7 +181,7 @@ export class Engine {
   }
 
   #happened(message: OwnerMessage): void {
-    this.#perform(this.#owner.step({ type: "happened", message }));
+    this.#owner.step({ type: "happened", message });
   }
 
   /** The application has said that the connection ends: a FIN may leave. */
@@ -303,12 +305,12 @@ export class Engine {
       served.alone = false;
       this.#happened(progressNow(served, at));
     }
-    this.#perform(this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica }));
+    this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica });
   }
 
   /** It speaks for nothing any more (ADR 8): what it was given and has not told of comes back. */
   memberGone(member: NodeId): void {
-    this.#perform(this.#owner.step({ type: "member-gone", member }));
+    this.#owner.step({ type: "member-gone", member });
   }
 
   /** Planned: what of this process's sessions `to` says is another member's, that member gets. */
@@ -319,7 +321,7 @@ export class Engine {
       if (session.isEnding || session.stays) continue;
       const owner = to(opened.initial.key);
       if (owner === undefined) continue;
-      this.#perform(this.#owner.step({ type: "hand-over", connection, to: owner }));
+      this.#owner.step({ type: "hand-over", connection, to: owner });
     }
   }
 
@@ -327,7 +329,7 @@ export class Engine {
     if (message.type === "acknowledged") {
       this.#figures.following.acknowledged(replica, message.messages, this.#now());
     }
-    this.#perform(this.#owner.step({ type: "answered", replica, message }));
+    this.#owner.step({ type: "answered", replica, message });
   }
 
   /** What owners tell. */
@@ -373,7 +375,7 @@ export class Engine {
     const handed = this.#handed.get(text);
     if (handed === undefined || generation <= handed.generation) return;
     this.#handed.delete(text);
-    this.#perform(this.#owner.step({ type: "taken", connection: handed.connection }));
+    this.#owner.step({ type: "taken", connection: handed.connection });
   }
 
   /** Two may have taken it over at once; of these it is the other's if this node has been away since (ADR 29). */
@@ -406,20 +408,16 @@ export class Engine {
     }
   }
 
-  /**
-   * Work sets were lost. What was on its way for them stops: this node was cut off and took others for dead, or the next owner takes it over.
-   */
+  /** Work sets were lost: this node was cut off and took others for dead, or the next owner takes over what was on its way. */
   stopTaking(isMine: (key: ConnectionKey) => boolean): void {
-    for (const key of this.#takeovers.revocable.filter((one) => !isMine(one))) {
-      this.#takeovers.abandon(key);
-      this.#revoked(key);
-    }
+    this.#takeovers.revoke((key) => !isMine(key));
   }
 
-  #revoked(key: ConnectionKey): void {
+  #revoked(connection: HeldConnection): void {
+    const { key } = connection.log.opened.initial;
     this.#figures.ended(key);
     this.#parts.program.hold(key, SILENT);
-    this.#unshield(key);
+    this.#performReplica(this.#replica.step(this.#now(), { type: "put-back", connection }));
   }
 
   /** From now on this node asks the peer. */
@@ -496,5 +494,6 @@ export class Engine {
     }
     this.#takeovers.close();
     this.#peers.close();
+    this.#owner.close();
   }
 }

@@ -145,7 +145,10 @@ export class SessionServer {
     this.#tenure = new Tenure(REAL_CLOCK, {
       right: () => this.#program.right(),
       isWhole: () => this.#isTogether && this.#links.isWhole,
-      grant: (tenure) => this.#program.grant(tenure),
+      grant: (tenure) => {
+        this.#program.grant(tenure);
+        this.#takeOver();
+      },
     });
   }
 

@@ -72,3 +72,19 @@ test("A16: a node that has been on its own since goes on only with what it was h
     assert.deepEqual(happened, expected);
   }
 });
+
+test("A16: what is another's now stops, but for what this node was handed", () => {
+  for (const [final, isOthers, expected] of [
+    [false, true, ["stand-in gone", "revoked"]],
+    [false, false, ["probe"]],
+    [true, true, ["probe"]],
+  ] as const) {
+    const { happened, right, takeovers, run, begin, key } = scene();
+    begin(final);
+    takeovers.revoke(() => isOthers);
+    assert.equal(takeovers.has(key), expected[0] === "probe");
+    right.speaks = true;
+    run(10);
+    assert.deepEqual(happened, expected);
+  }
+});

@@ -22,7 +22,7 @@ const TICK_MS = 10;
 export interface TakeoverActions {
   /** Nobody is asked, and no answer is believed, while this node may not speak (docs/adr/0029). */
   readonly right: () => RightToSpeak;
-  /** It was begun before this node was on its own: who is to take it over has been decided anew since. */
+  /** It was begun before this node was on its own, or is another's now: who is to take it over is decided anew. */
   readonly revoked: (held: HeldConnection) => void;
   /** Answers what removes it: it goes before the connection is restored. */
   readonly standIn: (held: HeldConnection) => () => void;
@@ -89,10 +89,8 @@ export class Takeovers {
     const underway = this.#underway.get(text);
     if (underway === undefined) return;
     const { speaks, tenure } = this.#actions.right();
-    if (!underway.final && underway.tenure !== tenure) {
-      this.#end(text);
-      this.#actions.revoked(underway.held);
-    } else if (speaks) this.#ask(text, underway, input);
+    if (!underway.final && underway.tenure !== tenure) this.#revoke(text, underway);
+    else if (speaks) this.#ask(text, underway, input);
     this.#watch();
   }
 
@@ -118,10 +116,18 @@ export class Takeovers {
     }
   }
 
-  /** On their way here, because their owner was taken for dead. */
-  get revocable(): readonly ConnectionKey[] {
-    const all = [...this.#underway.values()].filter(({ final }) => !final);
-    return all.map(({ held }) => held.log.opened.initial.key);
+  /** Those on their way here because their owner was taken for dead, and that are another's now. */
+  revoke(isOthers: (key: ConnectionKey) => boolean): void {
+    for (const [text, underway] of [...this.#underway]) {
+      const { final, held } = underway;
+      if (!final && isOthers(held.log.opened.initial.key)) this.#revoke(text, underway);
+    }
+    this.#watch();
+  }
+
+  #revoke(text: string, { held }: Underway): void {
+    this.#end(text);
+    this.#actions.revoked(held);
   }
 
   /** Another member has it after all. */

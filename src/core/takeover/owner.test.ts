@@ -211,3 +211,46 @@ test("A16: what cannot follow is a defect of the caller, and changes nothing", (
   assert.throws(() => happened(owner, input(3, "gap")), RangeError);
   assert.equal(owner.loggedBytes, 0);
 });
+
+test("A16: without the right to speak nothing more is safe, however few replicas there are; it is when the right is back", () => {
+  const owner = ownerOf(A);
+  happened(owner, input(0, "hello"));
+  answered(owner, A, 2);
+  owner.step({ type: "right", speaks: false });
+  happened(owner, input(5, "!"));
+  const left = owner.step({ type: "replica-left", replica: A });
+  assert.deepEqual(left, [{ type: "exposed", connection: 1, reason: "no-replica" }]);
+  assert.deepEqual(happened(owner, input(6, "?")), []);
+  assert.deepEqual(owner.step({ type: "right", speaks: false }), []);
+  const [commit, ...more] = owner.step({ type: "right", speaks: true });
+  assert.ok(commit?.type === "commit" && commit.inputOffset === 7);
+  assert.deepEqual(more, []);
+});
+
+test("A16: what was kept back is not safe by itself when the right is back: a replica that is there by then must hold it, and an abandoned connection has nothing", () => {
+  for (const end of ["held", "abandoned"] as const) {
+    const owner = ownerOf();
+    owner.step({ type: "right", speaks: false });
+    happened(owner, input(0, "hello"));
+    if (end === "abandoned") happened(owner, { type: "closed", connection: 1 });
+    owner.step({ type: "replica-joined", replica: A });
+    assert.deepEqual(owner.step({ type: "right", speaks: true }), [], end);
+    const told = answered(owner, A, 2);
+    assert.deepEqual(
+      told.map((effect) => effect.type === "commit" && effect.inputOffset),
+      end === "held" ? [5] : [],
+    );
+  }
+});
+
+test("A16: without the right to speak nobody hears that a limit was reached either: it would let go what waits for replicas", () => {
+  const owner = new Owner({ connections: 2, bytesPerConnection: 4, bytes: 100 });
+  happened(owner, openedAs(1));
+  owner.step({ type: "right", speaks: false });
+  assert.deepEqual(happened(owner, input(0, "12345")), []);
+  assert.equal(owner.loggedBytes, 0);
+  const exposed = [{ type: "exposed", connection: 1, reason: "limit" }];
+  assert.deepEqual(owner.step({ type: "right", speaks: true }), exposed);
+  owner.step({ type: "right", speaks: false });
+  assert.deepEqual(owner.step({ type: "right", speaks: true }), [], "said once");
+});

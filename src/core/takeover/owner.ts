@@ -3,6 +3,8 @@
 //
 // A planned hand-over (A8): this member falls silent, then tells the new owner that the connection is its own. Everybody's records stay
 // until the new owner has told of the connection itself; should it be gone before, this member takes the connection back.
+//
+// Without the right to speak (ADR 29) nothing more is safe: others may go on with the connection from what they know.
 import { advance } from "#base/sequence.ts";
 import type { NodeId } from "#base/ids.ts";
 import type {
@@ -25,7 +27,9 @@ export type OwnerInput =
   | { readonly type: "hand-over"; readonly connection: ConnectionNumber; readonly to: NodeId }
   /** The new owner has told of it. */
   | { readonly type: "taken"; readonly connection: ConnectionNumber }
-  | { readonly type: "answered"; readonly replica: NodeId; readonly message: ReplicaMessage };
+  | { readonly type: "answered"; readonly replica: NodeId; readonly message: ReplicaMessage }
+  /** Whether this member may speak from now on; as long as nothing is said of it, it may. */
+  | { readonly type: "right"; readonly speaks: boolean };
 
 export type ExposedReason = "no-replica" | "limit";
 
@@ -62,6 +66,8 @@ interface Served {
   readonly log: ConnectionLog;
   /** No log is kept any more: a limit was reached. */
   exposed: boolean;
+  /** That is not said yet. */
+  unsaid: boolean;
   /** Last said. */
   committed: Place;
   /** Whom it was handed to, until that one tells of it. */
@@ -73,6 +79,7 @@ export class Owner {
   readonly #served = new Map<ConnectionNumber, Served>();
   readonly #links = new Map<NodeId, ReplicaLink>();
   #bytes = 0;
+  #speaks = true;
 
   constructor(limits: TakeoverLimits = TAKEOVER_LIMITS) {
     this.#limits = limits;
@@ -108,6 +115,8 @@ export class Owner {
         return this.#handOver(input.connection, input.to);
       case "taken":
         return this.#taken(input.connection);
+      case "right":
+        return this.#mayOrMayNot(input.speaks);
     }
   }
 
@@ -124,7 +133,8 @@ export class Owner {
   #open(log: ConnectionLog): OwnerEffect[] {
     const { connection } = log.opened;
     const exposed = this.#served.size >= this.#limits.connections;
-    this.#served.set(connection, { log, exposed, committed: NOWHERE, handedTo: undefined });
+    const served = { log, exposed, unsaid: false, committed: NOWHERE, handedTo: undefined };
+    this.#served.set(connection, served);
     if (exposed) return [{ type: "exposed", connection, reason: "limit" }];
     const told = [...this.#links].map(([to, link]): OwnerEffect => {
       link.sent(connection, NOWHERE);
@@ -159,10 +169,25 @@ export class Owner {
     const { connection } = served.log.opened;
     this.#bytes -= served.log.bytes;
     served.exposed = true;
-    return [
-      ...this.#tellLast({ type: "closed", connection }),
-      { type: "exposed", connection, reason: "limit" },
-    ];
+    served.unsaid = true;
+    return [...this.#tellLast({ type: "closed", connection }), ...this.#say(served)];
+  }
+
+  /** Whoever hears it no longer waits for replicas, so it is kept back like what is safe. */
+  #say(served: Served): OwnerEffect[] {
+    if (!served.unsaid || !this.#speaks) return [];
+    served.unsaid = false;
+    return [{ type: "exposed", connection: served.log.opened.connection, reason: "limit" }];
+  }
+
+  /** What was kept back is said when the right is there again, as far as it still holds then. */
+  #mayOrMayNot(speaks: boolean): OwnerEffect[] {
+    if (speaks === this.#speaks) return [];
+    this.#speaks = speaks;
+    return [...this.#served].flatMap(([connection, served]) => [
+      ...this.#settle(connection),
+      ...this.#say(served),
+    ]);
   }
 
   #end(message: Closed, served: Served): OwnerEffect[] {
@@ -190,7 +215,7 @@ export class Owner {
   /** Says how far the connection is safe, when that has changed. */
   #settle(connection: ConnectionNumber): OwnerEffect[] {
     const served = this.#served.get(connection);
-    if (served === undefined || served.exposed) return [];
+    if (served === undefined || served.exposed || !this.#speaks) return [];
     // What was said to be safe stays so while a replica that joined catches up.
     const place = furthest(served.committed, this.#safe(connection, served.log));
     if (samePlace(place, served.committed)) return [];

@@ -79,6 +79,45 @@ test("A16: an owner that begins anew is known no more", () => {
   });
 });
 
+test("A16: a taken connection that is not resumed after all is kept as before, with what it costs, and can be taken again", () => {
+  const replica = new Replica();
+  told(replica, openedAs(1), inputOf(1, 0, "hello"));
+  const take = { type: "take", owner: OWNER, connection: 1 } as const;
+  for (const _ of [1, 2]) {
+    const [resume] = replica.step(NOW, take);
+    assert.ok(resume?.type === "resume");
+    assert.equal(resume.connection.log.input.end, 5);
+    assert.deepEqual([replica.bytes, replica.connections], [0, 0]);
+    const { connection } = resume;
+    assert.deepEqual(replica.step(NOW, { type: "put-back", connection }), []);
+    assert.deepEqual([replica.bytes, replica.connections], [5, 1]);
+  }
+});
+
+test("A16: what was taken is void when its owner has begun anew, and let go of when others have its room", () => {
+  const begunAnew = (replica: Replica): unknown =>
+    replica.step(NOW, { type: "owner-gone", owner: OWNER });
+  const another = (replica: Replica): unknown =>
+    told(replica, openedAs(2), inputOf(2, 0, "1234567"));
+  for (const [then, connections, bytes, refused] of [
+    [begunAnew, 9, 100, 0],
+    [another, 1, 100, 1],
+    [another, 9, 8, 1],
+  ] as const) {
+    const replica = new Replica({ connections, bytesPerConnection: 8, bytes });
+    told(replica, openedAs(1), inputOf(1, 0, "hello"));
+    const [resume] = replica.step(NOW, { type: "take", owner: OWNER, connection: 1 });
+    assert.ok(resume?.type === "resume");
+    then(replica);
+    const before = [replica.connections, replica.bytes];
+    const { connection } = resume;
+    const unshield = { type: "unshield", key: initial.key };
+    assert.deepEqual(replica.step(NOW, { type: "put-back", connection }), [unshield]);
+    assert.deepEqual([replica.connections, replica.bytes], before);
+    assert.equal(replica.counts.refused, refused);
+  }
+});
+
 /** What the application of a test does: it sums what it reads; a snapshot is the sum, its output one byte for one. */
 interface Step {
   readonly kind: "input" | "snapshot" | "deliver" | "rejoin";

@@ -17,6 +17,8 @@ export type ReplicaInput =
   | { readonly type: "told"; readonly owner: NodeId; readonly messages: readonly OwnerMessage[] }
   /** The owner serves this connection no more (dead, or its slot has moved), and this node is to. */
   | { readonly type: "take"; readonly owner: NodeId; readonly connection: ConnectionNumber }
+  /** One that was taken is not resumed after all: it is decided anew who is to. */
+  | { readonly type: "put-back"; readonly connection: HeldConnection }
   /** The owner's process has begun anew, or its connections are others' now. */
   | { readonly type: "owner-gone"; readonly owner: NodeId };
 
@@ -58,6 +60,8 @@ interface OwnerRecords {
 export class Replica {
   readonly #limits: TakeoverLimits;
   readonly #owners = new Map<NodeId, OwnerRecords>();
+  /** Where what was taken was kept. */
+  readonly #taken = new WeakMap<HeldConnection, OwnerRecords>();
   #bytes = 0;
   #refused = 0;
   #contradictions = 0;
@@ -89,6 +93,8 @@ export class Replica {
         return this.#told(now, input.owner, input.messages);
       case "take":
         return this.#take(input.owner, input.connection, false);
+      case "put-back":
+        return this.#putBack(input.connection);
       case "owner-gone":
         return this.#gone(input.owner);
     }
@@ -156,13 +162,31 @@ export class Replica {
   }
 
   #take(owner: NodeId, number: ConnectionNumber, handed: boolean): ReplicaEffect[] {
-    const held = this.#owners.get(owner)?.held;
-    const connection = held?.get(number);
-    if (held === undefined || connection === undefined) return [];
-    held.delete(number);
+    const records = this.#owners.get(owner);
+    const connection = records?.held.get(number);
+    if (records === undefined || connection === undefined) return [];
+    records.held.delete(number);
     this.#bytes -= connection.log.bytes;
     connection.log.rewind();
+    this.#taken.set(connection, records);
     return [{ type: "resume", owner, connection, handed }];
+  }
+
+  /** Not where the owner has begun anew since, or is forgotten: then the record is void. Nor where others have taken its room. */
+  #putBack(connection: HeldConnection): ReplicaEffect[] {
+    const { log } = connection;
+    const records = this.#taken.get(connection);
+    this.#taken.delete(connection);
+    const isKnown = records !== undefined && [...this.#owners.values()].includes(records);
+    const { bytes, connections } = this.#limits;
+    const isFull = (records?.held.size ?? 0) >= connections || this.#bytes + log.bytes > bytes;
+    if (isKnown && !isFull) {
+      records.held.set(log.opened.connection, connection);
+      this.#bytes += log.bytes;
+      return [];
+    }
+    if (isKnown) this.#refused += 1;
+    return [{ type: "unshield", key: log.opened.initial.key }];
   }
 
   #gone(owner: NodeId): ReplicaEffect[] {

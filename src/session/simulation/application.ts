@@ -28,3 +28,27 @@ export function serveLines(session: Session): void {
   session.on("end", () => session.end());
   session.on("error", () => {}); // "close" follows
 }
+
+/**
+ * The same, as a relay does that gives no request to a backend twice: a line is given away when every replica holds that it is, and one
+ * that a member before has given, or was about to, is not given again. The answer goes into the log, though it is known beforehand.
+ */
+export const giveLines =
+  (give: (port: number, line: number) => void) =>
+  (session: Session): void => {
+    let lines = Number(Buffer.from(session.state ?? "0").toString("latin1"));
+    let rest = "";
+    session.on("data", (bytes) => {
+      const parts = (rest + Buffer.from(bytes).toString("latin1")).split("\n");
+      rest = parts.pop() ?? "";
+      for (const [at, part] of parts.entries()) {
+        const number = ++lines;
+        const output = answerTo(part, number);
+        const state = Buffer.from(String(number), "latin1");
+        const unread = [...parts.slice(at + 1), rest].join("\n").length;
+        session.commit({ state, output, unread, held: () => give(session.key.peerPort, number) });
+      }
+    });
+    session.on("end", () => session.end());
+    session.on("error", () => {}); // "close" follows
+  };

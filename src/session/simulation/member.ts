@@ -6,9 +6,9 @@ import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { Clock } from "../clock.ts";
 import { Engine } from "../engine.ts";
+import type { Session } from "../session.ts";
 import { Tenure } from "../tenure.ts";
 import { WorkSets } from "../work-sets.ts";
-import { serveLines } from "./application.ts";
 import { readBareSegment, SimulatedKernel } from "./kernel.ts";
 import type { Segment } from "./tcp.ts";
 
@@ -20,6 +20,7 @@ export interface MemberWorld {
   readonly leaves: (from: NodeId, key: ConnectionKey, segment: Segment) => void;
   /** Streams to and from each other member are there. */
   readonly isWhole: (member: NodeId) => boolean;
+  readonly serve: (session: Session) => void;
   readonly tell: (from: NodeId, to: NodeId, message: OwnerMessage) => void;
   readonly answer: (from: NodeId, to: NodeId, message: ReplicaMessage) => void;
 }
@@ -70,13 +71,16 @@ export class Member {
       },
       sockets: this.kernel.sockets,
       clock,
-      onSession: (session) => serveLines(session),
+      onSession: world.serve,
       trouble: (error) => (this.trouble = error),
     });
     this.tenure = new Tenure(clock, {
       right: () => this.kernel.program.right(),
       isWhole: () => world.isWhole(this.id),
-      grant: (tenure) => this.kernel.program.grant(tenure),
+      grant: (tenure) => {
+        this.kernel.program.grant(tenure);
+        this.#takeOver();
+      },
     });
   }
 

@@ -1,4 +1,5 @@
 // One run of the simulation from a seed: one fault after another, each when the one before is over.
+import { serveLines } from "./application.ts";
 import { World } from "./world.ts";
 
 export const FAULTS = ["kill", "freeze", "cut", "split", "move"] as const;
@@ -13,7 +14,7 @@ export async function run(
   say: (line: string) => void = () => {},
 ): Promise<World> {
   const world = new World({
-    ...{ seed, members: 3, connections: 6, lines: 40 },
+    ...{ seed, members: 3, connections: 6, lines: 40, serve: serveLines },
     ...{ loss: [0, 0.01, 0.05][seed % 3] ?? 0, duplicates: seed % 2 === 0 ? 0 : 0.02 },
   });
   const { prng } = world;

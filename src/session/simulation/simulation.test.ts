@@ -2,7 +2,9 @@
 // direction, none is reset, and no two members speak for one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { giveLines, serveLines } from "./application.ts";
 import { run } from "./run.ts";
+import { World } from "./world.ts";
 
 const SEEDS = 24;
 const FAULTS = 5;
@@ -15,3 +17,38 @@ for (let first = 1; first <= SEEDS; first += 8) {
     }
   });
 }
+
+const SCENE = { members: 3, connections: 6, lines: 40, loss: 0, duplicates: 0 };
+const LIMIT_MS = 60_000;
+
+test("A16: who takes over is decided anew where the takers were in no part with most members for a while, and every connection goes on", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const world = new World({ ...SCENE, seed, serve: serveLines });
+    world.at(300, () => world.killAndDivide(world.prng.pick(world.present), 100));
+    await world.run(LIMIT_MS);
+    assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+    const takenOver = world.members.reduce((sum, { engine }) => sum + engine.counts.takenOver, 0);
+    assert.ok(takenOver > 0, `seed ${seed}: nothing was taken over`);
+  }
+});
+
+test("A16: what is given away once every replica holds it is given away once, on whichever side of a split it came in", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const given = new Map<string, number>();
+    const serve = giveLines((port, line) => {
+      const name = `line ${line} of ${port}`;
+      given.set(name, (given.get(name) ?? 0) + 1);
+    });
+    const world = new World({ ...SCENE, seed, serve });
+    world.at(300, () => {
+      const member = world.prng.pick(world.present);
+      world.split(member);
+      world.at(1500, () => world.return(member));
+    });
+    await world.run(LIMIT_MS);
+    assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+    const twice = [...given].filter(([, times]) => times > 1).map(([name]) => name);
+    assert.deepEqual(twice, [], `seed ${seed}`);
+    assert.ok(given.size > 0);
+  }
+});

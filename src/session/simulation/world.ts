@@ -8,6 +8,7 @@ import { advance } from "#base/sequence.ts";
 import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { keyText } from "../key-text.ts";
+import type { Session } from "../session.ts";
 import { SimulatedClient } from "./client.ts";
 import { Member, SLOTS, slotOf } from "./member.ts";
 import type { Segment } from "./tcp.ts";
@@ -20,6 +21,8 @@ export interface WorldSpec {
   /** Share of segments that are lost, and that come twice. */
   readonly loss: number;
   readonly duplicates: number;
+  /** The application on each member. */
+  readonly serve: (session: Session) => void;
 }
 
 const VIP = ip("10.0.0.100");
@@ -74,6 +77,7 @@ export class World {
       every: (ms, turn) => this.#every(ms, turn),
       later: (ms, turn) => this.#later(ms, turn),
       isWhole: (id) => this.#isWhole(id),
+      serve: this.#spec.serve,
       leaves: (from, key, segment) => this.#toClient(from, key, segment),
       tell: (from, to, message) => this.#tell(from, to, message),
       answer: (from, to, message) => this.#answer(from, to, message),
@@ -301,6 +305,21 @@ export class World {
   kill(member: Member): void {
     member.alive = false;
     this.#noticed(member);
+  }
+
+  /** A member that dies, and the others have it so for a while that each is not most of those that were together: none may speak (ADR 29). */
+  killAndDivide(victim: Member, forMs: number): void {
+    this.kill(victim);
+    const others = this.present;
+    this.at(DETECTION_MS / 2, () => {
+      for (const member of others) member.unheardSince = -Infinity;
+    });
+    this.at(DETECTION_MS + forMs, () => {
+      for (const member of others) {
+        member.unheardSince = Infinity;
+        member.kernel.tenure += 1;
+      }
+    });
   }
 
   freeze(member: Member): void {

@@ -1,0 +1,47 @@
+// The owner of what this process serves (core/takeover/owner.ts) under this node's right to speak (docs/adr/0029): it hears of the right
+// as it is at that moment before it hears anything else, and once more when the right is back.
+import { Owner, type OwnerEffect, type OwnerInput } from "#core/takeover/owner.ts";
+import type { SessionProgram } from "#driver/bpf/session-program.ts";
+import type { Clock } from "./clock.ts";
+
+/** How often it is looked whether the right is back, while something may be kept back. */
+const LOOK_EVERY_MS = 10;
+
+export interface LeasedOwnerParts {
+  readonly clock: Pick<Clock, "every">;
+  readonly program: Pick<SessionProgram, "right">;
+}
+
+export class LeasedOwner {
+  readonly #parts: LeasedOwnerParts;
+  readonly #perform: (effects: readonly OwnerEffect[]) => void;
+  readonly #owner = new Owner();
+  #stopLooking: (() => void) | undefined;
+
+  constructor(parts: LeasedOwnerParts, perform: (effects: readonly OwnerEffect[]) => void) {
+    this.#parts = parts;
+    this.#perform = perform;
+  }
+
+  step(input: OwnerInput): void {
+    const settled = this.#look();
+    this.#perform([...settled, ...this.#owner.step(input)]);
+  }
+
+  #look(): OwnerEffect[] {
+    const { speaks } = this.#parts.program.right();
+    if (speaks) this.close();
+    else this.#stopLooking ??= this.#parts.clock.every(LOOK_EVERY_MS, () => this.#lookAgain());
+    return this.#owner.step({ type: "right", speaks });
+  }
+
+  #lookAgain(): void {
+    this.#perform(this.#look());
+  }
+
+  /** Looks no more. */
+  close(): void {
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
+  }
+}
