@@ -40,10 +40,14 @@ test("A16: the right counts at the moment of each input; when it is back, what w
   assert.deepEqual([happened.splice(0), looks.length], [["commit"], 0]);
 });
 
-test("A16: a closed owner looks no more", () => {
-  const { right, looks, input, owner } = scene();
+test("A16: a closed owner looks no more, also when a socket still says something", () => {
+  const { right, looks, happened, input, owner } = scene();
   right.speaks = false;
   input(0);
   owner.close();
   assert.equal(looks.length, 0);
+  input(1);
+  right.speaks = true;
+  input(2);
+  assert.deepEqual([happened, looks.length], [[], 0]);
 });

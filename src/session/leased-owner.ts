@@ -17,20 +17,23 @@ export class LeasedOwner {
   readonly #perform: (effects: readonly OwnerEffect[]) => void;
   readonly #owner = new Owner();
   #stopLooking: (() => void) | undefined;
+  #closed = false;
 
   constructor(parts: LeasedOwnerParts, perform: (effects: readonly OwnerEffect[]) => void) {
     this.#parts = parts;
     this.#perform = perform;
   }
 
+  /** Sockets may still say something when everything is let go of: then there is no right to ask for any more. */
   step(input: OwnerInput): void {
+    if (this.#closed) return;
     const settled = this.#look();
     this.#perform([...settled, ...this.#owner.step(input)]);
   }
 
   #look(): OwnerEffect[] {
     const { speaks } = this.#parts.program.right();
-    if (speaks) this.close();
+    if (speaks) this.#rest();
     else this.#stopLooking ??= this.#parts.clock.every(LOOK_EVERY_MS, () => this.#lookAgain());
     return this.#owner.step({ type: "right", speaks });
   }
@@ -39,8 +42,13 @@ export class LeasedOwner {
     this.#perform(this.#look());
   }
 
-  /** Looks no more. */
+  /** Nothing that happens from now on matters. */
   close(): void {
+    this.#closed = true;
+    this.#rest();
+  }
+
+  #rest(): void {
     this.#stopLooking?.();
     this.#stopLooking = undefined;
   }
