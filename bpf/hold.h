@@ -1,7 +1,8 @@
 /*
  * Packets that have to wait: for an owner of their slot, or for the first fragment of their datagram. They are handed to the
  * agent through a ring buffer, and it sends them on when it is decided. When the ring is full, or a frame is larger than its
- * place there, the frame is dropped. Fragments, which anybody can send without end, get half of the ring.
+ * place there, the frame is dropped. Fragments and packets too big for a tunnel, which anybody can send without end, get half of
+ * the ring.
  */
 #ifndef PANOPLY_HOLD_H
 #define PANOPLY_HOLD_H
@@ -35,7 +36,7 @@ static __noinline int hold(frame_t *frame, struct decision *decision, __u32 byte
 
 	if (!decision || bytes < 14 || bytes > ABI_HELD_FRAME)
 		return 0;
-	if (decision->reason == REASON_HOLD_EARLY_FRAGMENT &&
+	if ((decision->reason == REASON_HOLD_EARLY_FRAGMENT || decision->reason == REASON_DROP_TOO_BIG) &&
 	    bpf_ringbuf_query(&held, RING_FILLED) > bpf_ringbuf_query(&held, RING_SIZE) / 2)
 		return 0;
 	if (bytes <= ABI_HELD_SHORT_FRAME) {

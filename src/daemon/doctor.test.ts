@@ -147,4 +147,9 @@ test("B11: the way to a node beyond the segment: how long packets may be, and wh
     found({ tunnels: [{ ...way, known: false }] }),
     /^wrong way to m3: .*nothing is sent \| see `ip route get 10.99.0.13`/m,
   );
+  assert.match(found({ tunnels: [{ ...way, longest: 1280 }] }), /^ok way to m3: /m);
+  assert.match(
+    found({ tunnels: [{ ...way, kind: "geneve", longest: 1256 }] }),
+    /^warning way to m3: .*up to 1256 bytes: IPv6 needs 1280.* \| .*`ip route get 10.99.0.13`.* at least 1324$/m,
+  );
 });

@@ -4,10 +4,13 @@ import type { Diagnosis } from "#api/peers.ts";
 import { compareIp, type IpAddress, type MacAddress } from "#base/address.ts";
 import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
-import type { TunnelKind } from "#wire/tunnel.ts";
+import { overheadOf, type TunnelKind } from "#wire/tunnel.ts";
 import type { PeerRow } from "./peers.ts";
 
 type Finding = Diagnosis["findings"][number];
+
+/** Every link carries packets of so many bytes (RFC 8200 section 5). */
+const IPV6_MINIMUM = 1280;
 
 export interface InterfaceFacts {
   readonly name: string;
@@ -124,9 +127,18 @@ function judgeCluster({ master, absent, waiting }: ClusterFacts): Finding[] {
 
 function judgeTunnel({ name, address, kind, known, longest }: TunnelFacts): Finding {
   const check = `way to ${name}`;
-  if (known) return ok(check, `by ${kind}, for packets of up to ${longest} bytes`);
-  const remedy = `see \`ip route get ${address}\`, and whether the next machine there answers ARP`;
-  return bad("wrong", check, "the next machine is not known, and nothing is sent", remedy);
+  if (!known) {
+    const remedy = `see \`ip route get ${address}\`, and whether the next machine there answers ARP`;
+    return bad("wrong", check, "the next machine is not known, and nothing is sent", remedy);
+  }
+  const found = `by ${kind}, for packets of up to ${longest} bytes`;
+  if (longest >= IPV6_MINIMUM) return ok(check, found);
+  return bad(
+    "warning",
+    check,
+    `${found}: IPv6 needs ${IPV6_MINIMUM}, and clients send no shorter ones`,
+    `give the interface that \`ip route get ${address}\` names an MTU of at least ${IPV6_MINIMUM + overheadOf(kind)}`,
+  );
 }
 
 function judgeInterface(facts: InterfaceFacts): Finding[] {

@@ -17,12 +17,13 @@ const delta = encodeDelta(first, second).slice();
 function taken(
   bytes: Uint8Array,
   held: Tables | undefined,
+  warn: (facts: unknown) => void = () => assert.fail("a warning"),
 ): { readonly steps: readonly Input[]; readonly said: readonly ControlMessage[] } {
   const [steps, said] = [[] as Input[], [] as ControlMessage[]];
   takeFromMaster(
     { type: "tables", bytes },
     {
-      log: { warn: assert.fail },
+      log: { warn },
       rotation: { adopt: assert.fail },
       rollout: { adopt: () => assert.fail() },
       instances: { tell: assert.fail },
@@ -56,5 +57,17 @@ test("B9: the full form needs nothing, and damage is an error", () => {
   assert.deepEqual(taken(full, undefined).steps, [{ type: "tables-received", tables: second }]);
   full[30] = (full[30] ?? 0) ^ 1;
   assert.throws(() => taken(full, first), /malformed/);
-  assert.throws(() => taken(delta.subarray(0, 40), first), /incomplete/);
 });
+
+for (const [reason, bytes] of [
+  ["incomplete", delta.subarray(0, 40)],
+  ["malformed", Uint8Array.of(...delta, 0)],
+] as const) {
+  test(`B9: a delta that is ${reason} is answered by asking for all, and is logged`, () => {
+    const warned: unknown[] = [];
+    const { steps, said } = taken(bytes, first, (facts) => warned.push(facts));
+    assert.deepEqual(steps, []);
+    assert.deepEqual(said, [{ type: "tables-wanted", held: first.version }]);
+    assert.deepEqual(warned, [{ reason }]);
+  });
+}

@@ -49,15 +49,19 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
   }
 }
 
-/** A delta that does not fit what is held here is answered by asking for all of it. */
-function takeTables(bytes: Uint8Array, { tables, following, step }: MasterListener): void {
+/** A delta that cannot be put onto what is held here, whatever the reason, is answered by asking for all of it. */
+function takeTables(bytes: Uint8Array, { log, tables, following, step }: MasterListener): void {
   const label = peekTables(bytes);
   const isDelta = label.ok && label.value.form === "delta";
   const base = tables();
   const read = isDelta && base !== undefined ? applyDelta(base, bytes) : decodeTables(bytes);
   if (read.ok) return step({ type: "tables-received", tables: read.value });
-  if (!isDelta || (base !== undefined && read.reason !== "needs-full")) {
-    throw new Error(`they are ${read.reason}`);
+  if (!isDelta) throw new Error(`they are ${read.reason}`);
+  if (base !== undefined && read.reason !== "needs-full") {
+    log.warn(
+      { reason: read.reason },
+      "changes of the tables cannot be read: asking for all of them",
+    );
   }
   following.send({ type: "tables-wanted", held: base?.version ?? NO_TABLES });
 }

@@ -1,8 +1,10 @@
 // Frames that have to wait, from the packet program through its ring buffer to the agent (A15).
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { ip, ipBytes, mac, macBytes } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
 import { ethernet, ipv4, SYN, tcp, zeros } from "#core/steering/testing/frames.ts";
-import { held, ROUTER_MAC, SELF } from "#core/steering/testing/vector.ts";
+import { held, OWN4, owned, ROUTER_MAC, SELF } from "#core/steering/testing/vector.ts";
 import { Datapath } from "#driver/bpf/datapath.ts";
 import { HeldFrames, heldRecord, type HeldRecord } from "#driver/bpf/held-frames.ts";
 import { RingBuffer } from "#driver/bpf/ring-buffer.ts";
@@ -80,6 +82,30 @@ test("A15: a full ring drops and counts; once it is read there is room again, ro
       assert.ok(taken > 20, `${taken} frames in 16 KiB`);
     }
   } finally {
+    ring.close();
+  }
+});
+
+test("B11: what is told of packets too big for a tunnel leaves half of the ring to frames that wait", () => {
+  const ring = new RingBuffer(datapath.held.fd, datapath.held.size);
+  const ends = { source: ipBytes(ip(OWN4)), destination: ipBytes(ip("198.51.100.5")) };
+  const macs = { nextMac: macBytes(mac(ROUTER_MAC)), ownMac: macBytes(mac(SELF.mac)) };
+  const tunnel = { node: nodeId(2), kind: "ipip", ...ends, ...macs, link: 1, mtu: 1324 } as const;
+  try {
+    drained(ring);
+    datapath.setTunnels([tunnel], ends.source, false);
+    datapath.publish(owned(2));
+    for (let port = 44_000; port < 44_040; port++) {
+      assert.equal(datapath.testRun(opening(port, 1400)).reason, "drop-too-big");
+    }
+    datapath.publish(held());
+    assert.equal(datapath.testRun(opening(45_000, 1000)).reason, "hold-unassigned");
+    const reasons = drained(ring).map((record) => record?.reason);
+    assert.equal(reasons.pop(), "hold-unassigned");
+    assert.ok(reasons.length > 0 && reasons.every((reason) => reason === "drop-too-big"));
+  } finally {
+    datapath.setTunnels([], ends.source, false);
+    datapath.publish(held());
     ring.close();
   }
 });

@@ -199,7 +199,12 @@ class Composer {
     const isSame = targets.every(({ port }) => port === sorry.port);
     if (isSame) return { sorry: node.name };
     const isTcp = protocol === "tcp" && targets.every(({ port }) => port !== "any");
-    if (isTcp && !shares.has(node.name)) return { sorry: node.name, sorryPort: sorry.port };
+    if (isTcp && !shares.has(node.name)) {
+      say(
+        `its port ${sorry.port} needs \`datapath: { hook: tc }\`, which is in the configuration; no node uses XDP then`,
+      );
+      return { sorry: node.name, sorryPort: sorry.port };
+    }
     say(
       isTcp
         ? "it is a real server, too, and one node has one port; it serves the service's"
@@ -288,7 +293,7 @@ class Composer {
       this.#note(
         "differs",
         real,
-        "tunnel: frames go to the node's MAC address, so it must be in the same Ethernet segment",
+        "tunnel: on the segment of the virtual addresses nothing is needed; give a node behind a router `delivery: ipip` in `nodes` (docs/howto/beyond-the-segment.md)",
       );
     }
   }

@@ -134,7 +134,14 @@ const UNMAPPED: [string, RegExp][] = [
   [server("-M 255.255.255.0 -p"), /^rules:1: dropped: -M 255.255.255.0: /m],
   [server("--pe sip -p"), /^rules:1: dropped: --pe sip: /m],
   [`${server("-s sh")} -x 100 -y 50`, /^rules:2: dropped: -x 100: [^]*^rules:2: dropped: -y 50: /m],
-  [`${server("-s sh")} -i --tun-type gue --tun-port 6080`, /--tun-type gue: [^]*tunnel: /m],
+  [
+    `${server("-s sh")} -i`,
+    /^rules:2: differs: tunnel: .* behind a router `delivery: ipip` in `nodes` \(docs\/howto\/beyond-the-segment.md\)$/m,
+  ],
+  [
+    `${server("-s sh")} -i --tun-type gue --tun-port 6080`,
+    /^rules:2: dropped: --tun-type gue: .*`delivery`.*geneve[^]*^rules:2: differs: tunnel: /m,
+  ],
   [`${server("-s sh")} -m`, /^rules:2: differs: masquerading: .*let the server listen/m],
   [
     "-A --sctp-service 10.0.0.1:80 -s rr\n-a --sctp-service 10.0.0.1:80 -r 10.0.0.2:80",

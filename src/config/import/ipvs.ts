@@ -199,7 +199,7 @@ class Reader {
       this.#note(
         "dropped",
         line,
-        `--tun-type ${options.get("--tun-type")}: frames go to the node's MAC address; see -i`,
+        `--tun-type ${options.get("--tun-type")}: the node's \`delivery\` says how packets travel, ipip, or geneve where networks let only UDP and TCP pass`,
       );
     }
     const forwarding = forwardingOf(options);

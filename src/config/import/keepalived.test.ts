@@ -116,6 +116,7 @@ const UNMAPPED: readonly [string, RegExp][] = [
   [server(`${QUIET}\nalpha`), /^k.conf:4: dropped: alpha: /],
   [server(`${QUIET}\nsorry_server 10.0.0.9 80`), /^k.conf:4: differs: sorry server 10.0.0.9: /],
   [server(`${QUIET}\nquorum 2`), /^k.conf:4: dropped: quorum 2: /],
+  [server("lb_algo sh\nlb_kind TUN"), /differs: tunnel: .* behind a router `delivery: ipip` /],
   [
     server(QUIET, "PING_CHECK {\nretry 2\n}"),
     /^k.conf:5: dropped: PING_CHECK, with everything in it: /,
@@ -260,11 +261,14 @@ test("B7: import keepalived: a sorry server on another port is one here, too, un
   const server = (sorry: string): string =>
     "virtual_server 10.0.0.100 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\n" +
     `sorry_server ${sorry}\nreal_server 10.0.0.11 80 {\nweight 1\n}\n}\n`;
-  const apart = imported(server("10.0.0.20 8080")).config;
-  assert.equal(apart.groups[0]?.sorryPort, 8080);
-  assert.equal(apart.datapath.hook, "tc");
-  const same = imported(server("10.0.0.20 80")).config;
-  assert.equal(same.groups[0]?.sorryPort, undefined);
+  const apart = imported(server("10.0.0.20 8080"));
+  assert.equal(apart.config.groups[0]?.sorryPort, 8080);
+  assert.equal(apart.config.datapath.hook, "tc");
+  const noted = /differs: sorry server 10.0.0.20: its port 8080 needs `datapath: \{ hook: tc \}`/;
+  assert.match(apart.notes.join("\n"), noted);
+  const same = imported(server("10.0.0.20 80"));
+  assert.equal(same.config.groups[0]?.sorryPort, undefined);
+  assert.doesNotMatch(same.notes.join("\n"), /hook: tc/);
   const both = imported(server("10.0.0.11 8080"));
   assert.equal(both.config.groups[0]?.sorryPort, undefined);
   assert.match(both.notes.join("\n"), /sorry server 10.0.0.11: it is a real server, too/);

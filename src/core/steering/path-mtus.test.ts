@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { after, instant } from "#base/time.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
-import { complaintIn, LOWEST_PATH_MTU, PATH_MTU_MS, PathMtus } from "./path-mtus.ts";
+import { believedMtu, complaintIn, LOWEST_PATH_MTU, PATH_MTU_MS, PathMtus } from "./path-mtus.ts";
 
 /** From the router 10.0.9.1 to node 10.0.0.1: type 3, code 4, next-hop MTU 1400, and what it could not pass on. */
 const HEAD = "45000038 00000000 4001 0000 0a000901 0a000001";
@@ -61,4 +61,5 @@ test("B11: nobody can make packets shorter than IPv6 needs", () => {
   const mtus = new PathMtus();
   mtus.heard(NOW, about(68));
   assert.equal(mtus.of(NOW, NODE), LOWEST_PATH_MTU);
+  assert.deepEqual([552, 1323, 1324, 1500].map(believedMtu), [1324, 1324, 1324, 1500]);
 });

@@ -11,6 +11,8 @@ import { GENEVE_PORT, PROTOCOL_IPIP, PROTOCOL_IPV6_IN_IP } from "#wire/tunnel.ts
 export const PATH_MTU_MS = 600_000;
 /** Below it IPv6's 1280 bytes do not fit into every tunnel: nobody has such links, whatever somebody claims. */
 export const LOWEST_PATH_MTU = 1324;
+/** What is learned on the way, which anybody can forge, as far as it is believed. */
+export const believedMtu = (claimed: number): number => Math.max(claimed, LOWEST_PATH_MTU);
 const ICMP_LENGTH = 8;
 const DESTINATION_UNREACHABLE = 3;
 const FRAGMENTATION_NEEDED = 4;
@@ -54,7 +56,7 @@ export class PathMtus {
 
   /** Whether that is news. */
   heard(now: Instant, { destination, mtu }: Complaint): boolean {
-    const believed = Math.max(mtu, LOWEST_PATH_MTU);
+    const believed = believedMtu(mtu);
     const before = this.of(now, destination);
     if (before !== undefined && before < believed) return false;
     this.#known.set(destination.slice(), { mtu: believed, until: after(now, PATH_MTU_MS) });

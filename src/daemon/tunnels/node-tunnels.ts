@@ -3,9 +3,10 @@
 import { ipBytes, macBytes } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { ClusterConfig, NodeConfig } from "#config/schema.ts";
+import { believedMtu } from "#core/steering/path-mtus.ts";
 import type { Datapath } from "#driver/bpf/datapath.ts";
 import type { NodeTunnel } from "#driver/bpf/tunnel-map.ts";
-import { NextHops } from "#driver/netlink/next-hops.ts";
+import { type NextHop, NextHops } from "#driver/netlink/next-hops.ts";
 import { type Link, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { Trouble } from "../trouble.ts";
 import { Complaints } from "./complaints.ts";
@@ -57,14 +58,19 @@ export class NodeTunnels {
   refresh(): void {
     clearTimeout(this.#timer);
     const { trouble } = this.#options;
-    trouble.guard("find the way to nodes beyond the segment", () => this.#look());
-    if (this.#tunnels.length === 0) return;
-    const isComplete = this.#tunnels.every(({ nextMac }) => nextMac !== undefined);
+    let hasFailed = true;
+    trouble.guard("find the way to nodes beyond the segment", () => {
+      this.#look();
+      hasFailed = false;
+    });
+    if (this.#tunnels.length === 0 && !hasFailed) return;
+    const isComplete = !hasFailed && this.#tunnels.every(({ nextMac }) => nextMac !== undefined);
     this.#inVain = isComplete ? 0 : this.#inVain + 1;
     const isSoon = !isComplete && this.#inVain <= LOOKS_SOON;
     this.#timer = setTimeout(() => this.refresh(), isSoon ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
+  /** Throws when all others have been seen to, where the kernel refuses to say how one node is reached. */
   #look(): void {
     const { self: id, config, datapath } = this.#options;
     const { nodes } = config();
@@ -80,21 +86,32 @@ export class NodeTunnels {
       trouble: this.#options.trouble,
     });
     const links = new Map(this.#netlink.links().map((link) => [link.index, link]));
-    this.#tunnels = far.flatMap((node) => this.#tunnelTo(self, node, links) ?? []);
+    const failures: unknown[] = [];
+    const hopTo = (node: NodeConfig): NextHop | undefined => {
+      try {
+        return this.#hops.find(node.address);
+      } catch (error) {
+        failures.push(error);
+        return undefined;
+      }
+    };
+    this.#tunnels = far.flatMap((node) => this.#tunnelTo(self, node, hopTo(node), links) ?? []);
     datapath.setTunnels(this.#tunnels, ipBytes(self.address), self.clampMss === true);
+    if (failures.length > 0) throw failures[0];
   }
 
   #tunnelTo(
     self: NodeConfig,
     node: NodeConfig,
+    hop: NextHop | undefined,
     links: ReadonlyMap<number, Link>,
   ): NodeTunnel | undefined {
     const kind = kindBetween(self, node);
     if (kind === undefined) return undefined;
-    const hop = this.#hops.find(node.address);
     const link = hop && links.get(hop.link);
     const destination = ipBytes(node.address);
     const told = this.#complaints?.mtuTo(destination);
+    const learned = hop?.mtu === undefined ? undefined : believedMtu(hop.mtu);
     const isKnown = hop?.mac !== undefined && link?.mac !== undefined;
     return {
       node: node.id,
@@ -104,7 +121,7 @@ export class NodeTunnels {
       nextMac: isKnown && hop.mac !== undefined ? macBytes(hop.mac) : undefined,
       ownMac: link?.mac === undefined ? new Uint8Array(6) : macBytes(link.mac),
       link: link?.index ?? 0,
-      mtu: smallest(link?.mtu, hop?.mtu, told, node.pathMtu, self.pathMtu),
+      mtu: smallest(link?.mtu, learned, told, node.pathMtu, self.pathMtu),
     };
   }
 
