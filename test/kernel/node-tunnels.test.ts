@@ -91,6 +91,26 @@ describe("ways to nodes beyond the segment", { skip }, () => {
     });
   }
 
+  test("B11: a neighbour that an operator has set stays as it is, and counts", async () => {
+    const way = ["to", "10.8.0.253", "dev", "eth0"];
+    netns.ip("neighbour", "replace", ...way, "lladdr", ROUTER_MAC, "nud", "permanent");
+    route("10.99.0.13", "via", "10.8.0.253");
+    let looks = 0;
+    tunnels = open(() => {
+      looks += 1;
+      return configuration();
+    });
+    try {
+      await until("three looks", () => looks >= 3);
+      assert.ok(isKnown(SECOND), "nobody answers ARP there");
+      assert.match(netns.ip("neighbour", "show", ...way), /PERMANENT/);
+    } finally {
+      tunnels.close();
+      netns.ip("route", "del", "10.99.0.13", "via", "10.8.0.253");
+      netns.ip("neighbour", "del", ...way);
+    }
+  });
+
   test("B11: when the first look has failed there is another one", async () => {
     let looks = 0;
     tunnels = open(() => {

@@ -25,6 +25,8 @@ const NDA = { address: 1, mac: 2 } as const;
 const NTF_USE = 0x01;
 /** Reachable, stale, delay, probe, no ARP, permanent: the MAC counts. */
 const NUD_VALID = 0xde;
+/** No ARP, permanent: set by hand, and nobody is asked. */
+const NUD_FIXED = 0xc0;
 
 export interface NextHop {
   /** Index of the interface. */
@@ -78,8 +80,8 @@ export class NextHops {
   find(destination: IpAddress): NextHop | undefined {
     const way = this.#way(destination);
     if (way === undefined) return undefined;
-    const mac = this.#macOf(way);
-    this.#use(way);
+    const { mac, isFixed } = this.#neighbour(way);
+    if (!isFixed) this.#use(way);
     return { link: way.link, mtu: way.mtu, mac };
   }
 
@@ -97,17 +99,18 @@ export class NextHops {
     }
   }
 
-  #macOf(way: Way): MacAddress | undefined {
+  #neighbour(way: Way): { readonly mac: MacAddress | undefined; readonly isFixed: boolean } {
     const attributes = [{ type: NDA.address, value: ipBytes(way.neighbour) }];
     const fixed = neighbourHeader(way, 0);
     try {
       const request = { type: RTM_GETNEIGH, flags: 0, fixed, attributes };
       const { payload } = this.#socket.get(request, `find out where ${way.neighbour} is`);
-      if ((viewOf(payload).getUint16(8, true) & NUD_VALID) === 0) return undefined;
-      const mac = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH)).get(NDA.mac);
-      return mac?.byteLength === 6 ? macFromBytes(mac) : undefined;
+      const state = viewOf(payload).getUint16(8, true);
+      const bytes = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH)).get(NDA.mac);
+      const isKnown = (state & NUD_VALID) !== 0 && bytes?.byteLength === 6;
+      return { mac: isKnown ? macFromBytes(bytes) : undefined, isFixed: (state & NUD_FIXED) !== 0 };
     } catch (error) {
-      if (refusedWith(error, "ENOENT")) return undefined;
+      if (refusedWith(error, "ENOENT")) return { mac: undefined, isFixed: false };
       throw error;
     }
   }
