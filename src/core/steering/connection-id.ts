@@ -7,6 +7,7 @@
 //   long header  (RFC 9000, 17.2)  flags(1) version(4) length(1) connection id(length)  only Handshake packets, of versions 1 and 2:
 //                                  before them the id is one that the client made up
 import { MAX_NODE_ID, NO_NODE, type NodeId } from "#base/ids.ts";
+import { uint16, uint32 } from "#wire/network-order.ts";
 
 const LONG_HEADER = 0x80;
 const SHORT_CONNECTION_ID = 1;
@@ -21,15 +22,12 @@ const HANDSHAKE: ReadonlyMap<number, number> = new Map([
   [0x6b3343cf, 3],
 ]);
 
-const big = (bytes: Uint8Array, at: number, count: number): number =>
-  bytes.subarray(at, at + count).reduce((value, byte) => value * 256 + byte, 0);
-
 /** Where the server's connection id is in a datagram; undefined: there is none. */
 function connectionId(datagram: Uint8Array): number | undefined {
   const [flags = 0] = datagram;
   if ((flags & LONG_HEADER) === 0) return SHORT_CONNECTION_ID;
   const type = (flags >> 4) & 3;
-  if (HANDSHAKE.get(big(datagram, 1, 4)) !== type) return undefined;
+  if (HANDSHAKE.get(uint32(datagram, 1)) !== type) return undefined;
   const length = datagram[LENGTH] ?? 0;
   const isWhole = LONG_CONNECTION_ID + length <= datagram.byteLength;
   return length >= NAMING && length <= LONGEST && isWhole ? LONG_CONNECTION_ID : undefined;
@@ -39,6 +37,6 @@ function connectionId(datagram: Uint8Array): number | undefined {
 export function namedNode(datagram: Uint8Array): NodeId {
   const at = connectionId(datagram);
   if (at === undefined || at + NAMING > datagram.byteLength) return NO_NODE;
-  const id = big(datagram, at + 1, 2);
+  const id = uint16(datagram, at + 1);
   return id <= MAX_NODE_ID ? (id as NodeId) : NO_NODE;
 }
