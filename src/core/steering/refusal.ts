@@ -58,11 +58,7 @@ export interface RefusalCounts {
 
 export class Refusals {
   #counts = { reset: 0, unreachable: 0, unanswered: 0, limited: 0 };
-  readonly #limit: AnswerLimit;
-
-  constructor(limit: AnswerLimit = new AnswerLimit()) {
-    this.#limit = limit;
-  }
+  readonly #limit = new AnswerLimit();
 
   get counts(): RefusalCounts {
     return this.#counts;

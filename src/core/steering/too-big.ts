@@ -53,11 +53,7 @@ export interface TooBigCounts {
 
 export class TooBig {
   #counts = { tooBigTold: 0, tooBigUntold: 0, tooBigLimited: 0 };
-  readonly #limit: AnswerLimit;
-
-  constructor(limit: AnswerLimit = new AnswerLimit()) {
-    this.#limit = limit;
-  }
+  readonly #limit = new AnswerLimit();
 
   get counts(): TooBigCounts {
     return this.#counts;
