@@ -12,6 +12,7 @@
 import { startsWith } from "#base/bytes-map.ts";
 import type { NodeId } from "#base/ids.ts";
 import { ETHERNET_LENGTH, ETHERTYPE_IPV4, ETHERTYPE_IPV6, encodeEthernet } from "./ethernet.ts";
+import { MAX_HOP } from "./ethernet-hop.ts";
 import { IPV4_LENGTH, PROTOCOL_UDP } from "./ipv4.ts";
 import { internetChecksum } from "./ipv4-checksum.ts";
 import { putUint16, uint16 } from "./network-order.ts";
@@ -27,7 +28,6 @@ const GENEVE_HEADERS = 24;
 const LOWEST_FLOW_PORT = 0xc000;
 const WAY_MARK = 0x50;
 const OUTER_TTL = 64;
-const HOP = 7;
 /** Of the Geneve header up to the way, for a packet of either family: EtherType and what follows stand apart. */
 const GENEVE_START = Uint8Array.of(0x02, 0x40);
 const GENEVE_OPTION = Uint8Array.of(0, 0, 0, 0, 0xff, 0xf0, 0x81, 1);
@@ -145,7 +145,7 @@ export function readOuter(packet: Uint8Array): OuterPacket | undefined {
 
 function readIpip(packet: Uint8Array, family: 4 | 6): InnerPacket | undefined {
   const way = packet[5] ?? 0;
-  if (packet[4] !== WAY_MARK || (way & HOP) === 0) return undefined;
+  if (packet[4] !== WAY_MARK || (way & MAX_HOP) === 0) return undefined;
   return { family, way, sender: undefined, packet: packet.subarray(IPV4_LENGTH) };
 }
 
@@ -156,7 +156,7 @@ function readGeneve(udp: Uint8Array): InnerPacket | undefined {
     udp[8] === GENEVE_START[0] &&
     startsWith(udp.subarray(12), GENEVE_OPTION) &&
     (etherType === ETHERTYPE_IPV4 || etherType === ETHERTYPE_IPV6) &&
-    (way & HOP) !== 0;
+    (way & MAX_HOP) !== 0;
   if (!isKnown) return undefined;
   const family = etherType === ETHERTYPE_IPV4 ? 4 : 6;
   const sender = uint16(udp, 22) as NodeId;
