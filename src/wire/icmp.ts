@@ -4,8 +4,10 @@ import type { Family } from "#base/address.ts";
 
 /** Header of every message that we look at; in an error, the quoted packet follows. */
 export const ICMP_LENGTH = 8;
+/** ICMP; its codes say why. */
+export const DESTINATION_UNREACHABLE = 3;
 // destination unreachable, time exceeded, parameter problem; source quench and redirect are obsolete or of the link
-const ERRORS_V4: readonly number[] = [3, 11, 12];
+const ERRORS_V4: readonly number[] = [DESTINATION_UNREACHABLE, 11, 12];
 // destination unreachable, packet too big, time exceeded, parameter problem
 const ERRORS_V6: readonly number[] = [1, 2, 3, 4];
 // router solicitation … redirect

@@ -1,16 +1,16 @@
 // Packets that a node answers with in the name of a VIP: whole IP packets, for the kernel to route. Answers are limited, so that nobody can
 // use the cluster to send more than it gets, nor keep its agent busy.
 import { elapsedMs, type Instant } from "#base/time.ts";
+import { ICMP_LENGTH } from "#wire/icmp.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP, IPV4_LENGTH } from "#wire/ipv4.ts";
 import { internetChecksum, transportChecksum } from "#wire/ipv4-checksum.ts";
 import { ipPacket } from "#wire/ip-packet.ts";
-import { IPV6_LENGTH, PROTOCOL_ICMPV6 } from "#wire/ipv6.ts";
+import { IPV6_LENGTH } from "#wire/ipv6.ts";
 import { putUint16, putUint32 } from "#wire/network-order.ts";
-import { type IpPacket, isMulticast } from "./packet.ts";
+import { icmpOf, type IpPacket, isMulticast } from "./packet.ts";
 
 /** Answers a second, and at once. The kernel's own limit for all ICMP is 1000 as well (icmp_msgs_per_sec). */
 export const ANSWERS_PER_SECOND = 1000;
-const ICMP_HEADER = 8;
 /** An ICMP error is no longer than every host can take (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4). */
 const LONGEST_V4 = 576;
 const LONGEST_V6 = 1280;
@@ -49,12 +49,12 @@ function isOneHost(source: Uint8Array): boolean {
 export function icmpError(packet: IpPacket, cause: Uint8Array, error: IcmpError): AnswerPacket {
   const is4 = packet.family === 4;
   const room = is4 ? LONGEST_V4 - IPV4_LENGTH : LONGEST_V6 - IPV6_LENGTH;
-  const quoted = cause.subarray(0, room - ICMP_HEADER);
-  const message = new Uint8Array(ICMP_HEADER + quoted.byteLength);
+  const quoted = cause.subarray(0, room - ICMP_LENGTH);
+  const message = new Uint8Array(ICMP_LENGTH + quoted.byteLength);
   message.set(is4 ? error.ipv4 : error.ipv6);
   putUint32(message, 4, error.rest);
-  message.set(quoted, ICMP_HEADER);
-  return answerPacket(packet, is4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6, message);
+  message.set(quoted, ICMP_LENGTH);
+  return answerPacket(packet, icmpOf(packet.family), message);
 }
 
 /** From the address that was asked, back to the one that asked. Puts the checksum into the payload. */

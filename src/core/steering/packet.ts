@@ -96,7 +96,8 @@ function readIpv6(bytes: Uint8Array, extent: Extent): IpPacket | DecodeFailure {
   return { ...addresses, protocol, transport, fragment, identification };
 }
 
-const icmpOf = (family: Family): number => (family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
+/** Number of the protocol that belongs to it. */
+export const icmpOf = (family: Family): number => (family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
 
 function transportLength({ family, protocol, fragment }: IpPacket): number {
   if (fragment === "later") return 0;

@@ -3,6 +3,7 @@
 // ten minutes, after which the longer ones are tried again.
 import { BytesMap } from "#base/bytes-map.ts";
 import { after, type Instant } from "#base/time.ts";
+import { DESTINATION_UNREACHABLE, ICMP_LENGTH } from "#wire/icmp.ts";
 import { IPV4_LENGTH, Ipv4View, PROTOCOL_ICMP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import { uint16 } from "#wire/network-order.ts";
 import { GENEVE_PORT, PROTOCOL_IPIP, PROTOCOL_IPV6_IN_IP } from "#wire/tunnel.ts";
@@ -13,8 +14,6 @@ export const PATH_MTU_MS = 600_000;
 export const LOWEST_PATH_MTU = 1324;
 /** What is learned on the way, which anybody can forge, as far as it is believed. */
 export const believedMtu = (claimed: number): number => Math.max(claimed, LOWEST_PATH_MTU);
-const ICMP_LENGTH = 8;
-const DESTINATION_UNREACHABLE = 3;
 const FRAGMENTATION_NEEDED = 4;
 /** Of the quoted UDP header. */
 const PORTS = 4;

@@ -3,12 +3,11 @@
 // where they allow fragments: nobody here makes any.
 import type { Instant } from "#base/time.ts";
 import { ETHERNET_LENGTH } from "#wire/ethernet.ts";
-import { PROTOCOL_ICMP } from "#wire/ipv4.ts";
-import { PROTOCOL_ICMPV6, IPV6_LENGTH } from "#wire/ipv6.ts";
+import { IPV6_LENGTH } from "#wire/ipv6.ts";
 import { isIcmpError } from "#wire/icmp.ts";
 import { uint16 } from "#wire/network-order.ts";
 import { AnswerLimit, type AnswerPacket, icmpError, isFromOneToOne } from "./answers.ts";
-import { type IpPacket, readPacket } from "./packet.ts";
+import { icmpOf, type IpPacket, readPacket } from "./packet.ts";
 
 /** Undefined: such a packet is not answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4). @param frame its beginning, with the whole header */
 export function tooBig(frame: Uint8Array, longest: number): AnswerPacket | undefined {
@@ -24,10 +23,8 @@ export function tooBig(frame: Uint8Array, longest: number): AnswerPacket | undef
   });
 }
 
-function isError({ family, protocol, transport }: IpPacket): boolean {
-  const isIcmp = protocol === (family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
-  return isIcmp && isIcmpError(family, transport[0] ?? 0);
-}
+const isError = ({ family, protocol, transport }: IpPacket): boolean =>
+  protocol === icmpOf(family) && isIcmpError(family, transport[0] ?? 0);
 
 /** A copy whose length fields say what is there of it: a packet that stands for many, or was cut, is longer than what was kept. */
 function withoutEnd(frame: Uint8Array): Uint8Array {

@@ -1,5 +1,6 @@
 // Messages "destination unreachable" that come to this host (raw(7), IPPROTO_ICMP), beside what its kernel makes of them: about packets that
 // the packet program has sent the kernel knows nothing.
+import { DESTINATION_UNREACHABLE } from "#wire/icmp.ts";
 import { check, libc } from "../libc.ts";
 
 const AF_INET = 2;
@@ -9,7 +10,6 @@ const SOCK_NONBLOCK = 0o4000;
 const IPPROTO_ICMP = 1;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
-const DESTINATION_UNREACHABLE = 3;
 const LONGEST = 1500;
 
 export class IcmpSocket {
