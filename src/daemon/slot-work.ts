@@ -52,7 +52,6 @@ export interface SlotWorkOptions {
   readonly trouble: Trouble;
 }
 
-const NO_GROUP = { reason: "drop-too-big", group: 0 } as const;
 const isTooBig = ({ reason }: HeldRecord): boolean => reason === "drop-too-big";
 
 export class SlotWork {
@@ -178,7 +177,7 @@ export class SlotWork {
 
   #take(records: readonly HeldRecord[]): SlotRef[] {
     const [told, held] = [records.filter(isTooBig), records.filter((each) => !isTooBig(each))];
-    for (const record of told) this.#tell(record);
+    for (const { frame, slot: longest } of told) this.#tell(frame, longest);
     const frames = held.map((record) => this.#heldFrame(record));
     return this.#holding.hold(clock(), this.#waiting(frames));
   }
@@ -190,7 +189,7 @@ export class SlotWork {
   }
 
   /** It does not fit into the tunnel to its node, and has been dropped: its sender hears what would have fitted. */
-  #tell({ frame, slot: longest }: HeldRecord): void {
+  #tell(frame: Uint8Array, longest: number): void {
     const answer = this.#tooBig.answer(clock(), frame, longest);
     if (answer !== undefined && this.#raw.send(answer) !== undefined) this.#holding.unsent();
   }
@@ -268,7 +267,7 @@ export class SlotWork {
     if (tunnel !== undefined) {
       const sent = encapsulate(frame, tunnel, wayByte({ hop: 1, asked: 0 }), self);
       if ("frame" in sent) return tunnel.link === this.#options.link ? sent.frame : undefined;
-      if (sent.reason === "drop-too-big") this.#tell({ ...NO_GROUP, frame, slot: sent.longest });
+      if (sent.reason === "drop-too-big") this.#tell(frame, sent.longest);
       return undefined;
     }
     view.destination = macBytes(row.mac);
