@@ -33,10 +33,8 @@ const contextOf = (
 
 /** The frame that came, or that came out of a tunnel. */
 function arrived(frame: Uint8Array, context: PipelineContext): Uint8Array {
-  const { tunnels, tables } = context;
-  if (tunnels === undefined) return frame;
-  const isVip = (address: Uint8Array): boolean => tables.isVip(address);
-  const inner = decapsulate(frame, { ...context, tunnels, isVip });
+  const { tunnels, tables, mac } = context;
+  const inner = tunnels && decapsulate(frame, { tunnels, tables, mac });
   return inner instanceof Uint8Array ? inner : frame;
 }
 

@@ -84,9 +84,8 @@ export function steer(
   context: PipelineContext,
   read?: Packet | Unreadable,
 ): Verdict {
-  const { tunnels, tables } = context;
-  const isVip = (address: Uint8Array): boolean => tables.isVip(address);
-  const inner = tunnels && decapsulate(frame, { ...context, tunnels, isVip });
+  const { tunnels, tables, mac } = context;
+  const inner = tunnels && decapsulate(frame, { tunnels, tables, mac });
   if (inner === undefined) return steerBare(frame, context, read ?? readPacket(frame));
   if (inner === "drop-tunnel") return { action: "drop", reason: inner };
   return { frame: inner, ...steerBare(inner, context, readPacket(inner)) };

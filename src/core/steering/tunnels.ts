@@ -11,6 +11,7 @@ import {
 } from "#wire/ethernet.ts";
 import { hopMacOf } from "#wire/ethernet-hop.ts";
 import { encapsulated, overheadOf, readOuter, type Tunnel } from "#wire/tunnel.ts";
+import type { IndexedTables } from "./indexed-tables.ts";
 
 /** Which nodes are beyond this segment, and how to reach them. */
 export interface Tunnels {
@@ -23,9 +24,8 @@ export interface Tunnels {
 
 export interface TunnelContext {
   readonly tunnels: Tunnels;
-  readonly self: NodeId;
   readonly mac: Uint8Array;
-  readonly isVip: (address: Uint8Array) => boolean;
+  readonly tables: Pick<IndexedTables, "isVip">;
 }
 
 const addressIn = (packet: Uint8Array, family: 4 | 6): Uint8Array =>
@@ -34,7 +34,7 @@ const addressIn = (packet: Uint8Array, family: 4 | 6): Uint8Array =>
 /** The frame that was sent; undefined: it is none that one of our nodes has encapsulated. What is for no VIP does not come out of a tunnel. */
 export function decapsulate(
   frame: Uint8Array,
-  { tunnels, mac, isVip }: TunnelContext,
+  { tunnels, mac, tables }: TunnelContext,
 ): Uint8Array | "drop-tunnel" | undefined {
   if (frame.byteLength < ETHERNET_LENGTH || !startsWith(frame, mac)) return undefined;
   if (new EthernetView(frame).etherType !== ETHERTYPE_IPV4) return undefined;
@@ -47,7 +47,7 @@ export function decapsulate(
   const { family, way, packet } = inner;
   const address = addressIn(packet, family);
   const isWhole = address.byteLength === (family === 4 ? 4 : 16);
-  if (!isWhole || (packet[0] ?? 0) >> 4 !== family || !isVip(address)) return "drop-tunnel";
+  if (!isWhole || (packet[0] ?? 0) >> 4 !== family || !tables.isVip(address)) return "drop-tunnel";
   const etherType = family === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6;
   const link = { destination: mac, source: hopMacOf(way, sender), etherType };
   return encodeEthernet(link, packet);
