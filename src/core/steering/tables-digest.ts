@@ -18,21 +18,20 @@ function digest(write: (writer: ByteWriter) => void): number {
   return crc32(writer.written());
 }
 
-function known<K extends WeakKey>(digests: WeakMap<K, number>, part: K, count: () => number) {
-  let result = digests.get(part);
-  if (result === undefined) digests.set(part, (result = count()));
+interface Memory<K, V> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): unknown;
+}
+
+function known<K, V>(memory: Memory<K, V>, part: K, make: () => V): V {
+  let result = memory.get(part);
+  if (result === undefined) memory.set(part, (result = make()));
   return result;
 }
 
 function columnDigest(column: SlotColumn): number {
-  let starts = ofColumns.get(column.values);
-  if (starts === undefined) ofColumns.set(column.values, (starts = new Map()));
-  let result = starts.get(column.first);
-  if (result === undefined) {
-    result = digest((writer) => writeColumn(writer, column));
-    starts.set(column.first, result);
-  }
-  return result;
+  const starts = known(ofColumns, column.values, () => new Map<number, number>());
+  return known(starts, column.first, () => digest((writer) => writeColumn(writer, column)));
 }
 
 const exceptionsDigest = (exceptions: Exceptions): number =>
