@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant } from "#base/time.ts";
+import { wordSum } from "#wire/testing/word-sum.ts";
 import { ANSWERS_PER_SECOND } from "./answers.ts";
 import { refusalOf, Refusals } from "./refusal.ts";
 import {
@@ -29,17 +30,6 @@ const over6 = (protocol: number, payload: Uint8Array): Uint8Array =>
 const view = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Sum of 16-bit words as RFC 1071 has it; 0xffff over anything with a right checksum in it. */
-function sum(...parts: readonly Uint8Array[]): number {
-  let total = 0;
-  for (const part of parts) {
-    const even = part.byteLength % 2 === 0 ? part : join(part, zeros(1));
-    for (let at = 0; at < even.byteLength; at += 2) total += view(even).getUint16(at);
-  }
-  while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
-  return total;
-}
-
 /** The pseudo-headers of RFC 9293 and RFC 8200, in the form in which both have the same sum. */
 const pseudo = (addresses: Uint8Array, protocol: number, length: number): Uint8Array =>
   join(addresses, Uint8Array.of(0, 0, length >>> 8, length, 0, 0, 0, protocol));
@@ -48,13 +38,13 @@ const pseudo = (addresses: Uint8Array, protocol: number, length: number): Uint8A
 function payloadOf(packet: Uint8Array, protocol: number): Uint8Array {
   if (packet[0] === 0x45) {
     assert.equal(view(packet).getUint16(2), packet.byteLength);
-    assert.equal(sum(packet.subarray(0, 20)), 0xffff, "header checksum");
+    assert.equal(wordSum(packet.subarray(0, 20)), 0xffff, "header checksum");
     assert.deepEqual([...packet.subarray(12, 20)], [10, 0, 0, 100, 10, 0, 0, 7]);
     assert.equal(packet[9], protocol);
     const payload = packet.subarray(20);
     const head =
       protocol === 1 ? zeros(0) : pseudo(packet.subarray(12, 20), protocol, payload.byteLength);
-    assert.equal(sum(head, payload), 0xffff, "checksum");
+    assert.equal(wordSum(head, payload), 0xffff, "checksum");
     return payload;
   }
   assert.equal(packet[0], 0x60);
@@ -62,7 +52,10 @@ function payloadOf(packet: Uint8Array, protocol: number): Uint8Array {
   assert.equal(packet[6], protocol);
   assert.deepEqual([packet[8], packet[23], packet[39]], [0xfd, 0, 7]);
   const payload = packet.subarray(40);
-  assert.equal(sum(pseudo(packet.subarray(8, 40), protocol, payload.byteLength), payload), 0xffff);
+  assert.equal(
+    wordSum(pseudo(packet.subarray(8, 40), protocol, payload.byteLength), payload),
+    0xffff,
+  );
   return payload;
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant } from "#base/time.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
+import { wordSum } from "#wire/testing/word-sum.ts";
 import { ANSWERS_PER_SECOND } from "./answers.ts";
 import {
   ACK,
@@ -24,14 +25,6 @@ const segment = tcp({ from: 40_000, to: 80 }, ACK, zeros(1460));
 const FOUR = ethernet(link, 0x0800, ipv4(four, 6, segment));
 const SIX = ethernet(link, 0x86dd, ipv6(six, 6, segment));
 
-/** Sum of 16-bit words (RFC 1071); ffff over anything with a right checksum in it. */
-function sum(bytes: Uint8Array): number {
-  let total = 0;
-  for (let at = 0; at < bytes.byteLength; at++) total += (bytes[at] ?? 0) << (at % 2 === 0 ? 8 : 0);
-  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000);
-  return total;
-}
-
 test("B11: IPv4: fragmentation needed, from the VIP, with the longest packet that fits and 548 bytes of the one that did not", () => {
   const { packet, destination } = tooBig(FOUR, 1480) ?? { packet: zeros(0), destination: zeros(0) };
   assert.equal(hex(destination), "0a000007");
@@ -39,12 +32,12 @@ test("B11: IPv4: fragmentation needed, from the VIP, with the longest packet tha
   assert.equal(hex(packet.subarray(0, 4)), "45000240");
   assert.equal(hex(packet.subarray(9, 10)), "01");
   assert.equal(hex(packet.subarray(12, 20)), "0a0000640a000007");
-  assert.equal(sum(packet.subarray(0, 20)), 0xffff);
+  assert.equal(wordSum(packet.subarray(0, 20)), 0xffff);
   // RFC 1191: type 3, code 4, checksum, 0, next-hop MTU 1480
   assert.equal(hex(packet.subarray(20, 22)), "0304");
   assert.equal(hex(packet.subarray(24, 28)), "000005c8");
   assert.equal(hex(packet.subarray(28)), hex(FOUR.subarray(14, 14 + 548)));
-  assert.equal(sum(packet.subarray(20)), 0xffff);
+  assert.equal(wordSum(packet.subarray(20)), 0xffff);
 });
 
 test("B11: IPv6: packet too big, in 1280 bytes", () => {
@@ -57,7 +50,7 @@ test("B11: IPv6: packet too big, in 1280 bytes", () => {
   assert.equal(hex(packet.subarray(44, 48)), "000005b0");
   assert.equal(hex(packet.subarray(48)), hex(SIX.subarray(14, 14 + 1232)));
   const pseudo = join(packet.subarray(8, 40), unhex("000004d8 0000003a"));
-  assert.equal(sum(join(pseudo, packet.subarray(40))), 0xffff);
+  assert.equal(wordSum(pseudo, packet.subarray(40)), 0xffff);
 });
 
 test("B11: of a packet that stands for many, or was cut, what there is of it is quoted as it came", () => {
