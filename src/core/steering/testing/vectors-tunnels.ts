@@ -18,6 +18,7 @@ import {
   stays,
   tcp4,
   tcp6,
+  type Came,
   type TestTunnel,
   TO_VIP4,
   type Vector,
@@ -63,14 +64,11 @@ const fromGeneve = (way: string, sender = "0004"): string =>
 const out = (name: string, frame: Uint8Array, to: number, becomes: Uint8Array): Vector =>
   sequence(name, [{ frame, reason: "forward-owner", becomes }], { tables: owned(to), tunnels });
 
-const inside = (frame: Uint8Array, hop: number, by: number): Uint8Array => {
-  const copy = frame.slice();
-  copy.set(unhex(peerMac(hop, by).replaceAll(":", "")), 6);
-  return copy;
-};
+/** The last forwarder. */
+const by = (hop: number, node: number): Came => ({ from: peerMac(hop, node) });
 
-const comes = (name: string, frame: Uint8Array, becomes: Uint8Array, tables = owned(1)): Vector =>
-  sequence(name, [{ frame, reason: "pass-local", becomes }], { tables, tunnels });
+const comes = (name: string, frame: Uint8Array, becomes: Uint8Array): Vector =>
+  sequence(name, [{ frame, reason: "pass-local", becomes }], { tunnels });
 
 const refused = (name: string, outer: string, packet: Uint8Array): Vector =>
   stays(name, came(outer, packet), "drop-tunnel", { tunnels });
@@ -116,16 +114,16 @@ export const TUNNELS: readonly Vector[] = [
     tables: owned(5),
     tunnels: [{ ...BY_IPIP, nextMac: undefined }],
   }),
-  comes("decapsulate: IPv4 in IP", came(FROM_5, packetOf(SYN4)), inside(SYN4, 1, 5)),
-  comes("decapsulate: IPv6 in IP", came(FROM_5_IPV6, packetOf(SYN6)), inside(SYN6, 1, 5)),
-  comes("decapsulate: Geneve", came(fromGeneve("01"), packetOf(SYN4)), inside(SYN4, 1, 4)),
+  comes("decapsulate: IPv4 in IP", came(FROM_5, packetOf(SYN4)), tcp4(SYN, 80, by(1, 5))),
+  comes("decapsulate: IPv6 in IP", came(FROM_5_IPV6, packetOf(SYN6)), tcp6(SYN, 80, by(1, 5))),
+  comes("decapsulate: Geneve", came(fromGeneve("01"), packetOf(SYN4)), tcp4(SYN, 80, by(1, 4))),
   sequence(
     "decapsulate: a segment of a connection that was here",
     [
       {
         frame: came(fromGeneve("82"), packetOf(ACK4)),
         reason: "pass-local",
-        becomes: inside(ACK4, 2, 4),
+        becomes: tcp4(ACK, 80, by(2, 4)),
       },
     ],
     { tables: owned(4, [1]), known: [KNOWN4], tunnels },
