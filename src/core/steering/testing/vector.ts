@@ -63,6 +63,7 @@ export const VIP4 = "10.0.0.100";
 export const VIP6 = "2001:db8::100";
 export const CLIENT4 = "192.0.2.7";
 export const CLIENT6 = "2001:db8:1::7";
+export const CLIENT_PORT = 40_000;
 /** An address of node 1 itself; no VIP. */
 export const OWN4 = "10.0.0.1";
 export const ROUTER_MAC = "02:aa:00:00:00:fe";
@@ -78,7 +79,6 @@ export function tunnelsOf(list: readonly TestTunnel[]): Tunnels | undefined {
     from: (address) => ends.get(address),
   };
 }
-export const CLIENT_PORT = 40_000;
 
 export interface Slots {
   readonly owners: readonly number[];
@@ -244,9 +244,9 @@ export const stays = (
   setting: Setting = {},
 ): Vector => sequence(name, [{ frame, reason }], setting);
 
+/** A frame that is forwarded on the segment. */
+export type Forward = Required<Omit<Step, "toHost" | "becomes">>;
+
 /** A case of one frame that is forwarded; `header` as in Step. */
-export const goes = (
-  name: string,
-  step: Required<Omit<Step, "toHost" | "becomes">>,
-  setting: Setting,
-): Vector => sequence(name, [step], setting);
+export const goes = (name: string, step: Forward, setting: Setting): Vector =>
+  sequence(name, [step], setting);

@@ -26,7 +26,7 @@ import {
   udp6,
   VIP4,
   VIP6,
-  type Step,
+  type Forward,
   type Vector,
 } from "./vector.ts";
 
@@ -43,7 +43,6 @@ const pin6 = (node: number): PinnedFlow => ({
 /** The flows of both families are at this node; all slots belong to `owner`. */
 const pinned = (node: number, owner: number, former: readonly number[] = []) =>
   pinning(owned(owner, former), [pin4(node), pin6(node)]);
-type Forward = Required<Omit<Step, "toHost" | "becomes">>;
 /** `asked`: whether the node has looked for the connection at itself before. */
 const toPinned = (frame: Uint8Array, to: number, asked: "asked" | "not asked"): Forward => ({
   frame,

@@ -37,12 +37,12 @@ import {
   VIP4,
   VIP6,
   type Came,
+  type Forward,
   type Step,
   type Vector,
 } from "./vector.ts";
 
 /** Destination: node `to`; source: hop and the id of node 1. */
-type Forward = Required<Omit<Step, "toHost" | "becomes">>;
 const toOwner = (frame: Uint8Array, to: number): Forward => ({
   frame,
   reason: "forward-owner",
