@@ -1,28 +1,13 @@
 // The how-to about members in another network, run as it stands (howto-machines.ts), on a cluster that is up.
-import { after, before, describe } from "node:test";
-import { LabCluster } from "#lab/cluster.ts";
-import { STANDARD } from "#lab/standard.ts";
-import { CALM, labName, skip } from "./agent-bench.ts";
-import { blocksOf, declareBlocks, Machines } from "./howto-machines.ts";
+import { describe } from "node:test";
+import { skip } from "./agent-bench.ts";
+import { howtoCluster } from "./howto-cluster.ts";
+import { blocksOf, declareBlocks } from "./howto-machines.ts";
 
 describe("how-to: members in another network", { skip }, () => {
-  let machines: Machines;
-  let cluster: LabCluster;
-  before(async () => {
-    cluster = await LabCluster.up({
-      name: labName("howtofar"),
-      members: 3,
-      remote: 1,
-      memberConfig: ({ remote }) => (remote === true ? "delivery: ipip" : "delivery: direct"),
-      extraConfig: CALM,
-      downOnExit: true,
-    });
-    await cluster.settled();
-    machines = await Machines.of(cluster, STANDARD.client);
+  const up = howtoCluster("howtofar", {
+    remote: 1,
+    memberConfig: ({ remote }) => (remote === true ? "delivery: ipip" : "delivery: direct"),
   });
-  after(async () => {
-    machines?.remove();
-    await cluster?.down();
-  });
-  declareBlocks(blocksOf("docs/howto/beyond-the-segment.md"), () => machines);
+  declareBlocks(blocksOf("docs/howto/beyond-the-segment.md"), () => up().machines);
 });

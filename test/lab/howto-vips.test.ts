@@ -1,9 +1,9 @@
 // The how-to about several interface nodes, run as it stands (howto-machines.ts), on a cluster that is up.
-import { after, before, describe } from "node:test";
-import { LabCluster } from "#lab/cluster.ts";
+import { describe } from "node:test";
 import { STANDARD } from "#lab/standard.ts";
-import { CALM, labName, skip } from "./agent-bench.ts";
-import { blocksOf, declareBlocks, Machines } from "./howto-machines.ts";
+import { skip } from "./agent-bench.ts";
+import { howtoCluster } from "./howto-cluster.ts";
+import { blocksOf, declareBlocks } from "./howto-machines.ts";
 
 const GROUPS = `groups:
   - name: web
@@ -11,22 +11,6 @@ const GROUPS = `groups:
 `;
 
 describe("how-to: several interface nodes", { skip }, () => {
-  let machines: Machines;
-  let cluster: LabCluster;
-  before(async () => {
-    cluster = await LabCluster.up({
-      name: labName("howtovips"),
-      members: 3,
-      groups: GROUPS,
-      extraConfig: CALM,
-      downOnExit: true,
-    });
-    await cluster.settled();
-    machines = await Machines.of(cluster, STANDARD.client);
-  });
-  after(async () => {
-    machines?.remove();
-    await cluster?.down();
-  });
-  declareBlocks(blocksOf("docs/howto/interface-nodes.md"), () => machines);
+  const up = howtoCluster("howtovips", { groups: GROUPS });
+  declareBlocks(blocksOf("docs/howto/interface-nodes.md"), () => up().machines);
 });
