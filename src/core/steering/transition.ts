@@ -208,11 +208,14 @@ function ownersTowards(before: Ownership, wanted: GroupTable, reach: Reach): Uin
   return owners;
 }
 
+/** Slots without an owner. */
+function* unowned(owners: Uint16Array): Generator<number, void> {
+  for (let at = owners.indexOf(NO_NODE); at !== -1; at = owners.indexOf(NO_NODE, at + 1)) yield at;
+}
+
 /** Whether a slot has no owner that is to have one. */
 function waitsForOwner(owners: Uint16Array, wanted: Uint16Array): boolean {
-  for (let at = owners.indexOf(NO_NODE); at !== -1; at = owners.indexOf(NO_NODE, at + 1)) {
-    if (wanted[at] !== NO_NODE) return true;
-  }
+  for (const slot of unowned(owners)) if (wanted[slot] !== NO_NODE) return true;
   return false;
 }
 
@@ -276,13 +279,9 @@ export function lettingGo(before: Tables | undefined, now: Tables, uncertain: Sl
   const result = new Map<string, Set<number>>();
   for (const { name, owners } of now.groups) {
     const old = before?.groups.find((group) => group.name === name)?.owners;
+    if (old === undefined) continue;
     const slots = new Set<number>();
-    for (
-      let slot = owners.indexOf(NO_NODE);
-      slot !== -1;
-      slot = owners.indexOf(NO_NODE, slot + 1)
-    ) {
-      if (old === undefined) break;
+    for (const slot of unowned(owners)) {
       const hadOwner = (old[slot % old.length] ?? NO_NODE) !== NO_NODE;
       if (hadOwner || uncertain.get(name)?.has(slot % old.length) === true) slots.add(slot);
     }
@@ -293,12 +292,7 @@ export function lettingGo(before: Tables | undefined, now: Tables, uncertain: Sl
 
 /** Every slot without an owner, by group. */
 export function ownerless(tables: Tables): SlotSets {
-  return new Map(
-    tables.groups.map(({ name, owners }) => [
-      name,
-      new Set([...owners.keys()].filter((slot) => owners[slot] === NO_NODE)),
-    ]),
-  );
+  return new Map(tables.groups.map(({ name, owners }) => [name, new Set(unowned(owners))]));
 }
 
 /** How many slots have another owner in `wanted`. */
