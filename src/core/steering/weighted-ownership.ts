@@ -3,7 +3,7 @@
 import { NO_NODE, type NodeId } from "#base/ids.ts";
 import type { DesiredNode } from "./next-tables.ts";
 import { countByNode, flags, servingFlags, sizeFor } from "./ownership.ts";
-import { shareSlots } from "./shares.ts";
+import { type Claim, shareSlots } from "./shares.ts";
 
 /**
  * Gives each slot of `owners` but those that are `kept` (absent: none is) an owner, so that every node ends with its number of
@@ -30,6 +30,14 @@ function fill(owners: Uint16Array, quotas: ReadonlyMap<NodeId, number>, kept?: U
     left[taker] = (left[taker] ?? 0) - 1;
     if (left[taker] === 0) next++;
   }
+}
+
+/** Gives the slots that are not `kept`, of which the claims say how many are pinned, so that all slots are shared by weight. */
+function fillRest(owners: Uint16Array, kept: Uint8Array, claims: readonly Claim[]): void {
+  const shares = shareSlots(owners.length, claims);
+  const sharing = claims.filter(({ id }) => shares.has(id));
+  const quotas = sharing.map(({ id, pinned }) => [id, (shares.get(id) ?? 0) - pinned] as const);
+  fill(owners, new Map(quotas), kept);
 }
 
 /** Owner of each slot if every configuration node served: near the ideal shares, as little moved as possible. */
@@ -66,10 +74,7 @@ export function nextOwners(
     held: held[id] ?? 0,
     pinned: pinned[id] ?? 0,
   }));
-  const quotas = new Map(
-    [...shareSlots(home.length, claims)].map(([id, count]) => [id, count - (pinned[id] ?? 0)]),
-  );
-  fill(owners, quotas, kept);
+  fillRest(owners, kept, claims);
   return owners;
 }
 
@@ -82,11 +87,8 @@ export function stayingOwners(previous: Uint16Array, serving: readonly DesiredNo
     const held = pinned[id] ?? 0;
     return { id, weight, held, pinned: held };
   });
-  const quotas = new Map(
-    [...shareSlots(previous.length, claims)].map(([id, count]) => [id, count - (pinned[id] ?? 0)]),
-  );
   const owners = previous.slice();
-  fill(owners, quotas, kept);
+  fillRest(owners, kept, claims);
   return owners;
 }
 
