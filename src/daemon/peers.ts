@@ -22,7 +22,8 @@ import type { OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";
 import { IgmpWatch } from "#driver/host/igmp-watch.ts";
 import { PeerFrames } from "#driver/host/peer-frames.ts";
-import { type Neighbour, Rtnetlink } from "#driver/netlink/rtnetlink.ts";
+import type { Neighbour } from "#driver/netlink/neighbour-message.ts";
+import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { OwnMacs } from "./perform.ts";
 

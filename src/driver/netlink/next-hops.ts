@@ -1,26 +1,23 @@
 // By which interface and which machine packets to an address leave this host, as the kernel's own routes and neighbours have it
 // (rtnetlink(7)). The packet program, which sends past them, is told (docs/adr/0022).
-import {
-  type IpAddress,
-  ipBytes,
-  ipFromBytes,
-  macFromBytes,
-  type MacAddress,
-} from "#base/address.ts";
+import { type IpAddress, ipBytes, ipFromBytes, type MacAddress } from "#base/address.ts";
 import { decodeAttributes, NLM_F_CREATE, readUint32, type Message } from "./message.ts";
+import {
+  decodeNeighbour,
+  NDA,
+  neighbourHeader,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from "./neighbour-message.ts";
 import { NetlinkSocket, refusedWith } from "./socket.ts";
 
 const RTM_GETROUTE = 26;
-const RTM_NEWNEIGH = 28;
-const RTM_GETNEIGH = 30;
 const NLM_F_REPLACE = 0x100;
 const AF_INET = 2;
 const RTN_UNICAST = 1;
 const ROUTE_LENGTH = 12;
-const NEIGHBOUR_LENGTH = 12;
 const RTA = { destination: 1, link: 4, gateway: 5, metrics: 8 } as const;
 const RTAX_MTU = 2;
-const NDA = { address: 1, mac: 2 } as const;
 /** Somebody wants to send there: the kernel finds out where it is. */
 const NTF_USE = 0x01;
 /** Reachable, stale, delay, probe, no ARP, permanent: the MAC counts. */
@@ -41,17 +38,6 @@ interface Way {
   readonly link: number;
   readonly neighbour: IpAddress;
   readonly mtu: number | undefined;
-}
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-function neighbourHeader({ link }: Way, flags: number): Uint8Array {
-  const fixed = new Uint8Array(NEIGHBOUR_LENGTH);
-  fixed[0] = AF_INET;
-  viewOf(fixed).setInt32(4, link, true);
-  fixed[10] = flags;
-  return fixed;
 }
 
 function decodeWay({ payload }: Message, destination: IpAddress): Way | undefined {
@@ -101,14 +87,15 @@ export class NextHops {
 
   #neighbour(way: Way): { readonly mac: MacAddress | undefined; readonly isFixed: boolean } {
     const attributes = [{ type: NDA.address, value: ipBytes(way.neighbour) }];
-    const fixed = neighbourHeader(way, 0);
+    const fixed = neighbourHeader(AF_INET, way.link);
     try {
       const request = { type: RTM_GETNEIGH, flags: 0, fixed, attributes };
-      const { payload } = this.#socket.get(request, `find out where ${way.neighbour} is`);
-      const state = viewOf(payload).getUint16(8, true);
-      const bytes = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH)).get(NDA.mac);
-      const isKnown = (state & NUD_VALID) !== 0 && bytes?.byteLength === 6;
-      return { mac: isKnown ? macFromBytes(bytes) : undefined, isFixed: (state & NUD_FIXED) !== 0 };
+      const found = decodeNeighbour(
+        this.#socket.get(request, `find out where ${way.neighbour} is`),
+      );
+      const state = found?.state ?? 0;
+      const mac = (state & NUD_VALID) === 0 ? undefined : found?.mac;
+      return { mac, isFixed: (state & NUD_FIXED) !== 0 };
     } catch (error) {
       if (refusedWith(error, "ENOENT")) return { mac: undefined, isFixed: false };
       throw error;
@@ -119,7 +106,7 @@ export class NextHops {
   #use(way: Way): void {
     const attributes = [{ type: NDA.address, value: ipBytes(way.neighbour) }];
     const flags = NLM_F_CREATE | NLM_F_REPLACE;
-    const fixed = neighbourHeader(way, NTF_USE);
+    const fixed = neighbourHeader(AF_INET, way.link, NTF_USE);
     this.#socket.change(
       { type: RTM_NEWNEIGH, flags, fixed, attributes },
       `ask where ${way.neighbour} is`,

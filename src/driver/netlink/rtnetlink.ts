@@ -4,7 +4,6 @@ import {
   ipBytes,
   ipFromBytes,
   macBytes,
-  macFromBytes,
   type Family,
   type IpAddress,
   type MacAddress,
@@ -20,6 +19,18 @@ import {
   type Attribute,
   type Message,
 } from "./message.ts";
+import {
+  addressOrUndefined,
+  decodeNeighbour,
+  macOrUndefined,
+  NDA,
+  type Neighbour,
+  NEIGHBOUR_LENGTH,
+  neighbourHeader,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from "./neighbour-message.ts";
 import { NetlinkSocket, refusedWith } from "./socket.ts";
 
 const RTM_NEWLINK = 16;
@@ -30,9 +41,6 @@ const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
-const RTM_NEWNEIGH = 28;
-const RTM_DELNEIGH = 29;
-const RTM_GETNEIGH = 30;
 
 const AF_INET = 2;
 const AF_BRIDGE = 7;
@@ -54,8 +62,6 @@ const IFLA = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18 } as const;
 const IFLA_INFO_KIND = 1;
 /** Route attributes (rtnetlink.h). */
 const RTA = { destination: 1, link: 4, gateway: 5, priority: 6, source: 7, table: 15 } as const;
-/** Neighbour attributes (neighbour.h). */
-const NDA = { address: 1, mac: 2, vlan: 5 } as const;
 
 export const ADDRESS_FLAGS = {
   /** IPv6: no duplicate address detection; usable at once. */
@@ -121,25 +127,9 @@ export interface Route {
   readonly protocol?: number;
 }
 
-export interface Neighbour {
-  readonly link: number;
-  readonly address: IpAddress;
-  readonly mac: MacAddress | undefined;
-  /** Bits of NUD_*: 2 reachable, 4 stale, 8 delay, 16 probe, 32 failed, 128 permanent. */
-  readonly state: number;
-}
-
 const familyNumber = (ip: IpAddress): number => (familyOf(ip) === 4 ? AF_INET : AF_INET6);
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-function addressOrUndefined(bytes: Uint8Array | undefined): IpAddress | undefined {
-  const known = bytes?.byteLength === 4 || bytes?.byteLength === 16;
-  return bytes !== undefined && known ? ipFromBytes(bytes) : undefined;
-}
-
-const macOrUndefined = (bytes: Uint8Array | undefined): MacAddress | undefined =>
-  bytes?.byteLength === 6 ? macFromBytes(bytes) : undefined;
 
 /** ifinfomsg: family(8) pad(8) type(16) index(32) flags(32) change(32). */
 const LINK_LENGTH = 16;
@@ -194,21 +184,6 @@ function decodeRoute({ payload }: Message): Route {
     ...(link === undefined ? {} : { link }),
     ...(source === undefined ? {} : { source }),
     ...(metric === undefined ? {} : { metric }),
-  };
-}
-
-/** ndmsg: family(8) pad(24) index(32) state(16) flags(8) type(8). */
-const NEIGHBOUR_LENGTH = 12;
-function decodeNeighbour({ payload }: Message): Neighbour | undefined {
-  const attributes = decodeAttributes(payload.subarray(NEIGHBOUR_LENGTH));
-  const address = addressOrUndefined(attributes.get(NDA.address));
-  if (address === undefined) return undefined;
-  const view = viewOf(payload);
-  return {
-    link: view.getInt32(4, true),
-    address,
-    mac: macOrUndefined(attributes.get(NDA.mac)),
-    state: view.getUint16(8, true),
   };
 }
 
@@ -398,19 +373,8 @@ function addressHeader(
 }
 
 /** ndmsg for the interface's own list. Its driver filters by it, or the kernel makes it promiscuous. */
-function neighbourHeader(family: number, link: number): Uint8Array {
-  const fixed = new Uint8Array(NEIGHBOUR_LENGTH);
-  fixed[0] = family;
-  viewOf(fixed).setInt32(4, link, true);
-  return fixed;
-}
-
-function listenHeader(link: number): Uint8Array {
-  const fixed = neighbourHeader(AF_BRIDGE, link);
-  viewOf(fixed).setUint16(8, NUD_PERMANENT, true);
-  fixed[10] = NTF_SELF;
-  return fixed;
-}
+const listenHeader = (link: number): Uint8Array =>
+  neighbourHeader(AF_BRIDGE, link, NTF_SELF, NUD_PERMANENT);
 
 function routeHeader(route: Route): Uint8Array {
   const fixed = new Uint8Array(ROUTE_LENGTH);
