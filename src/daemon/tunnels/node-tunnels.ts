@@ -25,7 +25,7 @@ export interface NodeTunnelsOptions {
 }
 
 /** Of two nodes one at least is beyond the other's segment. Undefined: neither is. */
-export const kindBetween = (self: NodeConfig, other: NodeConfig): NodeTunnel["kind"] | undefined =>
+const kindBetween = (self: NodeConfig, other: NodeConfig): NodeTunnel["kind"] | undefined =>
   other.delivery ?? self.delivery;
 
 /** As the smallest that anybody says. */
@@ -75,11 +75,12 @@ export class NodeTunnels {
     const { self: id, config, datapath } = this.#options;
     const { nodes } = config();
     const self = nodes.find((node) => node.id === id);
-    const others = nodes.filter((node) => self !== undefined && node.id !== id);
-    const far = others.filter(
-      (node) => self !== undefined && kindBetween(self, node) !== undefined,
-    );
-    if (self === undefined || (far.length === 0 && this.#tunnels.length === 0)) return;
+    if (self === undefined) return;
+    const far = nodes.flatMap((node) => {
+      const kind = node.id === id ? undefined : kindBetween(self, node);
+      return kind === undefined ? [] : [{ node, kind }];
+    });
+    if (far.length === 0 && this.#tunnels.length === 0) return;
     this.#complaints ??= new Complaints({
       tunnels: () => this.#tunnels,
       changed: () => this.refresh(),
@@ -95,30 +96,29 @@ export class NodeTunnels {
         return undefined;
       }
     };
-    this.#tunnels = far.flatMap((node) => this.#tunnelTo(self, node, hopTo(node), links) ?? []);
+    this.#tunnels = far.map(({ node, kind }) => {
+      const hop = hopTo(node);
+      const link = hop && links.get(hop.link);
+      return { node: node.id, kind, ...this.#way(self, node, hop, link) };
+    });
     datapath.setTunnels(this.#tunnels, ipBytes(self.address), self.clampMss === true);
     if (failures.length > 0) throw failures[0];
   }
 
-  #tunnelTo(
+  #way(
     self: NodeConfig,
     node: NodeConfig,
     hop: NextHop | undefined,
-    links: ReadonlyMap<number, Link>,
-  ): NodeTunnel | undefined {
-    const kind = kindBetween(self, node);
-    if (kind === undefined) return undefined;
-    const link = hop && links.get(hop.link);
+    link: Link | undefined,
+  ): Omit<NodeTunnel, "node" | "kind"> {
     const destination = ipBytes(node.address);
     const told = this.#complaints?.mtuTo(destination);
     const learned = hop?.mtu === undefined ? undefined : believedMtu(hop.mtu);
     const isKnown = hop?.mac !== undefined && link?.mac !== undefined;
     return {
-      node: node.id,
-      kind,
       source: ipBytes(self.address),
       destination,
-      nextMac: isKnown && hop.mac !== undefined ? macBytes(hop.mac) : undefined,
+      nextMac: isKnown ? macBytes(hop.mac) : undefined,
       ownMac: link?.mac === undefined ? new Uint8Array(6) : macBytes(link.mac),
       link: link?.index ?? 0,
       mtu: smallest(link?.mtu, learned, told, node.pathMtu, self.pathMtu),
