@@ -171,3 +171,14 @@ export async function answerers(
   for (const name of stdout.trim().split("\n")) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
+
+/** So many bytes have come to a host's interface. */
+export async function bytesReceived(
+  lab: Lab,
+  host: string,
+  name: string = STANDARD.interface,
+): Promise<number> {
+  const { stdout } = await lab.exec(host, ["ip", "-s", "-j", "link", "show", "dev", name]);
+  const [link] = JSON.parse(stdout) as { stats64: { rx: { bytes: number } } }[];
+  return link?.stats64.rx.bytes ?? Number.NaN;
+}

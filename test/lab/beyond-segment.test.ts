@@ -13,7 +13,17 @@ import { netnsName } from "#lab/record.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { root } from "#tools/steps.ts";
 import { ECHO_PORT, EchoConnections, echoServer } from "../../bench/failover-connections.ts";
-import { CALM, endAgent, hasAgent, labName, skip, startAgent, until } from "./agent-bench.ts";
+import {
+  answerers,
+  bytesReceived,
+  CALM,
+  endAgent,
+  hasAgent,
+  labName,
+  skip,
+  startAgent,
+  until,
+} from "./agent-bench.ts";
 
 const REMOTE = "m3";
 const UPLOAD_PORT = 8080;
@@ -50,6 +60,14 @@ async function curl(cluster: LabCluster, ...words: readonly string[]): Promise<s
   assert.equal(status, 0, stderr);
   return stdout;
 }
+
+/** Answers the digest of what has arrived. */
+const upload = (cluster: LabCluster, vip: string, file: string): Promise<string> =>
+  curl(cluster, "--upload-file", file, `http://${vip}:${UPLOAD_PORT}/up`);
+
+/** Who serves so many new connections. */
+const serving = async ({ lab }: LabCluster, vip: string, count: number): Promise<string[]> =>
+  [...(await answerers(lab, vip, count)).keys()].sort();
 
 const allAreMembers = (cluster: LabCluster): Promise<unknown> =>
   cluster.until("all are members", ({ members }) =>
@@ -107,27 +125,18 @@ for (const [kind, overhead] of [
 
     const inClient = (...argv: string[]): Promise<ExecResult> =>
       cluster.lab.exec(STANDARD.client, argv);
-    const ask = (...words: readonly string[]): Promise<string> => curl(cluster, ...words);
-    const reasons = (member: string): Promise<Record<string, number>> => counted(cluster, member);
-
-    const bytesOf = async (member: string, direction: "rx" | "tx"): Promise<number> => {
-      const argv = ["ip", "-s", "-j", "link", "show", "dev", STANDARD.interface];
-      const { stdout } = await cluster.lab.exec(member, argv);
-      const [link] = JSON.parse(stdout) as { stats64: Record<"rx" | "tx", { bytes: number }> }[];
-      return link?.stats64[direction].bytes ?? Number.NaN;
-    };
 
     test("every member serves, by IPv4 and IPv6, also the one behind the router", async () => {
       for (const vip of VIPS) {
-        const answers = await ask("--header", "Connection: close", `http://${vip}/whoami?[1-60]`);
-        assert.deepEqual([...new Set(answers.trim().split("\n"))].sort(), [...cluster.members]);
+        assert.deepEqual(await serving(cluster, vip, 60), [...cluster.members]);
       }
     });
 
     test("it answers clients directly: nothing of a download passes the interface node", async () => {
       const master = await cluster.master();
-      const before = await bytesOf(master, "rx");
-      const served = await ask(
+      const before = await bytesReceived(cluster.lab, master);
+      const served = await curl(
+        cluster,
         "--output",
         "/dev/null",
         "--write-out",
@@ -135,7 +144,7 @@ for (const [kind, overhead] of [
         `http://${STANDARD.vip4}:${UPLOAD_PORT}/`,
       );
       assert.equal(served, "1500000");
-      const grown = (await bytesOf(master, "rx")) - before;
+      const grown = (await bytesReceived(cluster.lab, master)) - before;
       assert.ok(grown < 500_000, `${grown} bytes came to the interface node`);
     });
 
@@ -143,12 +152,11 @@ for (const [kind, overhead] of [
       const master = await cluster.master();
       const { file, digest } = bodyToSend(cluster);
       for (const vip of VIPS) {
-        const answer = await ask("--upload-file", file, `http://${vip}:${UPLOAD_PORT}/up`);
-        assert.equal(answer, digest, vip);
+        assert.equal(await upload(cluster, vip, file), digest, vip);
         const route = await inClient("ip", "route", "get", vip.replaceAll(/[[\]]/g, ""));
         assert.match(route.stdout, new RegExp(`mtu ${1500 - overhead}\\b`), vip);
       }
-      const reached = await reasons(master);
+      const reached = await counted(cluster, master);
       assert.ok((reached["drop-too-big"] ?? 0) > 0, "dropped and counted");
       const { assignment } = await cluster.status(master);
       const told = assignment.held.find(({ reason }) => reason === "tooBigTold");
@@ -166,8 +174,7 @@ for (const [kind, overhead] of [
       try {
         const { file, digest } = bodyToSend(cluster);
         for (const vip of VIPS) {
-          const answer = await ask("--upload-file", file, `http://${vip}:${UPLOAD_PORT}/up`);
-          assert.equal(answer, digest, vip);
+          assert.equal(await upload(cluster, vip, file), digest, vip);
           const route = await inClient("ip", "route", "get", vip.replaceAll(/[[\]]/g, ""));
           assert.match(route.stdout, new RegExp(`mtu ${SHORT_LINK - overhead}\\b`), vip);
         }
@@ -206,14 +213,10 @@ for (const [kind, overhead] of [
         ({ members }) => members.some(({ name, state }) => name === REMOTE && state !== "departed"),
         heir,
       );
-      await until("both serve", async () => {
-        const answers = await ask(
-          "--header",
-          "Connection: close",
-          `http://${STANDARD.vip4}/whoami?[1-40]`,
-        );
-        return new Set(answers.trim().split("\n")).size === 2;
-      });
+      await until(
+        "both serve",
+        async () => (await serving(cluster, STANDARD.vip4, 40)).length === 2,
+      );
       await cluster.lab.faults.revive(master);
       await cluster.settled();
     });
@@ -269,17 +272,8 @@ describe("B11: a member beyond the segment, by XDP, with clamped segments", { sk
         await lazilySettled(cluster);
         const { file, digest } = bodyToSend(cluster);
         for (const vip of VIPS) {
-          const answers = await curl(
-            cluster,
-            "--header",
-            "Connection: close",
-            `http://${vip}/whoami?[1-30]`,
-          );
-          assert.deepEqual([...new Set(answers.trim().split("\n"))].sort(), ["m1", "m2"]);
-          assert.equal(
-            await curl(cluster, "--upload-file", file, `http://${vip}:${UPLOAD_PORT}/up`),
-            digest,
-          );
+          assert.deepEqual(await serving(cluster, vip, 30), ["m1", "m2"]);
+          assert.equal(await upload(cluster, vip, file), digest);
         }
         const { datapath } = await cluster.status("m1");
         assert.equal(datapath.hook, "xdp");

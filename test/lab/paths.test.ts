@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { StoredEvent } from "#api/event-catalogue.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
-import { CALM, labName, skip, until } from "./agent-bench.ts";
+import { bytesReceived, CALM, labName, skip, until } from "./agent-bench.ts";
 
 const PATHS = [STANDARD.path(1), STANDARD.path(2)] as const;
 const DOWNLOADS = 24;
@@ -49,13 +49,8 @@ describe("B11: private paths", { skip }, () => {
     );
   }
 
-  /** Frames that a member has received on an interface. */
-  async function received(member: string, name: string): Promise<number> {
-    const show = ["ip", "-s", "-j", "link", "show", "dev", name];
-    const { stdout } = await cluster.lab.exec(member, show);
-    const [link] = JSON.parse(stdout) as { stats64: { rx: { bytes: number } } }[];
-    return link?.stats64.rx.bytes ?? Number.NaN;
-  }
+  const received = (member: string, name: string): Promise<number> =>
+    bytesReceived(cluster.lab, member, name);
 
   /** Slow downloads that are under way; resolves to how each ended. */
   function downloads(): Promise<string[]> {
