@@ -1,19 +1,16 @@
 // A14: QUIC connections are found by the ids that their servers chose, whatever becomes of the client's port and of the tables; by
 // forwarding, and where every member filters.
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import path from "node:path";
-import { createInterface, type Interface } from "node:readline";
 import { describe, test } from "node:test";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { CALM, labName, skip } from "./agent-bench.ts";
+import { LineClient } from "./line-client.ts";
 
 const PORT = 443;
 const CONNECTIONS = 24;
 const SLOTS = 64;
-const LIMIT_MS = 20_000;
 const program = (name: string): string => path.join(import.meta.dirname, name);
 const GROUPS = `groups:
   - name: h3
@@ -21,42 +18,6 @@ const GROUPS = `groups:
     slots: ${SLOTS}
     services: ["udp ${STANDARD.vip4}:${PORT}", "udp [${STANDARD.vip6}]:${PORT}"]
 `;
-
-class Clients {
-  readonly #child: ChildProcess;
-  readonly #lines: Interface;
-
-  private constructor(cluster: LabCluster, vip: string) {
-    const argv = [process.execPath, program("quic-client.ts"), CONNECTIONS, PORT, vip];
-    this.#child = cluster.lab.spawn(STANDARD.client, argv.map(String), {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    assert.ok(this.#child.stdout);
-    this.#lines = createInterface(this.#child.stdout);
-  }
-
-  /** With who has answered each connection's Handshake packet. */
-  static async open(cluster: LabCluster, vip: string): Promise<[Clients, string[]]> {
-    const clients = new Clients(cluster, vip);
-    return [clients, await clients.#answers()];
-  }
-
-  async #answers(): Promise<string[]> {
-    const signal = AbortSignal.timeout(LIMIT_MS);
-    const [line] = (await once(this.#lines, "line", { signal })) as [string];
-    return JSON.parse(line) as string[];
-  }
-
-  async say(line: "ask" | "open"): Promise<string[]> {
-    const answers = this.#answers();
-    this.#child.stdin?.write(`${line}\n`);
-    return await answers;
-  }
-
-  end(): void {
-    this.#child.stdin?.end();
-  }
-}
 
 const servers = (answers: readonly string[], kind: string): string[] =>
   answers.map((answer) => {
@@ -95,8 +56,8 @@ describe("QUIC", { skip }, () => {
 });
 
 async function stay(cluster: LabCluster, vip: string): Promise<void> {
-  const [clients, opened] = await Clients.open(cluster, vip);
-  const at = servers(opened, "handshake");
+  const clients = new LineClient(cluster.lab, "quic-client.ts", CONNECTIONS, PORT, vip);
+  const at = servers(await clients.answers(), "handshake");
   assert.ok(new Set(at).size > 1, `all connections are at ${at[0]}`);
   assert.deepEqual(servers(await clients.say("ask"), "short"), at, "from other ports");
   const api = cluster.client(await cluster.master());

@@ -1,13 +1,11 @@
 // B12: UDP sessions of a group that asks for it stay at their node while their slots move, for as long as they are not idle.
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import path from "node:path";
-import { createInterface, type Interface } from "node:readline";
 import { after, before, describe, test } from "node:test";
-import type { ChildProcess } from "node:child_process";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { CALM, labName, skip } from "./agent-bench.ts";
+import { LineClient } from "./line-client.ts";
 
 const PORT = 5353;
 const SESSIONS = 24;
@@ -44,32 +42,8 @@ describe("UDP sessions", { skip }, () => {
   });
   after(() => cluster?.down());
 
-  class Sessions {
-    readonly #child: ChildProcess;
-    readonly #lines: Interface;
-
-    constructor() {
-      const argv = [process.execPath, program("udp-sessions.ts"), SESSIONS, PORT, STANDARD.vip4];
-      this.#child = cluster.lab.spawn(STANDARD.client, argv.map(String), {
-        stdio: ["pipe", "pipe", "inherit"],
-      });
-      assert.ok(this.#child.stdout);
-      this.#lines = createInterface(this.#child.stdout);
-    }
-
-    /** Who answers each of them. */
-    async ask(): Promise<string[]> {
-      this.#child.stdin?.write("ask\n");
-      const [line] = (await once(this.#lines, "line", { signal: AbortSignal.timeout(20_000) })) as [
-        string,
-      ];
-      return JSON.parse(line) as string[];
-    }
-
-    end(): void {
-      this.#child.stdin?.end();
-    }
-  }
+  const sessions = (): LineClient =>
+    new LineClient(cluster.lab, "udp-sessions.ts", SESSIONS, PORT, STANDARD.vip4);
 
   async function handOver(from: string, to: string): Promise<void> {
     const client = cluster.client(await cluster.master());
@@ -84,22 +58,22 @@ describe("UDP sessions", { skip }, () => {
   const all = (name: string): string[] => Array.from({ length: SESSIONS }, () => name);
 
   test("B12: a session stays at its node while its slot moves twice; a new one goes to the owner", async () => {
-    const old = new Sessions();
-    assert.deepEqual(await old.ask(), all("m1"));
+    const old = sessions();
+    assert.deepEqual(await old.say("ask"), all("m1"));
     await handOver("m1", "m2");
-    assert.deepEqual(await old.ask(), all("m1"));
+    assert.deepEqual(await old.say("ask"), all("m1"));
     await cluster.until("the sessions are pinned", ({ assignment }) => assignment.exceptions === SESSIONS); // prettier-ignore
-    const later = new Sessions();
-    assert.deepEqual(await later.ask(), all("m2"));
+    const later = sessions();
+    assert.deepEqual(await later.say("ask"), all("m2"));
     await handOver("m2", "m3");
-    assert.deepEqual(await old.ask(), all("m1"));
-    assert.deepEqual(await later.ask(), all("m2"));
+    assert.deepEqual(await old.say("ask"), all("m1"));
+    assert.deepEqual(await later.say("ask"), all("m2"));
     // idle for longer than the group wants
     await cluster.until(
       "nothing is pinned any more",
       ({ assignment }) => assignment.exceptions === 0,
     );
-    assert.deepEqual(await old.ask(), all("m3"));
+    assert.deepEqual(await old.say("ask"), all("m3"));
     old.end();
     later.end();
   });
