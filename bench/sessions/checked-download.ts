@@ -58,6 +58,11 @@ export class CheckedDownload {
     this.#curl.stderr?.on("data", (chunk: Buffer) => (this.#complaint += chunk.toString()));
   }
 
+  /** That have come. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Until so many bytes have come. It stands still from then until go(): whoever serves it can be looked for. */
   async reach(bytes: number): Promise<void> {
     while (this.#bytes < bytes) {
@@ -72,6 +77,10 @@ export class CheckedDownload {
 
   go(): void {
     this.#curl.stdout?.resume();
+  }
+
+  giveUp(): void {
+    this.#curl.kill("SIGKILL");
   }
 
   /** Resolves when it is over, whatever came of it. */

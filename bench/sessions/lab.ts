@@ -9,6 +9,7 @@ import { STANDARD } from "#lab/standard.ts";
 import { DEFAULT_SESSION_PORT } from "#session/server.ts";
 import { pause } from "../failover-client.ts";
 import { LabClient } from "../lib/lab-client.ts";
+import { connections } from "./connections.ts";
 import {
   type ClientSettings,
   FILES,
@@ -101,26 +102,13 @@ export class SessionsLab {
   }
 
   async #streamsOf(member: string): Promise<number> {
-    return (await this.connections(member, `dport = :${DEFAULT_SESSION_PORT}`)).length;
+    return (await connections(this.cluster.lab, member, `dport = :${DEFAULT_SESSION_PORT}`)).length;
   }
 
   /** What the client has in its kernel. */
   async clientSetting(name: string): Promise<string> {
     const { stdout } = await this.cluster.lab.exec(STANDARD.client, ["sysctl", "-n", name]);
     return stdout.trim();
-  }
-
-  /** The member that serves the only connection to this port. */
-  async serverOf(port: number): Promise<string> {
-    const servers: string[] = [];
-    for (const member of this.cluster.members) {
-      if ((await this.connections(member, `sport = :${port}`)).length > 0) servers.push(member);
-    }
-    const [server] = servers;
-    if (server === undefined || servers.length > 1) {
-      throw new Error(`port ${port} is served by ${servers.join(" and ") || "nobody"}`);
-    }
-    return server;
   }
 
   /** What a client is to have in its kernel, such as "net.ipv4.tcp_rmem=4096 32768 65536". */
@@ -130,16 +118,14 @@ export class SessionsLab {
     if (status !== 0) throw new Error(`${setting} cannot be set: ${stderr}`);
   }
 
-  /** What `ss` shows of a member's established connections, one line each. */
-  async connections(member: string, filter: string, more = ""): Promise<string[]> {
-    const argv = ["ss", `-Htn${more}O`, "state", "established", filter];
-    const { stdout } = await this.cluster.lab.exec(member, argv);
-    return stdout.split("\n").filter((line) => line !== "");
-  }
-
   /** Bytes that a member has sent to and got from the others about its own sessions. */
   async replicated(member: string): Promise<number> {
-    const lines = await this.connections(member, `dport = :${DEFAULT_SESSION_PORT}`, "i");
+    const lines = await connections(
+      this.cluster.lab,
+      member,
+      `dport = :${DEFAULT_SESSION_PORT}`,
+      "i",
+    );
     const sum = (text: string): number =>
       ["bytes_sent", "bytes_received"].reduce(
         (total, name) => total + Number(new RegExp(` ${name}:(\\d+)`).exec(text)?.[1] ?? 0),

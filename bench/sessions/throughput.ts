@@ -11,6 +11,7 @@ import type { SuiteOptions } from "../lib/options.ts";
 import { median } from "../lib/statistics.ts";
 import type { Row } from "../suite.ts";
 import { CheckedDownload, writeMarked } from "./checked-download.ts";
+import { serverOf } from "./connections.ts";
 import { returns } from "./deaths.ts";
 import type { SessionsLab } from "./lab.ts";
 import { FILES, PORTS } from "./ports.ts";
@@ -160,7 +161,7 @@ export async function interrupted(lab: SessionsLab, bytes: number, say: Say): Pr
   const url = `http://${STANDARD.vip4}:${PORTS.files}/${FILES.marked}`;
   const download = new CheckedDownload(cluster.lab, url);
   await download.reach(bytes / 2);
-  const victim = await lab.serverOf(PORTS.files);
+  const victim = await serverOf(cluster, PORTS.files);
   download.go();
   await cluster.lab.faults.kill(victim);
   const came = await download.end();

@@ -10,8 +10,9 @@ import { LabCluster } from "#lab/cluster.ts";
 import { logFile, startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { root } from "#tools/steps.ts";
+import { serverOf } from "../../bench/sessions/connections.ts";
 import { CALM, labName, PAN, panOk, skip, until } from "./agent-bench.ts";
-import { established, replicated, serverOf } from "./session-bench.ts";
+import { established, placeOptions, replicated } from "./session-bench.ts";
 
 const PORT = 7000;
 const BACKEND_PORT = 9000;
@@ -44,14 +45,10 @@ describe("A16: an interactive session through the relay", { skip }, () => {
   after(() => cluster.down());
 
   async function relay(member: string, options: readonly string[] = []): Promise<void> {
-    const { lab, folder } = cluster;
+    const { lab } = cluster;
     const argv = [
-      ...[process.execPath, PAN, "relay", "--interface", STANDARD.interface],
-      ...["--listen", `${STANDARD.vip4}:${PORT}`, "--listen", `[${STANDARD.vip6}]:${PORT}`],
-      ...["--backend", `${STANDARD.client4}:${BACKEND_PORT}`],
-      ...["--bundle", path.join(folder, `${member}.bundle`)],
-      ...["--applications-socket", path.join(lab.folder(member), "applications.sock")],
-      ...options,
+      ...[process.execPath, PAN, "relay", ...placeOptions(cluster, member, PORT)],
+      ...["--backend", `${STANDARD.client4}:${BACKEND_PORT}`, ...options],
     ];
     const child = lab.spawn(member, argv, { stdio: ["ignore", "ignore", "inherit"] });
     relays.set(member, child);

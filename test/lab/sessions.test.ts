@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LabCluster } from "#lab/cluster.ts";
-import { startProgram } from "#lab/launch.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { CheckedDownload, writeMarked } from "../../bench/sessions/checked-download.ts";
-import { CALM, labName, PAN, skip, until } from "./agent-bench.ts";
-import { established, replicated, serverOf } from "./session-bench.ts";
+import { serverOf } from "../../bench/sessions/connections.ts";
+import { CALM, labName, skip, until } from "./agent-bench.ts";
+import { replicated, served, serveFiles } from "./session-bench.ts";
 
 const PORT = 8080;
 const GROUPS = `groups:
@@ -36,26 +36,12 @@ describe("A16: sessions in a cluster", { skip }, () => {
       ...{ name, members: 3, groups: GROUPS, extraConfig: CALM, downOnExit: true },
     });
     await cluster.settled();
-    for (const member of cluster.members) await serve(member);
+    for (const member of cluster.members) await serveFiles(cluster, member, { folder, port: PORT });
   });
   after(async () => {
     await cluster.down();
     rmSync(folder, { recursive: true });
   });
-
-  /** The file server of a member, until it listens and is connected with the others. */
-  async function serve(member: string): Promise<void> {
-    const argv = [
-      ...[process.execPath, PAN, "serve-files", folder, "--interface", STANDARD.interface],
-      ...["--listen", `${STANDARD.vip4}:${PORT}`, "--listen", `[${STANDARD.vip6}]:${PORT}`],
-      ...["--bundle", path.join(cluster.folder, `${member}.bundle`)],
-      ...["--applications-socket", path.join(cluster.lab.folder(member), "applications.sock")],
-    ];
-    await startProgram(
-      { lab: cluster.lab.name, host: member },
-      { name: "files", argv, ready: { tcp: PORT, timeoutMs: 30_000 } },
-    );
-  }
 
   /** A download that a fault meets in its middle; answers the member that it met. */
   async function download(host: string, fault: (server: string) => Promise<void>): Promise<string> {
@@ -79,7 +65,7 @@ describe("A16: sessions in a cluster", { skip }, () => {
       const dead = await download(host, (server) => cluster.lab.faults.kill(server));
       await cluster.lab.faults.revive(dead);
       await cluster.settled();
-      await serve(dead);
+      await serveFiles(cluster, dead, { folder, port: PORT });
     });
   }
 
@@ -89,13 +75,12 @@ describe("A16: sessions in a cluster", { skip }, () => {
       await faults.freeze(server);
       const others = cluster.members.filter((member) => member !== server);
       await until("another member has the connection", async () => {
-        const counts = others.map((member) => established(cluster, member, `sport = :${PORT}`));
-        return (await Promise.all(counts)).some((count) => count > 0);
+        return (await served(cluster, PORT, others)) > 0;
       });
       await faults.thaw(server);
     });
     await until("the frozen one has let go of it", async () => {
-      return (await established(cluster, frozen, `sport = :${PORT}`)) === 0;
+      return (await served(cluster, PORT, [frozen])) === 0;
     });
     await cluster.settled();
   });

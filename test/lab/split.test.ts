@@ -7,10 +7,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LabCluster } from "#lab/cluster.ts";
-import { startProgram } from "#lab/launch.ts";
+import type { Lab } from "#lab/lab.ts";
 import { STANDARD } from "#lab/standard.ts";
-import { labName, PAN, skip, until } from "./agent-bench.ts";
-import { established, replicated, serverOf } from "./session-bench.ts";
+import { CheckedDownload } from "../../bench/sessions/checked-download.ts";
+import { serverOf } from "../../bench/sessions/connections.ts";
+import { labName, skip, until } from "./agent-bench.ts";
+import { replicated, served, serveFiles } from "./session-bench.ts";
 
 const PORT = 8080;
 const GROUPS = `groups:
@@ -39,6 +41,9 @@ function speakers(frames: readonly Frame[]): string[] {
   return frames.map(({ from }) => from).filter((from, index, all) => from !== all[index - 1]);
 }
 
+const begin = (lab: Lab, host: string): CheckedDownload =>
+  new CheckedDownload(lab, `http://${host}:${PORT}/big.bin`, ["--limit-rate", RATE]);
+
 describe("A16: a split between members", { skip }, () => {
   let cluster: LabCluster;
   let folder: string;
@@ -53,25 +58,12 @@ describe("A16: a split between members", { skip }, () => {
       ...{ name: labName("split"), members: 3, groups: GROUPS, downOnExit: true },
     });
     await cluster.settled();
-    for (const member of cluster.members) await serve(member);
+    for (const member of cluster.members) await serveFiles(cluster, member, { folder, port: PORT });
   });
   after(async () => {
     await cluster.down();
     rmSync(folder, { recursive: true });
   });
-
-  async function serve(member: string): Promise<void> {
-    const argv = [
-      ...[process.execPath, PAN, "serve-files", folder, "--interface", STANDARD.interface],
-      ...["--listen", `${STANDARD.vip4}:${PORT}`, "--listen", `[${STANDARD.vip6}]:${PORT}`],
-      ...["--bundle", path.join(cluster.folder, `${member}.bundle`)],
-      ...["--applications-socket", path.join(cluster.lab.folder(member), "applications.sock")],
-    ];
-    await startProgram(
-      { lab: cluster.lab.name, host: member },
-      { name: "files", argv, ready: { tcp: PORT, timeoutMs: 30_000 } },
-    );
-  }
 
   /** Every frame of the service that the client hears. */
   function capture(family: "ip" | "ip6"): { readonly frames: Frame[]; readonly end: () => void } {
@@ -103,29 +95,28 @@ describe("A16: a split between members", { skip }, () => {
         const { frames, end } = capture(family);
         const { lab } = cluster;
         let [owner, attempts, begunAt] = ["", 0, now()];
-        let download = begin(host);
+        let download = begin(lab, host);
         for (;;) {
-          await until("the download has begun", () => download.received() > FIRST);
+          await until("the download has begun", () => download.bytes > FIRST);
           owner = await serverOf(cluster, PORT);
           if ((owner === master) === (who === "the master")) break;
           // which member gets a connection, its port decides
           assert.ok((attempts += 1) < 40, `${who} never got a download`);
-          download.child.kill("SIGKILL");
-          await until("nobody serves it", async () => (await served()) === 0);
+          download.giveUp();
+          await until("nobody serves it", async () => (await served(cluster, PORT)) === 0);
           begunAt = now();
-          download = begin(host);
+          download = begin(lab, host);
         }
         const others = cluster.members.filter((member) => member !== owner);
         await lab.faults.estrange([[owner], others]);
         await until("another member has the connection", async () => {
-          const counts = others.map((member) => established(cluster, member, `sport = :${PORT}`));
-          return (await Promise.all(counts)).some((count) => count > 0);
+          return (await served(cluster, PORT, others)) > 0;
         });
         await new Promise((resolve) => setTimeout(resolve, APART_MS));
         const healedAt = now();
         await lab.faults.estrange([]);
-        assert.deepEqual(await download.ended, { status: 0, received: SIZE, complaint: "" });
-        assert.equal(download.digest(), digest);
+        const whole = { status: 0, complaint: "", bytes: SIZE, sha256: digest };
+        assert.deepEqual(await download.end(), whole);
         end();
         await cluster.settled();
         // the capture tells of frames up to a second later: also those of downloads that were given up
@@ -137,33 +128,11 @@ describe("A16: a split between members", { skip }, () => {
         // it may go back with its work set, as planned
         const all = speakers(ofThis);
         assert.ok(all.length <= seen.length + 1, `spoke in the end: ${all.join(", ")}`);
-        await until("who was away has let go of it", async () => (await served()) === 0);
+        await until(
+          "who was away has let go of it",
+          async () => (await served(cluster, PORT)) === 0,
+        );
       });
     }
-  }
-
-  async function served(): Promise<number> {
-    const counts = cluster.members.map((member) =>
-      established(cluster, member, `sport = :${PORT}`),
-    );
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
-  }
-
-  function begin(host: string) {
-    const argv = ["curl", "--silent", "--show-error", "--limit-rate", RATE];
-    const child = cluster.lab.spawn(STANDARD.client, [...argv, `http://${host}:${PORT}/big.bin`], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const hash = createHash("sha256");
-    let [received, complaint] = [0, ""];
-    child.stdout?.on("data", (chunk: Buffer) => {
-      hash.update(chunk);
-      received += chunk.byteLength;
-    });
-    child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
-    const ended = new Promise<{ status: number | null; received: number; complaint: string }>(
-      (resolve) => child.once("close", (status) => resolve({ status, received, complaint })),
-    );
-    return { child, ended, received: () => received, digest: () => hash.digest("hex") };
   }
 });
