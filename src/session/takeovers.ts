@@ -35,8 +35,6 @@ interface Underway {
   readonly held: HeldConnection;
   readonly final: boolean;
   readonly tenure: number;
-  /** The peer has been asked. */
-  begun: boolean;
   readonly dismiss: () => void;
   readonly resumption: Resumption;
 }
@@ -68,7 +66,7 @@ export class Takeovers {
     const text = keyText(held.log.opened.initial.key);
     const { tenure } = this.#actions.right();
     const dismiss = this.#actions.standIn(held);
-    this.#underway.set(text, { held, resumption, final, tenure, begun: false, dismiss });
+    this.#underway.set(text, { held, resumption, final, tenure, dismiss });
     this.#step(text, { type: "tick" });
   }
 
@@ -97,8 +95,7 @@ export class Takeovers {
   #ask(text: string, underway: Underway, input: ResumptionInput): void {
     const { resumption } = underway;
     const now = this.#clock.now();
-    const begun = underway.begun ? [] : resumption.step(now, { type: "begin" });
-    underway.begun = true;
+    const begun = resumption.isBegun ? [] : resumption.step(now, { type: "begin" });
     for (const effect of [...begun, ...resumption.step(now, input)]) {
       switch (effect.type) {
         case "probe":

@@ -87,13 +87,17 @@ export class Resumption {
     this.#freeReceiveBuffer = freeReceiveBuffer;
   }
 
+  get isBegun(): boolean {
+    return this.#began !== undefined;
+  }
+
   get deadline(): Instant | undefined {
     if (this.#over || this.#began === undefined) return undefined;
     return after(this.#began, PROBES_MS[this.#probes] ?? GIVE_UP_MS);
   }
 
   step(now: Instant, input: ResumptionInput): ResumptionEffect[] {
-    if (this.#over || (this.#began === undefined && input.type !== "begin")) return [];
+    if (this.#over || (!this.isBegun && input.type !== "begin")) return [];
     if (input.type === "peer") return this.#heard(now, input.segment);
     if (input.type === "begin") this.#began = now;
     const { deadline } = this;
