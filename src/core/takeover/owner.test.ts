@@ -254,3 +254,11 @@ test("A16: without the right to speak nobody hears that a limit was reached eith
   owner.step({ type: "right", speaks: false });
   assert.deepEqual(owner.step({ type: "right", speaks: true }), [], "said once");
 });
+
+test("A16: nor that there were too many connections when this one began", () => {
+  const owner = new Owner({ connections: 0, bytesPerConnection: 4, bytes: 100 });
+  owner.step({ type: "right", speaks: false });
+  assert.deepEqual(happened(owner, openedAs(1)), []);
+  const exposed = [{ type: "exposed", connection: 1, reason: "limit" }];
+  assert.deepEqual(owner.step({ type: "right", speaks: true }), exposed);
+});

@@ -133,9 +133,9 @@ export class Owner {
   #open(log: ConnectionLog): OwnerEffect[] {
     const { connection } = log.opened;
     const exposed = this.#served.size >= this.#limits.connections;
-    const served = { log, exposed, unsaid: false, committed: NOWHERE, handedTo: undefined };
+    const served = { log, exposed, unsaid: exposed, committed: NOWHERE, handedTo: undefined };
     this.#served.set(connection, served);
-    if (exposed) return [{ type: "exposed", connection, reason: "limit" }];
+    if (exposed) return this.#say(served);
     const told = [...this.#links].map(([to, link]): OwnerEffect => {
       link.sent(connection, NOWHERE);
       return { type: "send", to, message: log.opened };
