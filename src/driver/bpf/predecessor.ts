@@ -20,25 +20,36 @@ const sameShape = (a: MapShape, b: MapShape): boolean =>
   a.maxEntries === b.maxEntries &&
   a.flags === b.flags;
 
-/** The id of the packet program of ours that is on the interface; undefined: there is none. */
-export function steeringId({ ifindex }: { readonly ifindex: number }): number | undefined {
+interface Found {
+  readonly hook: Hook;
+  readonly id: number;
+}
+
+function find(ifindex: number): Found | undefined {
   for (const hook of HOOKS) {
     const id = attachedProgram(ifindex, hook);
-    if (id !== undefined) return id;
+    if (id !== undefined) return { hook, id };
   }
   return undefined;
 }
 
+/** The id of the packet program of ours that is on the interface; undefined: there is none. */
+export const steeringId = ({ ifindex }: { readonly ifindex: number }): number | undefined =>
+  find(ifindex)?.id;
+
 export class Predecessor {
   readonly hook: Hook;
+  /** Of the program. */
+  readonly id: number;
   /** Its agent made the clsact qdisc. */
   readonly ownsClsact: boolean;
   readonly #program: LiveProgram;
   #compatible: boolean;
 
-  private constructor(ifindex: number, hook: Hook, program: LiveProgram) {
+  private constructor(ifindex: number, { hook, id }: Found) {
     this.hook = hook;
-    this.#program = program;
+    this.id = id;
+    this.#program = openProgram(id);
     const map = this.#map(".data.state");
     const state = map === undefined ? undefined : new StateMap(map.fd);
     this.#compatible = state?.revision === REVISION;
@@ -48,11 +59,8 @@ export class Predecessor {
 
   /** Undefined when nothing of ours is on the interface. Close it. */
   static find(ifindex: number): Predecessor | undefined {
-    for (const hook of HOOKS) {
-      const id = attachedProgram(ifindex, hook);
-      if (id !== undefined) return new Predecessor(ifindex, hook, openProgram(id));
-    }
-    return undefined;
+    const found = find(ifindex);
+    return found === undefined ? undefined : new Predecessor(ifindex, found);
   }
 
   /** False once a map was asked for that it has in another shape, or not at all. */

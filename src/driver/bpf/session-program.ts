@@ -223,8 +223,7 @@ function loadLeased(device: Netdev, before?: LoadedObject): Loaded {
         return fd;
       },
     });
-    const programId = steeringId(device);
-    return { object, steering: programId === undefined ? undefined : { programId, stateId } };
+    return { object, steering: steering && { programId: steering.id, stateId } };
   } finally {
     steering?.close();
   }
