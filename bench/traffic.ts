@@ -1,7 +1,7 @@
 // What a request costs through the cluster, beside a direct connection and beside the load balancers that
 // people use: CPU time of all who take part, because wall time says little on a shared machine. Every round
 // measures every way, each time beginning with another, so that what disturbs one round disturbs all alike.
-import { CpuGroups } from "./lib/cpu-groups.ts";
+import { withCpuGroups } from "./lib/cpu-groups.ts";
 import type { SuiteOptions } from "./lib/options.ts";
 import { CPU_GROUPS, TrafficLab, type Way } from "./traffic-lab.ts";
 import { LOADS, measure, type Sample } from "./traffic-load.ts";
@@ -39,21 +39,16 @@ export function trafficOffloads(options: SuiteOptions): Promise<TrafficSuite> {
   });
 }
 
-async function run({ say }: SuiteOptions, plan: TrafficPlan): Promise<TrafficSuite> {
-  const groups = new CpuGroups(`panoply-bench-${process.pid}`, CPU_GROUPS);
-  const removeGroups = (): void => groups.remove();
-  process.once("exit", removeGroups);
-  let lab: TrafficLab | undefined;
-  try {
+const run = ({ say }: SuiteOptions, plan: TrafficPlan): Promise<TrafficSuite> =>
+  withCpuGroups(CPU_GROUPS, async (groups) => {
     say("bringing up the lab: two plain servers, three balancers, a cluster of two");
-    lab = await TrafficLab.up(groups, plan);
-    return reportTraffic(await rounds(lab, plan, say), plan);
-  } finally {
-    await lab?.down();
-    removeGroups();
-    process.off("exit", removeGroups);
-  }
-}
+    const lab = await TrafficLab.up(groups, plan);
+    try {
+      return reportTraffic(await rounds(lab, plan, say), plan);
+    } finally {
+      await lab.down();
+    }
+  });
 
 async function rounds(
   lab: TrafficLab,

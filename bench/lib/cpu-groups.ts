@@ -18,6 +18,22 @@ const MEMBERS = "cgroup.procs";
 const REMOVAL_LIMIT_MS = 3000;
 const REMOVAL_PAUSE_MS = 20;
 
+/** Groups of this benchmark for as long as `run` takes: they are gone afterwards, also when the process ends before. */
+export async function withCpuGroups<T>(
+  names: readonly string[],
+  run: (groups: CpuGroups) => Promise<T>,
+): Promise<T> {
+  const groups = new CpuGroups(`panoply-bench-${process.pid}`, names);
+  const remove = (): void => groups.remove();
+  process.once("exit", remove);
+  try {
+    return await run(groups);
+  } finally {
+    remove();
+    process.off("exit", remove);
+  }
+}
+
 export class CpuGroups {
   readonly #folder: string;
   readonly #names: readonly string[];

@@ -6,7 +6,7 @@ import { startedProcesses } from "#lab/record.ts";
 import { STANDARD } from "#lab/standard.ts";
 import { monotonicMs } from "../failover-attempts.ts";
 import { pause } from "../failover-client.ts";
-import { CpuGroups, elapsed } from "../lib/cpu-groups.ts";
+import { type CpuGroups, elapsed, withCpuGroups } from "../lib/cpu-groups.ts";
 import type { SuiteOptions } from "../lib/options.ts";
 import { median } from "../lib/statistics.ts";
 import type { Row } from "../suite.ts";
@@ -90,36 +90,32 @@ class Downloads {
   }
 }
 
-export async function throughput(
-  lab: SessionsLab,
-  { rounds, largeBytes }: ThroughputPlan,
-  say: Say,
-): Promise<Row[]> {
-  const groups = new CpuGroups(`panoply-bench-${process.pid}`, ["servers"]);
-  const remove = (): void => groups.remove();
-  process.once("exit", remove);
+export async function throughput(lab: SessionsLab, plan: ThroughputPlan, say: Say): Promise<Row[]> {
   const kept = await lab.clientSetting(KEPT_PORTS);
   await lab.setClient(`${KEPT_PORTS}=0`);
   try {
-    const downloads = new Downloads(lab, groups, largeBytes);
-    const seen = { guarded: [] as Measured[], plain: [] as Measured[] };
-    for (let round = -1; round < rounds; round++) {
-      const kinds = [PORTS.files, PORTS.plainFiles];
-      if (round % 2 !== 0) kinds.reverse();
-      for (const port of kinds) {
-        const measured = await downloads.measure(port);
-        // the first of each kind only makes everything warm
-        if (round >= 0) (port === PORTS.files ? seen.guarded : seen.plain).push(measured);
-      }
-      const [guarded, plain] = [seen.guarded.at(-1), seen.plain.at(-1)];
-      say(`round ${round + 1}: ${shown(guarded)} protected, ${shown(plain)} plain`);
-    }
-    return rowsOf(seen.guarded, seen.plain);
+    return await withCpuGroups(["servers"], (groups) =>
+      byTurns(new Downloads(lab, groups, plan.largeBytes), plan.rounds, say),
+    );
   } finally {
     await lab.setClient(`${KEPT_PORTS}=${kept}`);
-    process.off("exit", remove);
-    remove();
   }
+}
+
+async function byTurns(downloads: Downloads, rounds: number, say: Say): Promise<Row[]> {
+  const seen = { guarded: [] as Measured[], plain: [] as Measured[] };
+  for (let round = -1; round < rounds; round++) {
+    const kinds = [PORTS.files, PORTS.plainFiles];
+    if (round % 2 !== 0) kinds.reverse();
+    for (const port of kinds) {
+      const measured = await downloads.measure(port);
+      // the first of each kind only makes everything warm
+      if (round >= 0) (port === PORTS.files ? seen.guarded : seen.plain).push(measured);
+    }
+    const [guarded, plain] = [seen.guarded.at(-1), seen.plain.at(-1)];
+    say(`round ${round + 1}: ${shown(guarded)} protected, ${shown(plain)} plain`);
+  }
+  return rowsOf(seen.guarded, seen.plain);
 }
 
 const shown = ({ rate, cpu }: Measured = { rate: 0, cpu: 0, replicated: 0 }): string =>
