@@ -119,10 +119,15 @@ export class Witness {
     this.#child.stderr?.on("data", (text) => (this.#said += String(text)));
   }
 
-  /** tcpdump on an interface of a host, from now on. */
-  static async capture(cluster: LabCluster, host: string, filter: string): Promise<Witness> {
+  /** tcpdump on an interface of a host, from now on. @param more options of tcpdump */
+  static async capture(
+    cluster: LabCluster,
+    host: string,
+    filter: string,
+    more: readonly string[] = [],
+  ): Promise<Witness> {
     const argv = ["tcpdump", "-i", STANDARD.interface, "-e", "-n", "-l", "--immediate-mode"];
-    const witness = new Witness(cluster.lab.netns(host), [...argv, filter]);
+    const witness = new Witness(cluster.lab.netns(host), [...argv, ...more, filter]);
     await until("tcpdump listens", () => witness.#said.includes("listening on"));
     return witness;
   }

@@ -12,6 +12,7 @@ import { STANDARD } from "#lab/standard.ts";
 import { CheckedDownload } from "../../bench/sessions/checked-download.ts";
 import { serverOf } from "../../bench/sessions/connections.ts";
 import { labName, skip, until } from "./agent-bench.ts";
+import { Witness } from "./delivery-bench.ts";
 import { replicated, served, serveFiles } from "./session-bench.ts";
 
 const PORT = 8080;
@@ -35,6 +36,17 @@ interface Frame {
 
 /** In seconds, as the capture tells times. */
 const now = (): number => Date.now() / 1000;
+
+/** Every frame of the service, from now on. */
+const capture = (cluster: LabCluster, family: "ip" | "ip6"): Promise<Witness> => {
+  const filter = family === "ip" ? `tcp src port ${PORT}` : `ip6[6] == 6 and ip6[40:2] == ${PORT}`;
+  return Witness.capture(cluster, STANDARD.client, filter, ["-tt", "-s", "96"]);
+};
+
+function frameOf(line: string): Frame | undefined {
+  const [, at = "", from = ""] = FRAME.exec(line) ?? [];
+  return from === "" ? undefined : { at: Number(at), from };
+}
 
 /** Who speaks, one after the other; a member that speaks twice is there twice. */
 function speakers(frames: readonly Frame[]): string[] {
@@ -65,25 +77,6 @@ describe("A16: a split between members", { skip }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** Every frame of the service that the client hears. */
-  function capture(family: "ip" | "ip6"): { readonly frames: Frame[]; readonly end: () => void } {
-    const frames: Frame[] = [];
-    const filter =
-      family === "ip" ? `tcp src port ${PORT}` : `ip6[6] == 6 and ip6[40:2] == ${PORT}`;
-    const argv = ["tcpdump", "-i", STANDARD.interface, "-e", "-n", "-l", "-tt", "-s", "96", filter];
-    const child = cluster.lab.spawn(STANDARD.client, argv, { stdio: ["ignore", "pipe", "ignore"] });
-    let rest = "";
-    child.stdout?.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const [, at = "", from = ""] = FRAME.exec(line) ?? [];
-        if (from !== "") frames.push({ at: Number(at), from });
-      }
-    });
-    return { frames, end: () => void child.kill("SIGINT") };
-  }
-
   for (const [family, host] of [
     ["ip", STANDARD.vip4],
     ["ip6", `[${STANDARD.vip6}]`],
@@ -92,7 +85,7 @@ describe("A16: a split between members", { skip }, () => {
       test(`A16, A18: ${family}: ${who} serves a download and hears no other member: the others take it over when it is silent, and it stays silent`, async () => {
         await replicated(cluster);
         const master = await cluster.master();
-        const { frames, end } = capture(family);
+        const witness = await capture(cluster, family);
         const { lab } = cluster;
         let [owner, attempts, begunAt] = ["", 0, now()];
         let download = begin(lab, host);
@@ -117,9 +110,9 @@ describe("A16: a split between members", { skip }, () => {
         await lab.faults.estrange([]);
         const whole = { status: 0, complaint: "", bytes: SIZE, sha256: digest };
         assert.deepEqual(await download.end(), whole);
-        end();
+        const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
         await cluster.settled();
-        // the capture tells of frames up to a second later: also those of downloads that were given up
+        // others are of downloads that were given up
         const ofThis = frames.filter(({ at }) => at >= begunAt);
         const seen = speakers(ofThis.filter(({ at }) => at <= healedAt));
         const words = `spoke one after the other: ${seen.join(", ")}`;
