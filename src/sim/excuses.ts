@@ -2,14 +2,13 @@
 // lists them); all else that keeps a segment from its server is a violation. A connection is excused when it has happened to it, and
 // not because something happened somewhere.
 import { compareVersions, NO_NODE, NO_TABLES, type NodeId, type TableVersion } from "#base/ids.ts";
-import { FORMER_OWNERS, type Tables } from "#core/steering/tables.ts";
+import type { Tables } from "#core/steering/tables.ts";
 import type { Fate } from "./data-plane.ts";
 import { connectionKey } from "./packet-program.ts";
-import { slotOfFrame } from "./frame-slot.ts";
+import { ownersOf } from "./frame-slot.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
 import type { Observer } from "./probes.ts";
-import { indexOf } from "./tables-bytes.ts";
 import { PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { Connection, Connections } from "./workloads/connections.ts";
 import type { World } from "./world.ts";
@@ -25,20 +24,6 @@ interface GivenUp {
   readonly tables: TableVersion;
 }
 
-interface Place {
-  readonly owner: NodeId;
-  readonly chain: readonly NodeId[];
-}
-
-/** Owner and former owners of a connection's slot. */
-function placeOf(tables: Tables, { segment }: Connection): Place | undefined {
-  const place = slotOfFrame(indexOf(tables), segment);
-  if (place === undefined) return undefined;
-  const { group, slot } = place;
-  const chain = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-  return { owner: (group.owners[slot] ?? NO_NODE) as NodeId, chain: [...chain] as NodeId[] };
-}
-
 /** Whether the connection is pinned to its server (docs/adr/0016). */
 function isPinned({ groups }: Tables, { flow, server }: Connection): boolean {
   return groups.some(({ exceptions: { flows, nodes } }) => {
@@ -49,7 +34,7 @@ function isPinned({ groups }: Tables, { flow, server }: Connection): boolean {
 
 /** Whether segments of the connection can find its server by these tables. */
 function leadTo(tables: Tables, connection: Connection): boolean {
-  const place = placeOf(tables, connection);
+  const place = ownersOf(tables, connection.segment);
   const { id } = connection.server;
   if (place === undefined) return false;
   return place.owner === id || place.chain.includes(id) || isPinned(tables, connection);
@@ -159,8 +144,8 @@ export class Excuses implements Observer {
       const { id } = connection.server;
       if (this.#cluster.get(id) !== master && this.#isLed(id)) return false;
       if (!leadTo(before, connection) || leadTo(tables, connection)) return false;
-      const owner = placeOf(before, connection)?.owner;
-      const isFull = placeOf(tables, connection)?.chain.includes(NO_NODE) === false;
+      const owner = ownersOf(before, connection.segment)?.owner;
+      const isFull = ownersOf(tables, connection.segment)?.chain.includes(NO_NODE) === false;
       return isFull && !members.some(({ id }) => id === owner);
     });
   }
@@ -195,7 +180,7 @@ export class Excuses implements Observer {
     this.sample();
     if (this.#world.nowMs - this.#splitMs > UNITED_MS) return undefined;
     const asked = nodes.flatMap((node) => {
-      const place = placeOf(node.program.installed, connection);
+      const place = ownersOf(node.program.installed, connection.segment);
       const ids = place === undefined ? [] : [place.owner, ...place.chain];
       return ids.filter((id) => id !== NO_NODE).map((id) => this.#world.node(id));
     });

@@ -1,13 +1,11 @@
 // B4, B7, A8: no established connection of a node that lives and is connected is lost by balancing, drain, join or leave. After every
 // change of any packet program each connection sends a segment; it must be taken by its server, and by nobody else.
 import { PROTOCOL_UDP } from "#wire/ipv4.ts";
-import { FORMER_OWNERS } from "#core/steering/tables.ts";
 import type { DataPlane } from "../data-plane.ts";
 import type { Excuses } from "../excuses.ts";
-import { slotOfFrame } from "../frame-slot.ts";
+import { ownersOf } from "../frame-slot.ts";
 import type { Observer } from "../probes.ts";
 import type { Quiet } from "../quiet.ts";
-import { indexOf } from "../tables-bytes.ts";
 import { Violation } from "../violation.ts";
 import type { Connection, Connections } from "../workloads/connections.ts";
 import type { World } from "../world.ts";
@@ -112,10 +110,8 @@ export class NoLostConnection implements Observer {
   #asksDead(connection: Connection): boolean {
     const dead = this.#world.nodes.filter(({ isUp }) => !isUp).map(({ id }) => id);
     return this.#world.nodes.some(({ isUp, program: { installed } }) => {
-      const { group, slot = 0 } = slotOfFrame(indexOf(installed), connection.segment) ?? {};
-      const start = slot * FORMER_OWNERS;
-      const chain: ArrayLike<number> = group?.former.subarray(start, start + FORMER_OWNERS) ?? [];
-      return isUp && dead.some((id) => Array.from(chain).includes(id));
+      const { chain = [] } = ownersOf(installed, connection.segment) ?? {};
+      return isUp && dead.some((id) => chain.includes(id));
     });
   }
 
@@ -123,11 +119,10 @@ export class NoLostConnection implements Observer {
   #chains(connection: Connection): string {
     const chains = this.#world.nodes.map(({ id, program }) => {
       const { version } = program.installed;
-      const place = slotOfFrame(indexOf(program.installed), connection.segment);
+      const place = ownersOf(program.installed, connection.segment);
       if (place === undefined) return `n${id}: no tables`;
-      const { group, slot } = place;
-      const former = group.former.subarray(slot * FORMER_OWNERS, (slot + 1) * FORMER_OWNERS);
-      return `n${id}: ${version.epoch}.${version.counter} slot ${slot} ${group.owners[slot]} < ${former.join(" < ")}`;
+      const { slot, owner, chain } = place;
+      return `n${id}: ${version.epoch}.${version.counter} slot ${slot} ${owner} < ${chain.join(" < ")}`;
     });
     return chains.join("; ");
   }
