@@ -1,6 +1,7 @@
-// What of the section `interfaceNodes` no schema can say (B10): names that must be nodes, addresses that must be virtual ones.
+// What of the section `interfaceNodes` no schema can say (B10): names that must be nodes on the segment, addresses that must be virtual ones.
 import { type IpAddress, parseIp } from "#base/address.ts";
 import type { Path, Report } from "./findings.ts";
+import { isBeyond } from "./node-delivery-rules.ts";
 import type { DraftConfig, Placed } from "./rules.ts";
 import { suggestion } from "./spelling.ts";
 
@@ -8,6 +9,8 @@ const BASE = "interfaceNodes";
 
 interface Checked {
   readonly known: readonly string[];
+  /** Of them those beyond the segment (B11). */
+  readonly far: ReadonlySet<string>;
   readonly report: Report;
 }
 
@@ -19,17 +22,22 @@ export function checkInterfaceNodes(
 ): void {
   const section = config.interfaceNodes;
   if (section === undefined) return;
-  const known = (config.nodes ?? []).flatMap((node) => node?.name ?? []);
+  const nodes = config.nodes ?? [];
+  const checked: Checked = {
+    known: nodes.flatMap((node) => node?.name ?? []),
+    far: new Set(nodes.filter(isBeyond).flatMap((node) => node?.name ?? [])),
+    report,
+  };
   const listed = section.nodes === "all" ? [] : (section.nodes ?? []);
   checkNames(
     listed.map((node) => node?.name),
     (index) => [BASE, "nodes", index, "name"],
-    { known, report },
+    checked,
   );
   const virtual = new Set(vips.map(({ value }) => value));
   const seen = new Set<IpAddress>();
   for (const [index, entry] of (section.ranked ?? []).entries()) {
-    checkNames(entry?.nodes ?? [], (at) => [BASE, "ranked", index, "nodes", at], { known, report });
+    checkNames(entry?.nodes ?? [], (at) => [BASE, "ranked", index, "nodes", at], checked);
     const vip = entry?.vip === undefined ? undefined : parseIp(entry.vip);
     if (vip === undefined) continue;
     const path: Path = [BASE, "ranked", index, "vip"];
@@ -44,7 +52,7 @@ export function checkInterfaceNodes(
 function checkNames(
   names: readonly (string | undefined)[],
   pathOf: (index: number) => Path,
-  { known, report }: Checked,
+  { known, far, report }: Checked,
 ): void {
   const seen = new Set<string>();
   for (const [index, name] of names.entries()) {
@@ -52,6 +60,10 @@ function checkNames(
     const path = pathOf(index);
     if (seen.has(name)) report({ path, message: `the node ${name} is listed twice` });
     seen.add(name);
+    if (far.has(name)) {
+      const message = `${name} is beyond the segment and can have no virtual address; remove it here`;
+      report({ path, message });
+    }
     if (known.includes(name)) continue;
     report({ path, message: `there is no node "${name}"${suggestion(name, known)}` });
   }

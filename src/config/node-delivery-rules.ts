@@ -1,15 +1,20 @@
-// What no schema can say about nodes beyond the segment (B11, docs/adr/0022): what does not go together with them.
+// What no schema can say about nodes beyond the segment (B11, docs/adr/0022): what does not go together with them. That none is an
+// interface node is said where their names are checked (interface-nodes-rules.ts).
 import type { Path, Report } from "./findings.ts";
 import type { DraftConfig } from "./rules.ts";
 
 const FORWARD_ONLY = "which only the nodes on the segment receive";
 
+type DraftNode = NonNullable<DraftConfig["nodes"]>[number];
+
+/** Whether frames reach the node by encapsulation. */
+export const isBeyond = (node: DraftNode): boolean =>
+  node?.delivery !== undefined && node.delivery !== "direct";
+
 /** Each with what it takes to put it right. */
 export function checkNodeDelivery(config: DraftConfig, report: Report): void {
   const nodes = (config.nodes ?? []).map((node, index) => ({ node, index }));
-  const isFar = ({ node }: (typeof nodes)[number]): boolean =>
-    node?.delivery !== undefined && node.delivery !== "direct";
-  for (const { node, index } of nodes.filter((each) => !isFar(each))) {
+  for (const { node, index } of nodes.filter((each) => !isBeyond(each.node))) {
     for (const key of ["pathMtu", "clampMss"] as const) {
       if (node?.[key] === undefined) continue;
       const remedy = "remove it, or say how the node is reached (delivery)";
@@ -17,7 +22,7 @@ export function checkNodeDelivery(config: DraftConfig, report: Report): void {
       report({ path: ["nodes", index, key], message });
     }
   }
-  const far = nodes.filter(isFar);
+  const far = nodes.filter(({ node }) => isBeyond(node));
   const [first] = far;
   if (first === undefined) return;
   const pathOf = (index: number): Path => ["nodes", index, "delivery"];
@@ -34,31 +39,6 @@ export function checkNodeDelivery(config: DraftConfig, report: Report): void {
     if (config.peering !== undefined) {
       const message = `not with peering, ${FORWARD_ONLY}; remove one of the two`;
       report({ path: pathOf(index), message });
-    }
-  }
-  const names = new Set(far.flatMap(({ node }) => node?.name ?? []));
-  checkInterfaceNodeNames(config, names, report);
-}
-
-function checkInterfaceNodeNames(
-  { interfaceNodes }: DraftConfig,
-  far: ReadonlySet<string>,
-  report: Report,
-): void {
-  const check = (name: string | undefined, path: Path): void => {
-    if (name === undefined || !far.has(name)) return;
-    const message = `${name} is beyond the segment and can have no virtual address; remove it here`;
-    report({ path, message });
-  };
-  const listed = interfaceNodes?.nodes;
-  if (listed !== undefined && listed !== "all") {
-    for (const [n, node] of listed.entries()) {
-      check(node?.name, ["interfaceNodes", "nodes", n, "name"]);
-    }
-  }
-  for (const [r, entry] of (interfaceNodes?.ranked ?? []).entries()) {
-    for (const [n, name] of (entry?.nodes ?? []).entries()) {
-      check(name, ["interfaceNodes", "ranked", r, "nodes", n]);
     }
   }
 }
