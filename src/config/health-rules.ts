@@ -2,6 +2,7 @@
 // unique and resolve, something to ask.
 import type { Draft, Path, Report } from "./findings.ts";
 import { checkName, type CheckType } from "./health-schema.ts";
+import { isRouted } from "./policies.ts";
 import type { RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
 
@@ -115,8 +116,7 @@ function slowStartIsEager({ group, path, report }: Place): void {
 
 function whenNobodyServes(config: DraftConfig, { group, path, report }: Place): void {
   const { whenNone, sorry, sorryPort, policy } = group;
-  const isRouted = policy === "routed" || policy === "routed-symmetric";
-  if (isRouted && whenNone !== undefined) {
+  if (isRouted(policy) && whenNone !== undefined) {
     const message = `with the policy ${policy} packets are for no address of the cluster, and nothing answers them; leave whenNone out`;
     report({ path: [...path, "whenNone"], message });
   }

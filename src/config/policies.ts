@@ -10,6 +10,12 @@ export const POLICIES = [
   "quic",
 ] as const;
 
+type Policy = (typeof POLICIES)[number];
+
+/** Its traffic goes through the cluster; its groups have no services (A22). */
+export const isRouted = (policy: Policy | undefined): boolean =>
+  policy === "routed" || policy === "routed-symmetric";
+
 export const POLICIES_TEXT =
   "`weighted`: by source address and port, SPI, call id or tunnel and session. `sticky`: by source address. " +
   "`wildcard-sticky`: by source address over all ports of a virtual address (B3). " +

@@ -7,6 +7,7 @@ import { drainDeadlines, groupHealth } from "./health-rules.ts";
 import { checkInterfaceNodes } from "./interface-nodes-rules.ts";
 import { checkNodeDelivery } from "./node-delivery-rules.ts";
 import { checkPeering } from "./peering-rules.ts";
+import { isRouted } from "./policies.ts";
 import { LIMITS, type RawConfig } from "./schema.ts";
 import { parseService } from "./service.ts";
 import { suggestion } from "./spelling.ts";
@@ -60,10 +61,17 @@ function uniqueGroups(config: DraftConfig, report: Report): void {
   reportRepeats(column<string>(config.groups, "groups", "name"), "the group name", report);
 }
 
-function servicesOf(config: DraftConfig): Placed<string>[] {
+interface PlacedService extends Placed<string> {
+  /** Of its group. */
+  readonly policy: DraftGroup["policy"];
+}
+
+function servicesOf(config: DraftConfig): PlacedService[] {
   return (config.groups ?? []).flatMap((group, g) =>
     (group?.services ?? []).flatMap((value, s) =>
-      value === undefined ? [] : [{ value, path: ["groups", g, "services", s] }],
+      value === undefined
+        ? []
+        : [{ value, policy: group?.policy, path: ["groups", g, "services", s] }],
     ),
   );
 }
@@ -79,44 +87,29 @@ function uniqueServices(config: DraftConfig, report: Report): void {
 }
 
 function anyPortNeedsWildcard(config: DraftConfig, report: Report): void {
-  for (const [g, group] of (config.groups ?? []).entries()) {
+  for (const { value, policy, path } of servicesOf(config)) {
     // with failover one node has everything, so that a client's ports are together anyway
-    if (group?.policy === undefined || ["wildcard-sticky", "failover"].includes(group.policy)) {
-      continue;
-    }
-    for (const [s, service] of (group.services ?? []).entries()) {
-      if (service?.endsWith(":*") !== true) continue;
-      const remedy = `give a port, or make the group's policy wildcard-sticky`;
-      report({
-        path: ["groups", g, "services", s],
-        message: `any port (*) does not go with the policy ${group.policy}; ${remedy}`,
-      });
-    }
+    if (policy === undefined || ["wildcard-sticky", "failover"].includes(policy)) continue;
+    if (!value.endsWith(":*")) continue;
+    const remedy = `give a port, or make the group's policy wildcard-sticky`;
+    const message = `any port (*) does not go with the policy ${policy}; ${remedy}`;
+    report({ path, message });
   }
 }
 
 /** Connection ids are in datagrams. */
 function quicIsUdp(config: DraftConfig, report: Report): void {
-  for (const [g, group] of (config.groups ?? []).entries()) {
-    if (group?.policy !== "quic") continue;
-    for (const [s, service] of (group.services ?? []).entries()) {
-      if (service === undefined || service.startsWith("udp ")) continue;
-      const remedy = "put it into a group of its own, with another policy";
-      report({
-        path: ["groups", g, "services", s],
-        message: `the policy quic is for services of UDP; ${remedy}`,
-      });
-    }
+  for (const { value, policy, path } of servicesOf(config)) {
+    if (policy !== "quic" || value.startsWith("udp ")) continue;
+    const remedy = "put it into a group of its own, with another policy";
+    report({ path, message: `the policy quic is for services of UDP; ${remedy}` });
   }
 }
-
-const isRouted = (group: DraftGroup): boolean =>
-  group.policy === "routed" || group.policy === "routed-symmetric";
 
 /** A22: whatever comes to a cluster MAC and is for no VIP is one group's, which needs no services for it. */
 function routedGroups(config: DraftConfig, report: Report): void {
   const groups = (config.groups ?? []).map((group, g) => ({ group, path: ["groups", g] as Path }));
-  const routed = groups.filter(({ group }) => group !== undefined && isRouted(group));
+  const routed = groups.filter(({ group }) => isRouted(group?.policy));
   for (const { group, path } of routed) {
     if ((group?.services ?? []).length === 0) continue;
     const remedy =
@@ -142,7 +135,7 @@ function routedGroups(config: DraftConfig, report: Report): void {
 /** A held frame is sent on by the cluster's interface, and would come in there although it came by an arm. */
 function routedIsEager(config: DraftConfig, report: Report): void {
   for (const [g, group] of (config.groups ?? []).entries()) {
-    if (group === undefined || !isRouted(group) || group.assignment !== "lazy") continue;
+    if (!isRouted(group?.policy) || group?.assignment !== "lazy") continue;
     const remedy = "set it to eager, or leave it out";
     const message = `lazy does not go with the policy ${group.policy}: frames that wait for an owner would go on by another interface; ${remedy}`;
     report({ path: ["groups", g, "assignment"], message });

@@ -1,6 +1,7 @@
 // The configuration, as an operator writes it, in the terms of the core; and which parts of it need a new start.
 import type { Measure } from "#base/assignment.ts";
 import type { NodeId } from "#base/ids.ts";
+import { isRouted } from "#config/policies.ts";
 import type { ClusterConfig, GroupConfig } from "#config/schema.ts";
 import { virtualAddresses } from "#config/config.ts";
 import type { ClusterSpec, GroupSpec, WhenNone } from "#core/node/cluster-spec.ts";
@@ -100,9 +101,6 @@ function whenNoneOf(
   const node = idOf.get(sorry);
   return node === undefined ? { type: "reset" } : { type: "sorry", node };
 }
-
-const isRouted = (policy: GroupConfig["policy"]): boolean =>
-  policy === "routed" || policy === "routed-symmetric";
 
 /** What the slots of each group are measured by, where it is balanced by measured load (A8). */
 export function measuredGroups({ groups }: ClusterConfig): ReadonlyMap<string, Measure> {
