@@ -1,11 +1,9 @@
 // How a node that is not on the segment of the virtual addresses is reached (B11, docs/adr/0022).
 import { Type } from "typebox";
+import { LOWEST_PATH_MTU } from "#base/path-mtu.ts";
 
 export const NODE_DELIVERIES = ["direct", "ipip", "geneve"] as const;
 export type NodeDeliveryKind = (typeof NODE_DELIVERIES)[number];
-
-/** Leaves room for the smallest packet that IPv6 lets nobody refuse, 1280 bytes (RFC 8200), behind the longest outer header. */
-const LOWEST_PATH_MTU = 1324;
 
 /** Of one entry of `nodes`. */
 export const nodeDeliveryFields = {

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { hex } from "#wire/testing/hex.ts";
 import { loadConfig } from "#config/load.ts";
 import type { ClusterConfig } from "#config/schema.ts";
-import { LOWEST_PATH_MTU } from "#core/steering/path-mtus.ts";
+import { LOWEST_PATH_MTU } from "#base/path-mtu.ts";
 import type { NodeTunnel } from "#driver/bpf/tunnel-map.ts";
 import { inNetns } from "#driver/libc.ts";
 import { Trouble } from "#daemon/trouble.ts";

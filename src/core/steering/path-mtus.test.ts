@@ -1,9 +1,10 @@
 // What routers say about outer packets that were too long for them (RFC 792, RFC 1191), byte by byte, and for how long it holds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LOWEST_PATH_MTU } from "#base/path-mtu.ts";
 import { after, instant } from "#base/time.ts";
 import { hex, unhex } from "#wire/testing/hex.ts";
-import { believedMtu, complaintIn, LOWEST_PATH_MTU, PATH_MTU_MS, PathMtus } from "./path-mtus.ts";
+import { believedMtu, complaintIn, PATH_MTU_MS, PathMtus } from "./path-mtus.ts";
 
 /** From the router 10.0.9.1 to node 10.0.0.1: type 3, code 4, next-hop MTU 1400, and what it could not pass on. */
 const HEAD = "45000038 00000000 4001 0000 0a000901 0a000001";

@@ -2,6 +2,7 @@
 // fragment" (RFC 2003 section 5.1), so that a router that cannot pass one on answers with the MTU of its next link (RFC 1191). It holds for
 // ten minutes, after which the longer ones are tried again.
 import { BytesMap } from "#base/bytes-map.ts";
+import { LOWEST_PATH_MTU } from "#base/path-mtu.ts";
 import { after, type Instant } from "#base/time.ts";
 import { DESTINATION_UNREACHABLE, ICMP_LENGTH } from "#wire/icmp.ts";
 import { IPV4_LENGTH, Ipv4View, PROTOCOL_ICMP, PROTOCOL_UDP } from "#wire/ipv4.ts";
@@ -10,9 +11,7 @@ import { GENEVE_PORT, PROTOCOL_IPIP, PROTOCOL_IPV6_IN_IP } from "#wire/tunnel.ts
 
 /** RFC 1191 section 6.3. */
 export const PATH_MTU_MS = 600_000;
-/** Below it IPv6's 1280 bytes do not fit into every tunnel: nobody has such links, whatever somebody claims. */
-export const LOWEST_PATH_MTU = 1324;
-/** What is learned on the way, which anybody can forge, as far as it is believed. */
+/** What is learned on the way, which anybody can forge, as far as it is believed: nobody has links below the lowest, whatever is claimed. */
 export const believedMtu = (claimed: number): number => Math.max(claimed, LOWEST_PATH_MTU);
 const FRAGMENTATION_NEEDED = 4;
 /** Of the quoted UDP header. */
