@@ -1,10 +1,10 @@
-// What makes the sessions of one process outlive it (A16): the owner of those that it serves, a replica of the others', and the one that
-// takes over. Decisions are core/takeover's; here they meet sockets, the session program and the streams between members.
+// What makes the sessions of one process outlive it (A16): the owner of those that it serves. Decisions are core/takeover's; here they meet
+// sockets, the session program and the streams between members. What it holds and takes over of others is holding.ts's.
 import type { NodeId } from "#base/ids.ts";
 import { isLater } from "#base/sequence.ts";
 import type { Instant } from "#base/time.ts";
 import type { OwnerEffect } from "#core/takeover/owner.ts";
-import { type HeldConnection, Replica, type ReplicaEffect } from "#core/takeover/replica.ts";
+import type { HeldConnection } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type { OpenedEvent, SessionEvent } from "#driver/bpf/session-program.ts";
 import { openedMessage } from "#driver/tcp/opened.ts";
@@ -13,6 +13,7 @@ import type { ConnectionNumber, Opened, OwnerMessage } from "#wire/takeover/mess
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { EngineCounts, EngineParts } from "./engine-parts.ts";
 import { Handshakes } from "./handshakes.ts";
+import { Holding } from "./holding.ts";
 import { keyText } from "./key-text.ts";
 import { LeasedOwner } from "./leased-owner.ts";
 import type { Links } from "./links.ts";
@@ -22,7 +23,6 @@ import {
   acknowledgementOf,
   controlOf,
   hostOf,
-  probeOf,
   progressNow,
   type Serving,
   serving,
@@ -30,17 +30,15 @@ import {
   UNPROTECTED,
 } from "./serving.ts";
 import { FRESH, Session, type SessionStart } from "./session.ts";
-import { HELD, Shields, SILENT } from "./shields.ts";
+import { SILENT } from "./shields.ts";
 import type { RestoredSocket, SessionSocket } from "./sockets.ts";
-import { Takeovers } from "./takeovers.ts";
 
 const SWEEP_MS = 250;
 
 export class Engine {
   readonly #parts: EngineParts;
   readonly #owner: LeasedOwner;
-  readonly #replica = new Replica();
-  readonly #takeovers: Takeovers;
+  readonly #holding: Holding;
   readonly #serving = new Map<ConnectionNumber, Serving>();
   readonly #numbers = new Map<string, ConnectionNumber>();
   readonly #handshakes: Handshakes;
@@ -50,8 +48,7 @@ export class Engine {
   readonly #peers: PeerWatch;
   readonly #figures = new Figures();
   #last = 0;
-  readonly #shields = new Shields();
-  #counts = { takenOver: 0, handedOver: 0, abandoned: 0, lost: 0, exposed: 0, neverAccepted: 0 };
+  #counts = { takenOver: 0, handedOver: 0, abandoned: 0, exposed: 0, neverAccepted: 0 };
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -63,24 +60,27 @@ export class Engine {
       neverAccepted: (key) => this.#neverAccepted(key),
       neverTold: (key, socket) => this.#neverTold(key, socket),
     });
-    this.#takeovers = new Takeovers(parts.clock, {
-      right: () => parts.program.right(),
-      revoked: (held) => this.#revoked(held),
-      standIn: (held) => parts.sockets.standIn(held),
-      probe: (segment) => parts.raw.send(segment.key.peer, bareSegment(probeOf(segment))),
-      restore: (held, resumed) => this.#resume(held, resumed),
-      lost: (held) => this.#lost(held.log.opened.initial.key),
+    this.#holding = new Holding(parts, this.#figures, {
+      isOwn: (key) => this.#numbers.has(keyText(key)) || this.#handed.has(keyText(key)),
+      isServed: (key) => this.#numbers.has(keyText(key)),
+      givesWay: (key, generation) => this.#givesWay(key, generation),
+      replaced: (key, generation) => this.#replaced(key, generation),
+      resume: (held, resumed) => this.#resume(held, resumed),
     });
   }
 
   get counts(): EngineCounts {
-    return { served: this.#serving.size, held: this.#replica.connections, ...this.#counts };
+    return { served: this.#serving.size, ...this.#ofHolding(), ...this.#counts };
   }
 
   /** For the operator. */
   figures(): OwnFigures {
-    const held = this.#replica.connections;
-    return this.#figures.of([...this.#serving.values()], held, this.#counts, this.#now());
+    const counts = { ...this.#counts, ...this.#ofHolding() };
+    return this.#figures.of([...this.#serving.values()], counts, this.#now());
+  }
+
+  #ofHolding(): Pick<EngineCounts, "held" | "lost"> {
+    return { held: this.#holding.connections, lost: this.#holding.lost };
   }
 
   /** How often a connection that this process serves has changed its member; undefined: it does not serve it. */
@@ -102,7 +102,7 @@ export class Engine {
     for (const event of events) {
       if (event.type === "opened") this.#opened(event);
       else if (event.syn) this.#anew(event.key);
-      else this.#takeovers.heard(event);
+      else this.#holding.segment(event);
     }
   }
 
@@ -111,11 +111,11 @@ export class Engine {
    * again. Only when the handshake is complete, which nobody can forge, does the old one end.
    */
   #anew(key: ConnectionKey): void {
-    if (!this.#takeovers.has(key)) this.#parts.program.release(key);
+    if (!this.#holding.isUnderway(key)) this.#parts.program.release(key);
   }
 
   #opened(event: OpenedEvent): void {
-    if (!this.#shields.has(event.key)) this.#serve(event, 0);
+    if (!this.#holding.has(event.key)) this.#serve(event, 0);
     this.#handshakes.begun(event);
   }
 
@@ -132,7 +132,7 @@ export class Engine {
     this.#counts.neverAccepted += 1;
     const served = this.#servedAs(keyText(key));
     if (served !== undefined) this.#closed(served.opened.connection);
-    else if (this.#shields.has(key)) this.#parts.program.hold(key, SILENT);
+    else if (this.#holding.has(key)) this.#parts.program.hold(key, SILENT);
   }
 
   #neverTold(key: ConnectionKey, socket: SessionSocket): void {
@@ -157,7 +157,7 @@ export class Engine {
   }
 
   #begin(event: OpenedEvent, socket: SessionSocket): void {
-    const namesake = this.#shields.generationOf(event.key) ?? -1;
+    const namesake = this.#holding.generationOf(event.key) ?? -1;
     const served = this.#servedAs(keyText(event.key)) ?? this.#serve(event, namesake + 1);
     this.#start(served, socket, FRESH);
   }
@@ -267,7 +267,7 @@ export class Engine {
   #takeBack(held: HeldConnection): void {
     this.#counts.handedOver -= 1;
     this.#handed.delete(keyText(held.log.opened.initial.key));
-    this.#take(held, true);
+    this.#holding.take(held, true);
   }
 
   #commit(connection: ConnectionNumber, receiveNext: number): void {
@@ -334,43 +334,22 @@ export class Engine {
 
   /** What owners tell. */
   heard(owner: NodeId, messages: readonly OwnerMessage[]): void {
-    this.#performReplica(this.#replica.step(this.#now(), { type: "told", owner, messages }));
+    this.#holding.heard(owner, messages);
   }
 
   ownerBegan(owner: NodeId): void {
-    this.#performReplica(this.#replica.step(this.#now(), { type: "owner-gone", owner }));
+    this.#holding.ownerBegan(owner);
   }
 
-  #performReplica(effects: readonly ReplicaEffect[]): void {
-    for (const effect of effects) {
-      switch (effect.type) {
-        case "answer":
-          this.#parts.links.answer(effect.to, effect.message);
-          break;
-        case "shield":
-          this.#shield(effect.key, effect.generation);
-          break;
-        case "unshield":
-          this.#unshield(effect.key);
-          break;
-        case "resume":
-          this.#take(effect.connection, effect.handed);
-          break;
-      }
-    }
+  #givesWay(key: ConnectionKey, generation: number): boolean {
+    const served = this.#servedAs(keyText(key));
+    return served === undefined || this.#isReplaced(served.opened.generation, generation);
   }
 
-  /** Somebody else says that he serves it. Who took it over later is right. */
-  #shield(key: ConnectionKey, generation: number): void {
+  /** Another member serves it. */
+  #replaced(key: ConnectionKey, generation: number): void {
     const text = keyText(key);
-    this.#shields.raise(key, generation);
     const served = this.#servedAs(text);
-    if (served !== undefined && !this.#isReplaced(served.opened.generation, generation)) return;
-    // Not there yet: an owner of the same generation is back before it was replaced.
-    if (generation < (this.#takeovers.generationOf(key) ?? 0)) return;
-    this.#parts.program.hold(key, SILENT);
-    this.#takeovers.abandon(key);
-    this.#figures.ended(key);
     if (served !== undefined) this.#abandon(served);
     const handed = this.#handed.get(text);
     if (handed === undefined || generation <= handed.generation) return;
@@ -381,13 +360,6 @@ export class Engine {
   /** Two may have taken it over at once; of these it is the other's if this node has been away since (ADR 29). */
   #isReplaced(own: number, others: number): boolean {
     return others > own || (others === own && this.#parts.program.right().isAway);
-  }
-
-  #unshield(key: ConnectionKey): void {
-    if (!this.#shields.lower(key)) return;
-    const text = keyText(key);
-    const isUsed = this.#numbers.has(text) || this.#handed.has(text) || this.#takeovers.has(key);
-    if (!isUsed) this.#parts.program.release(key);
   }
 
   /** Another member has it: this one's socket goes without a word. */
@@ -401,32 +373,12 @@ export class Engine {
 
   /** The owner serves them no more, and this node is to. */
   takeOver(owner: NodeId, isMine: (key: ConnectionKey) => boolean): void {
-    for (const [connection, { log }] of [...this.#replica.held(owner)]) {
-      const { initial, generation } = log.opened;
-      if (!isMine(initial.key) || !this.#shields.isLatest(initial.key, generation)) continue;
-      this.#performReplica(this.#replica.step(this.#now(), { type: "take", owner, connection }));
-    }
+    this.#holding.takeOver(owner, isMine);
   }
 
-  /** Work sets were lost: this node was cut off and took others for dead, or the next owner takes over what was on its way. */
+  /** Work sets were lost: what is on its way here because of them is another's. */
   stopTaking(isMine: (key: ConnectionKey) => boolean): void {
-    this.#takeovers.revoke((key) => !isMine(key));
-  }
-
-  #revoked(connection: HeldConnection): void {
-    const { key } = connection.log.opened.initial;
-    this.#figures.ended(key);
-    this.#parts.program.hold(key, SILENT);
-    this.#performReplica(this.#replica.step(this.#now(), { type: "put-back", connection }));
-  }
-
-  /** From now on this node asks the peer. */
-  #take(held: HeldConnection, final: boolean): void {
-    const { key } = held.log.opened.initial;
-    if (this.#numbers.has(keyText(key)) || this.#takeovers.has(key)) return this.#unshield(key);
-    this.#parts.program.hold(key, HELD);
-    this.#figures.began(key, this.#now());
-    this.#takeovers.begin(held, final);
+    this.#holding.stopTaking(isMine);
   }
 
   /** At the numbers that the peer has said. */
@@ -447,11 +399,11 @@ export class Engine {
       go: () => {
         this.#control(served);
         begin();
-        this.#unshield(key);
+        this.#holding.unshield(key);
         this.#counts.takenOver += 1;
         this.#figures.resumed(key, this.#now());
         this.#start(served, socket, startOf(resumed));
-        const waiting = this.#takeovers.takeWaiting(key);
+        const waiting = this.#holding.takeWaiting(key);
         for (const packet of waiting) this.#parts.raw.send(key.vip, packet);
       },
     };
@@ -467,18 +419,12 @@ export class Engine {
     this.#goOn(served);
   }
 
-  #lost(key: ConnectionKey): void {
-    this.#counts.lost += 1;
-    this.#figures.ended(key);
-    this.#unshield(key);
-  }
-
   /** Undefined: the kernel would not have it (no memory, no descriptor); one connection is lost, and nothing else. */
   #restore(resumed: Resumed): RestoredSocket | undefined {
     try {
       return this.#parts.sockets.restore(resumed);
     } catch (error) {
-      this.#lost(resumed.initial.key);
+      this.#holding.lose(resumed.initial.key);
       this.#parts.trouble(error as Error);
       return undefined;
     }
@@ -492,7 +438,7 @@ export class Engine {
       session?.close();
       begin?.dismiss();
     }
-    this.#takeovers.close();
+    this.#holding.close();
     this.#peers.close();
     this.#owner.close();
   }

@@ -115,8 +115,12 @@ export class Figures {
 
   of(
     served: readonly Serving[],
-    held: number,
-    { takenOver, lost, abandoned }: Pick<EngineCounts, "takenOver" | "lost" | "abandoned">,
+    {
+      held,
+      takenOver,
+      lost,
+      abandoned,
+    }: Pick<EngineCounts, "held" | "takenOver" | "lost" | "abandoned">,
     now: Instant,
   ): OwnFigures {
     const count = (is: (each: Serving) => boolean): number => served.filter(is).length;
