@@ -412,7 +412,7 @@ export class NodeRuntime {
     this.#world.peers?.viewChanged(view);
     this.#world.paths.viewChanged(view);
     this.#step({ type: "view-changed", view });
-    if (this.#isMaster && !wasMaster) this.#instances.tell();
+    if (this.#isMaster !== wasMaster) this.#instances.tell();
   }
 
   /** Something without which the node cannot go on. */

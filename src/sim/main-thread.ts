@@ -229,7 +229,7 @@ export class MainThread {
     const wasMaster = this.isMaster;
     this.#view = view;
     this.step({ type: "view-changed", view });
-    if (this.isMaster && !wasMaster) this.instance.tell();
+    if (this.isMaster !== wasMaster) this.instance.tell();
   }
 
   step(input: Input): void {

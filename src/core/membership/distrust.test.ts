@@ -168,6 +168,27 @@ test("A5: a member follows a later master when that has answered under its certi
   assert.equal(subject.machine.view.epoch, 9);
 });
 
+test("A5, A12: whoever loses its master and hears one that was elected later asks that one, and takes over from none", () => {
+  for (const { epoch, heardMs, asks } of [
+    { epoch: 9, heardMs: 150, asks: true },
+    { epoch: 5, heardMs: 150, asks: false }, // no later than its own
+    { epoch: 9, heardMs: -1, asks: false }, // its own master was heard after that
+  ]) {
+    const subject = PHASES.following();
+    if (heardMs < 0) subject.hears(4, keepalive(epoch, 4));
+    subject.run(1);
+    subject.hears(1, { ...keepalive(5, 1, 2, 3), sequence: 2 } as Message);
+    subject.run(Math.max(0, heardMs));
+    if (heardMs >= 0) subject.hears(4, keepalive(epoch, 4));
+    const effects = subject.run(210 - Math.max(0, heardMs)).map(shown);
+    const found = {
+      asks: effects.includes("join-request > all"),
+      offers: effects.includes("offer > all"),
+    };
+    assert.deepEqual(found, { asks, offers: !asks }, `epoch ${epoch}, after ${heardMs} ms`);
+  }
+});
+
 test("A4: a candidate with an older configuration than ours is met by a better offer, not by consent", () => {
   const subject = PHASES.following();
   const change = { config: newConfig, admitted, detection: DEFAULT_DETECTION };

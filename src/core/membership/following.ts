@@ -56,6 +56,8 @@ export class Following implements Phase {
   #unlistedSince: Instant | undefined;
   #wanted: ConfigVersion | undefined;
   #contender: Contender | undefined;
+  /** When a master was heard last that was elected later than this node's. */
+  #laterAt: Instant | undefined;
   /** Since when this node has been asked to agree that the master is gone. */
   #offeredAt: Instant | undefined;
   #candidacy: Candidacy | undefined;
@@ -111,8 +113,19 @@ export class Following implements Phase {
   }
 
   #lose(now: Instant, reason: Departure, offer: Received | undefined): void {
+    if (this.#hearsLaterMaster(now)) return this.#context.become.joining(now, 0);
     const members = this.#members;
     this.#context.become.orphaned(now, { master: this.#master, reason, members }, offer);
+  }
+
+  /**
+   * Since its own master's last word: that one may have been lost to the others long ago, while this node did not run. A master elected
+   * here would end the reign of the later one, and know nothing of what was opened under it.
+   */
+  #hearsLaterMaster(now: Instant): boolean {
+    const at = this.#laterAt;
+    if (at === undefined || at <= this.#silence.lengthSince) return false;
+    return now < after(at, this.#last.detectionMs);
   }
 
   #sendKeepalive(now: Instant): void {
@@ -238,8 +251,10 @@ export class Following implements Phase {
    */
   #otherMaster(now: Instant, received: Received, keepalive: MasterKeepalive): void {
     this.#context.sawEpoch(keepalive.epoch);
+    if (keepalive.epoch <= this.#last.epoch) return;
+    this.#laterAt = received.at;
     const listed = keepalive.members.some(({ id }) => id === this.#context.self.id);
-    if (!listed || keepalive.epoch <= this.#last.epoch) return;
+    if (!listed) return;
     if (this.#contender !== undefined && now < after(this.#contender.askedAt, ASK_RIVAL_EVERY_MS)) {
       return;
     }

@@ -128,6 +128,23 @@ test("B4: a pinned connection has ended when two looks did not find it, or when 
   assert.deepEqual(again(returned, [connection(40_000)]).ended, [keyOf(flow)]);
 });
 
+test("B4: tables that still pin what was said to have ended ask once more, since what is said by older ones does not count", () => {
+  const flow = { from: ["192.0.2.7", 40_000], to: [VIP, 80] } as const;
+  const back = nextTables(moved(), desired(SLOTS, [{ id: 1 }]), version(3));
+  const settled = {
+    ...back,
+    groups: back.groups.map((g) => ({ ...g, former: g.former.map(() => 0) })),
+  };
+  const tables = pinning(settled, [{ ...flow, node: 1 }]);
+  const slots = new FormerSlots(N1);
+  const look = (ms: number): Look => slots.look(instant(ms), tables, () => []);
+  look(0);
+  assert.equal(slots.isAsked(tables), false, "nothing has been said");
+  assert.deepEqual(look(1000).ended, [keyOf(flow)]);
+  assert.equal(slots.isAsked({ ...tables, version: version(4) }), true);
+  assert.equal(slots.isAsked(settled), false, "it is not pinned any more");
+});
+
 test("B12: sessions of a group that pins them are pinned like connections, and those of others are not", () => {
   const before = moved();
   const udp = { ...connection(40_000), protocol: 17 };

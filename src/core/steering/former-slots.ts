@@ -89,6 +89,8 @@ export class FormerSlots {
   #free: ReadonlyMap<string, Instant> = new Map();
   /** Flows that are pinned and were not found. No more than there are exceptions. */
   #missing: ReadonlyMap<FlowKey, Instant> = new Map();
+  /** Of these, those that the last look reported as ended. */
+  #told: ReadonlySet<FlowKey> = new Set();
   /** The last look found a connection in a slot of another owner. */
   #foreign = false;
 
@@ -104,9 +106,18 @@ export class FormerSlots {
     return this.#indexed.index;
   }
 
-  /** Whether these tables ask this node about connections of slots that it owned once. */
-  isAsked({ groups }: Tables): boolean {
-    return groups.some(({ former, policy }) => !isRouted(policy) && former.includes(this.#self));
+  /**
+   * Whether these tables ask this node about connections of slots that it owned once, or pin some still that it said have ended: what
+   * it says counts only by the newest tables, and others may make the master publish just before it comes, look after look.
+   */
+  isAsked(tables: Tables): boolean {
+    const { groups } = tables;
+    if (groups.some(({ former, policy }) => !isRouted(policy) && former.includes(this.#self))) {
+      return true;
+    }
+    if (this.#told.size === 0) return false;
+    const pinned = pinnedTo(this.#self, tables);
+    return [...this.#told].some((flow) => pinned.has(flow));
   }
 
   /** @param connections is asked only when these tables, or the last look, give a reason */
@@ -120,6 +131,7 @@ export class FormerSlots {
     if (isIdle && !this.#foreign) {
       this.#free = new Map();
       this.#missing = new Map();
+      this.#told = new Set();
       return NOTHING;
     }
     const seen = this.#see(this.#index(tables), connections(), pinned);
@@ -131,6 +143,8 @@ export class FormerSlots {
     this.#free = missingSince(this.#free, unheard, now);
     const missing = [...pinned].filter((flow) => !seen.present.has(flow));
     this.#missing = missingSince(this.#missing, missing, now);
+    const ended = missing.filter((flow) => isOld(this.#missing.get(flow)));
+    this.#told = new Set(ended);
     const unused = groups.map(({ name, slots }) => ({
       name,
       unused: slots.filter((slot) => isOld(this.#free.get(slotKey(name, slot)))),
@@ -138,7 +152,7 @@ export class FormerSlots {
     return {
       unused: unused.filter((group) => group.unused.length > 0),
       established: seen.established,
-      ended: missing.filter((flow) => isOld(this.#missing.get(flow))),
+      ended,
     };
   }
 

@@ -98,12 +98,19 @@ export class NoLostConnection implements Observer {
       const text = `${flow}: a segment that entered at node ${entry.id} was taken by node ${fate.by} (${fate.reason}), which answers with a reset; ${this.#chains(connection)}`;
       throw new Violation("no-lost-connection", text);
     }
-    connection.stuckSinceMs ??= nowMs;
+    if (connection.stuckSinceMs === undefined || this.#nobodyMayTake) {
+      connection.stuckSinceMs = nowMs;
+    }
     this.#isStuck = true;
     const stuckMs = Math.min(nowMs - connection.stuckSinceMs, this.#quiet.forMs);
     if (stuckMs < (this.#asksDead(connection) ? DEAD_ASKED_MS : STUCK_MS)) return;
     const text = `${flow}: for ${Math.round(stuckMs)} ms its segments have ended as ${JSON.stringify(fate)} at node ${entry.id}`;
     throw new Violation("no-lost-connection", text);
+  }
+
+  /** Where every member filters, who takes a frame renews the right to it (docs/adr/0008): when no agent runs, nobody has it. */
+  get #nobodyMayTake(): boolean {
+    return this.#connections.isFlooded && !this.#world.nodes.some(({ responds }) => responds);
   }
 
   /** Whether some node still has a dead machine among the former owners of the slot. */

@@ -88,6 +88,11 @@ export class Connections implements Observer {
     this.#delivery = delivery;
   }
 
+  /** Clients' frames reach every member. */
+  get isFlooded(): boolean {
+    return floodedMac(this.#delivery) !== undefined;
+  }
+
   /** What becomes of a frame that a client sends to the MAC that it has for the VIPs. */
   send(frame: ClientFrame, server: number): Fate | undefined {
     const mac = floodedMac(this.#delivery);
