@@ -81,6 +81,9 @@ function groupFrom(raw: RawConfig["groups"][number]): GroupConfig {
   };
 }
 
+const sessionsFrom = (raw: RawConfig["sessions"]): Pick<ClusterConfig, "sessions"> =>
+  raw?.splitOfTwo === "lowest" ? { sessions: { splitOfTwo: raw.splitOfTwo } } : {};
+
 /** Parses what the schema and the rules have accepted. */
 export function fromRaw(raw: RawConfig): ClusterConfig {
   const nodes = raw.nodes.map(nodeFrom);
@@ -94,6 +97,7 @@ export function fromRaw(raw: RawConfig): ClusterConfig {
       ? {}
       : { interfaceNodes: interfaceNodesFrom(raw.interfaceNodes) }),
     ...(raw.peering === undefined ? {} : { peering: peeringFrom(raw.peering, nodes) }),
+    ...sessionsFrom(raw.sessions),
     hash: raw.hash,
     nodes,
     groups: raw.groups.map(groupFrom),
@@ -140,6 +144,7 @@ export function toRaw(config: ClusterConfig): RawConfig {
       ? {}
       : { interfaceNodes: rawInterfaceNodes(config.interfaceNodes) }),
     ...(config.peering === undefined ? {} : { peering: { ...config.peering } }),
+    ...(config.sessions === undefined ? {} : { sessions: { ...config.sessions } }),
     hash: config.hash,
     nodes: config.nodes.map(rawNode),
     groups: config.groups.map(rawGroup),

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { PanError } from "#base/error-codes.ts";
+import { canonicalConfig } from "./config.ts";
 import { formatProblem, loadConfig, requireConfig } from "./load.ts";
 import type { ClusterConfig } from "./schema.ts";
 
@@ -68,6 +69,14 @@ test("B8: defaults are filled in, also for keys whose items are all commented ou
     vips: [],
     revoked: [],
   });
+});
+
+test("A16: which of two goes on: the default says the same as nothing", () => {
+  assert.equal(accept(`${HEAD}sessions: { splitOfTwo: both }\n`).sessions, undefined);
+  const lowest = accept(`${HEAD}sessions: { splitOfTwo: lowest }\n`);
+  assert.deepEqual(lowest.sessions, { splitOfTwo: "lowest" });
+  assert.deepEqual(accept(canonicalConfig(lowest)), lowest);
+  assert.match(problems(`${HEAD}sessions: { splitOfTwo: neither }\n`)[0] ?? "", /both.*lowest/);
 });
 
 test("B8: addresses, services and serial numbers come out in canonical form", () => {

@@ -15,6 +15,7 @@ import { Health, type HealthConfig } from "./health-schema.ts";
 import { POLICIES, POLICIES_TEXT } from "./policies.ts";
 import { interfaceNodesSchema, type InterfaceNodesConfig } from "./interface-nodes-schema.ts";
 import { type NodeDelivery, nodeDeliveryFields } from "./node-delivery-schema.ts";
+import { type SplitOfTwo, SPLITS_OF_TWO } from "#base/split-of-two.ts";
 import { Peering, type PeeringConfig } from "./peering-schema.ts";
 
 /** The most of everything that one configuration may hold. What is beyond is refused, never cut. */
@@ -144,6 +145,19 @@ const Delivery = Type.Object(
     }),
   },
   { ...closed, default: {}, description: "The way from the clients to the members." },
+);
+
+const Sessions = Type.Object(
+  {
+    splitOfTwo: Type.Enum(SPLITS_OF_TWO, {
+      default: "both",
+      description:
+        "Which sessions go on where two members lose each other (A16). `both`: those of whoever is left, so a death never silences the other one, " +
+        "and in a split that a client hears both sides of, both speak. `lowest`: those of the member with the lower id; the other is silent until they meet again, " +
+        "also where the lower one has died.",
+    }),
+  },
+  { ...closed, description: "Sessions that outlive their member." },
 );
 
 const Node = Type.Object(
@@ -301,6 +315,7 @@ export const ClusterSchema = Type.Object(
     delivery: Delivery,
     interfaceNodes: Type.Optional(interfaceNodesSchema(LIMITS)),
     peering: Type.Optional(Peering),
+    sessions: Type.Optional(Sessions),
     hash: Type.Enum(HASH_KINDS, {
       default: "keyed",
       description:
@@ -395,6 +410,11 @@ export interface GroupConfig {
   readonly sorryPort?: number;
 }
 
+/** Only what differs from the default. */
+export interface SessionsConfig {
+  readonly splitOfTwo: SplitOfTwo;
+}
+
 /** A checked configuration: every name resolves, every address is canonical, every limit holds. */
 export interface ClusterConfig {
   readonly cluster: {
@@ -412,6 +432,7 @@ export interface ClusterConfig {
   readonly delivery: { readonly method: DeliveryMethod };
   readonly interfaceNodes?: InterfaceNodesConfig;
   readonly peering?: PeeringConfig;
+  readonly sessions?: SessionsConfig;
   readonly hash: HashKind;
   readonly nodes: readonly NodeConfig[];
   readonly groups: readonly GroupConfig[];

@@ -64,9 +64,12 @@ export class HeartLoop {
     this.#detectionMs = settings.detection.intervalMs;
     this.#countersAt = monotonicMs() + COUNTERS_EVERY_MS;
     const { id, address, mac } = self;
-    const { epoch, config, admitted, detection, together } = settings;
+    const { epoch, config, admitted, detection, together, splitOfTwo } = settings;
     this.#machine = new Membership(
-      { self: { id, address, mac }, boot, epoch, config, admitted, detection, together },
+      {
+        ...{ self: { id, address, mac }, boot, epoch, config, admitted, detection },
+        ...{ together, splitOfTwo },
+      },
       instant(monotonicMs()),
     );
   }
@@ -207,6 +210,7 @@ export class HeartLoop {
       case "lost-mastership":
       case "left":
         this.#giveUpLeases();
+        this.#tellTogether(); // the next start is to know it, so it is saved before the agent ends
         return this.#surroundings.emit(effect);
       case "became-master":
         return this.#surroundings.emit({ ...effect, keyId: this.#auth.keys.active });

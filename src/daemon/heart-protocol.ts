@@ -4,6 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { ErrorCode } from "#base/error-codes.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
+import type { SplitOfTwo } from "#base/split-of-two.ts";
 import type { AdmittedNode, Detection, Effect, Input } from "#core/membership/protocol.ts";
 
 export interface HeartSettings {
@@ -23,6 +24,8 @@ export interface HeartSettings {
   readonly epoch: number;
   /** From the `together-changed` event of the last run. */
   readonly together: readonly NodeId[];
+  /** Absent: both. */
+  readonly splitOfTwo?: SplitOfTwo | undefined;
   readonly config: ConfigVersion;
   readonly detection: Detection;
   readonly admitted: readonly AdmittedNode[];
@@ -49,6 +52,7 @@ export type HeartCommand =
       readonly admitted: readonly AdmittedNode[];
       readonly revoked: readonly string[];
       readonly detection: Detection;
+      readonly splitOfTwo?: SplitOfTwo | undefined;
     }
   | { readonly type: "tables-published"; readonly version: TableVersion }
   /**

@@ -33,6 +33,7 @@ export function heartSettings(sources: HeartSources): HeartSettings {
     together: state.together(),
     config: version,
     detection: config.detection,
+    splitOfTwo: config.sessions?.splitOfTwo,
     admitted: admittedNodes(config),
     credentials: {
       certificate: identity.certificatePem,

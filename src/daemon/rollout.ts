@@ -107,6 +107,7 @@ export class Rollout {
       admitted: admittedNodes(config),
       revoked: revoked(),
       detection: config.detection,
+      splitOfTwo: config.sessions?.splitOfTwo,
     });
     step({ type: "spec-changed", spec: clusterSpec(config) });
     this.#host.configured(config);

@@ -56,26 +56,73 @@ function speakers(frames: readonly Frame[]): string[] {
 const begin = (lab: Lab, host: string): CheckedDownload =>
   new CheckedDownload(lab, `http://${host}:${PORT}/big.bin`, ["--limit-rate", RATE]);
 
-describe("A16: a split between members", { skip }, () => {
-  let cluster: LabCluster;
-  let folder: string;
-  let digest: string;
+/** A cluster whose members serve a file, and its folder. */
+class Scene {
+  readonly cluster: LabCluster;
+  readonly #folder: string;
+  readonly #digest: string;
 
-  before(async () => {
-    folder = mkdtempSync(path.join(tmpdir(), "pan-split-"));
+  private constructor(cluster: LabCluster, folder: string, digest: string) {
+    this.cluster = cluster;
+    this.#folder = folder;
+    this.#digest = digest;
+  }
+
+  static async up(name: string, members: number, extraConfig = ""): Promise<Scene> {
+    const folder = mkdtempSync(path.join(tmpdir(), "pan-split-"));
     const bytes = randomBytes(SIZE);
     writeFileSync(path.join(folder, "big.bin"), bytes);
-    digest = createHash("sha256").update(bytes).digest("hex");
-    cluster = await LabCluster.up({
-      ...{ name: labName("split"), members: 3, groups: GROUPS, downOnExit: true },
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    const cluster = await LabCluster.up({
+      ...{ name: labName(name), members, groups: GROUPS, extraConfig, downOnExit: true },
     });
     await cluster.settled();
     for (const member of cluster.members) await serveFiles(cluster, member, { folder, port: PORT });
+    return new Scene(cluster, folder, digest);
+  }
+
+  async down(): Promise<void> {
+    await this.cluster.down();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  /** One that has begun at a member of these. */
+  async download(host: string, isWanted: (owner: string) => boolean): Promise<Begun> {
+    const { cluster } = this;
+    for (let attempts = 0; attempts < 40; attempts++) {
+      const at = now();
+      const download = begin(cluster.lab, host);
+      await until("the download has begun", () => download.bytes > FIRST);
+      const owner = await serverOf(cluster, PORT);
+      if (isWanted(owner)) return { download, owner, at };
+      // which member gets a connection, its port decides
+      download.giveUp();
+      await until("nobody serves it", async () => (await served(cluster, PORT)) === 0);
+    }
+    throw new Error("no such member ever got a download");
+  }
+
+  async isWhole(download: CheckedDownload): Promise<void> {
+    const whole = { status: 0, complaint: "", bytes: SIZE, sha256: this.#digest };
+    assert.deepEqual(await download.end(), whole);
+  }
+}
+
+interface Begun {
+  readonly download: CheckedDownload;
+  readonly owner: string;
+  readonly at: number;
+}
+
+describe("A16: a split between members", { skip }, () => {
+  let scene: Scene;
+  let cluster: LabCluster;
+
+  before(async () => {
+    scene = await Scene.up("split", 3);
+    ({ cluster } = scene);
   });
-  after(async () => {
-    await cluster.down();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => scene.down());
 
   for (const [family, host] of [
     ["ip", STANDARD.vip4],
@@ -87,19 +134,9 @@ describe("A16: a split between members", { skip }, () => {
         const master = await cluster.master();
         const witness = await capture(cluster, family);
         const { lab } = cluster;
-        let [owner, attempts, begunAt] = ["", 0, now()];
-        let download = begin(lab, host);
-        for (;;) {
-          await until("the download has begun", () => download.bytes > FIRST);
-          owner = await serverOf(cluster, PORT);
-          if ((owner === master) === (who === "the master")) break;
-          // which member gets a connection, its port decides
-          assert.ok((attempts += 1) < 40, `${who} never got a download`);
-          download.giveUp();
-          await until("nobody serves it", async () => (await served(cluster, PORT)) === 0);
-          begunAt = now();
-          download = begin(lab, host);
-        }
+        const isWanted = (member: string): boolean =>
+          (member === master) === (who === "the master");
+        const { download, owner, at: begunAt } = await scene.download(host, isWanted);
         const others = cluster.members.filter((member) => member !== owner);
         await lab.faults.estrange([[owner], others]);
         await until("another member has the connection", async () => {
@@ -108,8 +145,7 @@ describe("A16: a split between members", { skip }, () => {
         await new Promise((resolve) => setTimeout(resolve, APART_MS));
         const healedAt = now();
         await lab.faults.estrange([]);
-        const whole = { status: 0, complaint: "", bytes: SIZE, sha256: digest };
-        assert.deepEqual(await download.end(), whole);
+        await scene.isWhole(download);
         const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
         await cluster.settled();
         // others are of downloads that were given up
@@ -127,5 +163,38 @@ describe("A16: a split between members", { skip }, () => {
         );
       });
     }
+  }
+});
+
+describe("A16: a split of two, of which the lower one alone goes on", { skip }, () => {
+  let scene: Scene;
+
+  before(async () => {
+    scene = await Scene.up("two", 2, "sessions: { splitOfTwo: lowest }\n");
+  });
+  after(() => scene.down());
+
+  for (const who of ["m1", "m2"] as const) {
+    test(`A16, A18: ${who} serves a download when both stop hearing each other: from then on m1 alone speaks for it`, async () => {
+      const { cluster } = scene;
+      await replicated(cluster);
+      const witness = await capture(cluster, "ip");
+      const { lab } = cluster;
+      const isWanted = (member: string): boolean => member === who;
+      const { download, at: begunAt } = await scene.download(STANDARD.vip4, isWanted);
+      const had = download.bytes;
+      await lab.faults.estrange([["m1"], ["m2"]]);
+      await until("m1 has the connection", async () => (await served(cluster, PORT, ["m1"])) > 0);
+      await new Promise((resolve) => setTimeout(resolve, APART_MS));
+      assert.ok(download.bytes > had + FIRST, "it has gone on in the split");
+      const healedAt = now();
+      await lab.faults.estrange([]);
+      await scene.isWhole(download);
+      const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
+      await cluster.settled();
+      const inSplit = frames.filter(({ at }) => at >= begunAt && at <= healedAt);
+      const seen = speakers(inSplit);
+      assert.equal(seen.length, who === "m1" ? 1 : 2, `spoke one after the other: ${seen.join()}`);
+    });
   }
 });

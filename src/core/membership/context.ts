@@ -134,7 +134,7 @@ export class Context {
     this.admitted = byId(settings.admitted);
     this.detection = settings.detection;
     this.epoch = settings.epoch;
-    this.quorum = new Quorum(settings.self.id, settings.together);
+    this.quorum = new Quorum(settings.self.id, settings.together, settings.splitOfTwo);
     this.quorum.keepOnly(this.admitted);
     this.view = this.#emptyView("joining");
   }

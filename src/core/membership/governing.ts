@@ -179,7 +179,7 @@ export class Governing implements Phase {
   #announceDeparture(now: Instant, id: NodeId, address: IpAddress, reason: Departure): void {
     this.#context.emit({ type: "member-departed", id, reason });
     if (reason === "silent") return this.#departures.watch(now, id, address);
-    this.#context.quorum.gone(id);
+    this.#context.quorum.gone(id, reason === "left");
     this.#context.emit({ type: "departure-confirmed", id, reason });
     this.#absences.watch(now, id, address);
   }

@@ -192,6 +192,7 @@ export class Membership {
         this.#context.config = input.config;
         this.#context.admitted = byId(input.admitted);
         this.#context.detection = input.detection;
+        this.#context.quorum.splitOfTwo = input.splitOfTwo ?? "both";
         this.#context.quorum.keepOnly(this.#context.admitted);
         return this.#phase?.settingsChanged(now, "config");
       case "tables-published":
@@ -297,6 +298,7 @@ export class Membership {
   #leave(): void {
     this.#phase?.leave();
     this.#phase = undefined;
+    this.#context.quorum.left();
     this.#context.emit({ type: "left" });
   }
 }

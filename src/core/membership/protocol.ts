@@ -2,6 +2,7 @@
 import type { IpAddress } from "#base/address.ts";
 import type { ConfigVersion, NodeId, TableVersion } from "#base/ids.ts";
 import type { Instant } from "#base/time.ts";
+import type { SplitOfTwo } from "#base/split-of-two.ts";
 import type { Message, RefusalReason } from "#wire/cluster/message.ts";
 import type { Departure, Member, View } from "./types.ts";
 
@@ -35,6 +36,8 @@ export interface MembershipSettings {
   readonly detection: Detection;
   /** With whom this node was together when it ran last (docs/adr/0029); absent: not known, so it is nobody's minority. */
   readonly together?: readonly NodeId[];
+  /** Absent: both. */
+  readonly splitOfTwo?: SplitOfTwo | undefined;
 }
 
 /** How applications at the master are asked whether a node may join (A10). */
@@ -84,6 +87,7 @@ export type Input =
       readonly config: ConfigVersion;
       readonly admitted: readonly AdmittedNode[];
       readonly detection: Detection;
+      readonly splitOfTwo?: SplitOfTwo | undefined;
     }
   /** Master: the tables it announces. Member: the tables in force here. */
   | { readonly type: "tables-published"; readonly version: TableVersion }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeId } from "#base/ids.ts";
 import { Prng } from "#base/prng.ts";
+import type { SplitOfTwo } from "#base/split-of-two.ts";
 import { instant } from "#base/time.ts";
 import { Quorum } from "./quorum.ts";
 import { VirtualCluster } from "./testing/virtual-cluster.ts";
@@ -12,7 +13,10 @@ const DETECTION_MS = 200;
 
 /** Node 1, after these were together, one list after the other, each for long enough. */
 function together(...lists: readonly (readonly number[])[]): Quorum {
-  const quorum = new Quorum(nodeId(1));
+  return putTogether(new Quorum(nodeId(1)), lists);
+}
+
+function putTogether(quorum: Quorum, lists: readonly (readonly number[])[]): Quorum {
   lists.forEach((ids, index) => {
     for (const late of [0, DETECTION_MS]) {
       quorum.seen(instant(index * 1000 + late), ids.map(nodeId), DETECTION_MS);
@@ -50,9 +54,45 @@ test("A16: members that go one after the other are not missed: whoever stays tog
 
 test("A16: who has left, or whose agent has ended, does not count", () => {
   const quorum = together([1, 2, 3]);
-  quorum.gone(nodeId(3));
+  quorum.gone(nodeId(3), false);
   quorum.seen(instant(5000), [nodeId(1)], DETECTION_MS);
   assert.equal(quorum.isMost, true, "of two, whoever is left");
+});
+
+/** Of two of which the lower one alone goes on: what is left when node `self` is alone after these were together. */
+function lowestOfTwo(self: number, ...lists: readonly (readonly number[])[]): Quorum {
+  return putTogether(new Quorum(nodeId(self), [], "lowest"), [...lists, [self]]);
+}
+
+test("A16: where the configuration says so, the lower one of two goes on, and the other does not", () => {
+  assert.equal(lowestOfTwo(1).isMost, true, "it was never with anybody");
+  assert.equal(lowestOfTwo(2).isMost, true);
+  assert.equal(lowestOfTwo(1, [1, 2]).isMost, true);
+  assert.equal(lowestOfTwo(2, [1, 2]).isMost, false);
+  assert.equal(lowestOfTwo(2, [1, 2, 3], [2, 3]).isMost, true, "1 has died before");
+  assert.equal(lowestOfTwo(3, [1, 2, 3], [2, 3]).isMost, false);
+  const lostAt = (id: number) => instant(id * 100);
+  const [low, high] = [1, 2].map((self) =>
+    putTogether(new Quorum(nodeId(self), [], "lowest"), [[1, 2]]),
+  );
+  assert.equal(low?.outvotedAt(lostAt), Infinity);
+  assert.equal(high?.outvotedAt(lostAt), 100, "when 1 may have given it up");
+});
+
+test("A16: with the lower one of two: who has said goodbye does not count, nor for itself; whose agent has crashed may come back and speak", () => {
+  for (const knows of [true, false]) {
+    const quorum = lowestOfTwo(2, [1, 2]);
+    quorum.gone(nodeId(1), knows);
+    assert.equal(quorum.isMost, knows);
+  }
+  const leaver = lowestOfTwo(1, [1, 2]);
+  putTogether(leaver, [[1, 2]]);
+  leaver.left();
+  const next = new Quorum(nodeId(1), [...leaver.last], "lowest");
+  putTogether(next, [[1]]);
+  assert.equal(next.isMost, false, "2 goes on without it");
+  next.keepOnly(new Set([nodeId(1)]));
+  assert.equal(next.isMost, true, "2 was taken out of the configuration");
 });
 
 test("A16: a member goes by its master's word: only the master hears of everybody who has left", () => {
@@ -121,8 +161,8 @@ const everybodySpeaks = (cluster: VirtualCluster): boolean =>
   cluster.ids.every((id) => cluster.speakMs(id) > 0);
 
 /** The cluster has been whole for long. */
-function whole(size: number, seed: number): VirtualCluster {
-  const cluster = new VirtualCluster({ size, seed });
+function whole(size: number, seed: number, splitOfTwo: SplitOfTwo = "both"): VirtualCluster {
+  const cluster = new VirtualCluster({ size, seed, splitOfTwo });
   cluster.startAll();
   // two that start apart have no sessions of each other
   cluster.run(3000);
@@ -146,6 +186,60 @@ for (const size of [3, 4, 5]) {
     }
   });
 }
+
+test("A16, A18: of two that fall apart, the lower one alone speaks, where the configuration says so", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const cluster = whole(2, seed, "lowest");
+    const prng = new Prng(seed);
+    cluster.partition([1]);
+    for (const end = cluster.nowMs + 300 + prng.below(2000); cluster.nowMs < end;) {
+      assert.equal(run(cluster, 1), undefined, `seed ${seed}`);
+      assert.ok(cluster.speakMs(1) > 0, `seed ${seed}: 1 speaks on`);
+    }
+    assert.equal(cluster.speakMs(2), 0, `seed ${seed}: 2 is silent`);
+    cluster.partition();
+    assert.equal(run(cluster, 6000), undefined, `seed ${seed}, meeting again`);
+    assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+  }
+});
+
+test("A16: of two of which the lower one alone may go on, one that leaves hinders nobody, and does not speak when it starts apart", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const cluster = whole(2, seed, "lowest");
+    const [leaving, other] = seed % 2 === 0 ? [1, 2] : [2, 1];
+    cluster.step(leaving, { type: "leave" });
+    cluster.crash(leaving, "agent-down");
+    run(cluster, 3000, [other]);
+    assert.ok(cluster.speakMs(other) > 0, `seed ${seed}: ${other} speaks`);
+    cluster.partition([leaving]);
+    cluster.start(leaving);
+    for (let ms = 0; ms < 3000; ms++) {
+      run(cluster, 1);
+      assert.equal(cluster.speakMs(leaving), 0, `seed ${seed}: ${leaving} has given its part up`);
+    }
+    cluster.partition();
+    assert.equal(run(cluster, 6000), undefined, `seed ${seed}, meeting again`);
+    assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+  }
+});
+
+test("A16: of two whose agents crash and start apart, both never speak, where the lower one alone may", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const cluster = whole(2, seed, "lowest");
+    const crashed = (seed % 2) + 1;
+    cluster.crash(crashed, "agent-down");
+    assert.equal(run(cluster, 1000, [3 - crashed]), undefined, `seed ${seed}`);
+    cluster.partition([crashed]);
+    cluster.start(crashed);
+    for (let ms = 0; ms < 3000; ms++) {
+      run(cluster, 1);
+      assert.equal(cluster.speakMs(2), 0, `seed ${seed}: 2 is not the lower one`);
+    }
+    cluster.partition();
+    assert.equal(run(cluster, 6000), undefined, `seed ${seed}, meeting again`);
+    assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+  }
+});
 
 test("A16: most members leave at once: those that stay speak on", () => {
   for (let seed = 1; seed <= 40; seed++) {

@@ -1,10 +1,12 @@
 // Whether this node's part of the cluster is the one whose sessions speak (A16, docs/adr/0029): when a cluster falls apart, one part at most
-// has most of those that were together last. Of two that do not hear each other neither has: whoever is left goes on.
+// has most of those that were together last. Of two that do not hear each other neither has: whoever is left goes on, or, where the
+// configuration says so, the one with the lowest id.
 import type { NodeId } from "#base/ids.ts";
+import type { SplitOfTwo } from "#base/split-of-two.ts";
 import { after, instant, type Instant } from "#base/time.ts";
 
-/** Fewer than this cannot outvote each other. */
-const FEWEST = 3;
+/** Fewer than this are not counted. */
+const FEWEST: Record<SplitOfTwo, number> = { both: 3, lowest: 1 };
 const NEVER = instant(Infinity);
 
 export class Quorum {
@@ -17,10 +19,12 @@ export class Quorum {
   #regained = 0;
   /** What this node's master says of its part; undefined: this node is its own measure. */
   #told: boolean | undefined;
+  splitOfTwo: SplitOfTwo;
 
   /** @param last who was together when this node ran last */
-  constructor(self: NodeId, last: readonly NodeId[] = []) {
+  constructor(self: NodeId, last: readonly NodeId[] = [], splitOfTwo: SplitOfTwo = "both") {
     this.#self = self;
+    this.splitOfTwo = splitOfTwo;
     this.#last = new Set(last);
   }
 
@@ -64,14 +68,27 @@ export class Quorum {
     if (isMore || (isSettled && this.#isMostHere)) this.#last = this.#present;
   }
 
-  /** It has no right to speak any more, for certain. */
-  gone(id: NodeId): void {
+  /**
+   * It has no right to speak any more, for certain.
+   * @param knows it has said so itself. An agent that crashed has not: when it starts it may take itself for the half that goes on
+   */
+  gone(id: NodeId, knows: boolean): void {
+    if (knows || this.splitOfTwo === "both") this.#without(id);
+  }
+
+  /** This node has said that it leaves: the others go on, and its next start has to find them first. */
+  left(): void {
+    const isAlone = this.#last.size < 2;
+    if (this.splitOfTwo === "lowest" && !isAlone) this.#without(this.#self);
+  }
+
+  #without(id: NodeId): void {
     this.#last = new Set([...this.#last].filter((one) => one !== id));
   }
 
   /** The others were taken out of the configuration: nobody waits for them. */
   keepOnly(admitted: { readonly has: (id: NodeId) => boolean }): void {
-    for (const id of this.#last) if (!admitted.has(id)) this.gone(id);
+    for (const id of this.#last) if (!admitted.has(id)) this.#without(id);
   }
 
   /** Who was together last. Another set when that changes. */
@@ -84,7 +101,11 @@ export class Quorum {
   }
 
   get #isMostHere(): boolean {
-    return this.#last.size < FEWEST || this.#areMost(this.#present);
+    return this.#areTooFew || this.#areMost(this.#present);
+  }
+
+  get #areTooFew(): boolean {
+    return this.#last.size < FEWEST[this.splitOfTwo];
   }
 
   /** Of an even number the half with the lowest id. */
@@ -100,7 +121,7 @@ export class Quorum {
    * @param lostAt when another one may give this node up at the earliest
    */
   outvotedAt(lostAt: (id: NodeId) => Instant): Instant {
-    if (this.#last.size < FEWEST) return NEVER;
+    if (this.#areTooFew) return NEVER;
     const others = [...this.#last].filter((id) => id !== this.#self);
     const byLoss = others.map((id) => ({ id, at: lostAt(id) })).sort((a, b) => a.at - b.at);
     const without = new Set<NodeId>();

@@ -16,6 +16,7 @@ import {
 } from "../protocol.ts";
 import type { View } from "../types.ts";
 import { EventQueue } from "#base/event-queue.ts";
+import type { SplitOfTwo } from "#base/split-of-two.ts";
 
 export interface VirtualSettings {
   readonly size: number;
@@ -23,6 +24,7 @@ export interface VirtualSettings {
   /** Share of datagrams that each receiver loses. */
   readonly loss?: number;
   readonly detection?: Detection;
+  readonly splitOfTwo?: SplitOfTwo;
   /** Nodes that can never be master. */
   readonly remote?: readonly number[];
 }
@@ -114,6 +116,7 @@ export class VirtualCluster {
         admitted: this.admitted,
         detection: this.#settings.detection ?? DEFAULT_DETECTION,
         together: [...before],
+        splitOfTwo: this.#settings.splitOfTwo,
       },
       instant(this.nowMs),
     );
