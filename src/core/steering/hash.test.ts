@@ -4,7 +4,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ip, ipBytes } from "#base/address.ts";
 import { portWord } from "./discriminator.ts";
-import { flowHash, mix, slotOf, type HashKey } from "./hash.ts";
+import { mix } from "#base/mix.ts";
+import { flowHash, slotOf, type HashKey } from "./hash.ts";
 
 const KEY: HashKey = [0x6a09e667, 0xbb67ae85];
 

@@ -9,6 +9,7 @@
 //        take part, by exclusive or of pieces as wide as the number. (The printed function would go on to add the port, or
 //        the destination once more, also for routed traffic; then the two directions of a connection would part, and the
 //        destination cancel itself. A14 asks for source and destination.)
+import { mix } from "#base/mix.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "#wire/ipv4.ts";
 import type { Policy, Tables } from "./tables.ts";
 
@@ -21,21 +22,6 @@ export interface HashInput {
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
   readonly discriminator: number;
-}
-
-const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
-
-/** lookup3's final(a, b, c); answers c as an unsigned 32-bit number. */
-export function mix(a: number, b: number, c: number): number {
-  let [x, y, z] = [a | 0, b | 0, c | 0];
-  z = ((z ^ y) - rotate(y, 14)) | 0;
-  x = ((x ^ z) - rotate(z, 11)) | 0;
-  y = ((y ^ x) - rotate(x, 25)) | 0;
-  z = ((z ^ y) - rotate(y, 16)) | 0;
-  x = ((x ^ z) - rotate(z, 4)) | 0;
-  y = ((y ^ x) - rotate(x, 14)) | 0;
-  z = ((z ^ y) - rotate(y, 24)) | 0;
-  return z >>> 0;
 }
 
 /** 32 bits as a little-endian machine loads them. */
