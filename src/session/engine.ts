@@ -2,21 +2,28 @@
 // sockets, the session program and the streams between members. What it holds and takes over of others is holding.ts's.
 import type { NodeId } from "#base/ids.ts";
 import { isLater } from "#base/sequence.ts";
-import type { Instant } from "#base/time.ts";
+import { type Instant, instant } from "#base/time.ts";
+import { asOf } from "#core/takeover/clock.ts";
 import type { OwnerEffect } from "#core/takeover/owner.ts";
 import type { HeldConnection } from "#core/takeover/replica.ts";
 import type { Resumed } from "#core/takeover/resumption.ts";
 import type { OpenedEvent, SessionEvent } from "#driver/bpf/session-program.ts";
 import { openedMessage } from "#driver/tcp/opened.ts";
 import { bareSegment } from "#wire/takeover/bare-segment.ts";
-import type { ConnectionNumber, Opened, OwnerMessage } from "#wire/takeover/message.ts";
+import type {
+  ConnectionNumber,
+  FromMember,
+  Opened,
+  OwnerMessage,
+  ReplicaMessage,
+  ToMember,
+} from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { EngineCounts, EngineParts } from "./engine-parts.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Holding } from "./holding.ts";
 import { keyText } from "./key-text.ts";
 import { LeasedOwner } from "./leased-owner.ts";
-import type { Links } from "./links.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Figures, type OwnFigures } from "./figures.ts";
 import {
@@ -79,8 +86,9 @@ export class Engine {
     return this.#figures.of([...this.#serving.values()], counts, this.#now());
   }
 
-  #ofHolding(): Pick<EngineCounts, "held" | "lost"> {
-    return { held: this.#holding.connections, lost: this.#holding.lost };
+  #ofHolding(): Pick<EngineCounts, "held" | "noted" | "fetched" | "lost" | "lackReplicas"> {
+    const { connections: held, noted, fetched, lost } = this.#holding;
+    return { held, noted, fetched, lost, lackReplicas: this.#owner.lackReplicas };
   }
 
   /** How often a connection that this process serves has changed its member; undefined: it does not serve it. */
@@ -218,7 +226,7 @@ export class Engine {
       switch (effect.type) {
         case "send":
           this.#figures.following.sent(effect.to, () => this.#now());
-          this.#parts.links.tell(effect.to, effect.message);
+          this.#tell(effect.to, effect.message);
           break;
         case "commit":
           this.#commit(effect.connection, effect.receiveNext);
@@ -235,6 +243,12 @@ export class Engine {
           break;
       }
     }
+  }
+
+  /** A copy may be told long after what it tells of happened. */
+  #tell(to: NodeId, message: OwnerMessage): void {
+    const readAt = "clock" in message ? instant(message.clock.readAtMs) : this.#now();
+    this.#parts.links.tell(to, asOf(this.#now(), readAt, message));
   }
 
   #held({ connection, states, outputEnded }: OwnerEffect & { type: "commit" }): void {
@@ -300,6 +314,8 @@ export class Engine {
   replicaChanged(replica: NodeId, isThere: boolean): void {
     // whoever joins is told what was, with today's clock
     const at = this.#now();
+    if (isThere) this.#holding.memberThere(replica);
+    else this.#holding.memberLeft(replica);
     if (!isThere) this.#figures.following.gone(replica);
     for (const served of isThere ? this.#serving.values() : []) {
       served.alone = false;
@@ -325,16 +341,22 @@ export class Engine {
     }
   }
 
-  answered(replica: NodeId, message: Parameters<Links["answer"]>[1]): void {
+  answered(from: NodeId, message: FromMember): void {
+    if (message.type === "passed" || message.type === "lacking") {
+      this.#holding.answered(from, message);
+    } else this.#answered(from, message);
+  }
+
+  #answered(replica: NodeId, message: ReplicaMessage): void {
     if (message.type === "acknowledged") {
       this.#figures.following.acknowledged(replica, message.messages, this.#now());
     }
     this.#owner.step({ type: "answered", replica, message });
   }
 
-  /** What owners tell. */
-  heard(owner: NodeId, messages: readonly OwnerMessage[]): void {
-    this.#holding.heard(owner, messages);
+  /** What owners tell, and whoever takes over asks. */
+  heard(from: NodeId, messages: readonly ToMember[]): void {
+    this.#holding.heard(from, messages);
   }
 
   ownerBegan(owner: NodeId): void {

@@ -101,7 +101,8 @@ export class Figures {
 
   /** A takeover. */
   began(key: ConnectionKey, now: Instant): void {
-    this.#takenAt.set(keyText(key), now);
+    const text = keyText(key);
+    if (!this.#takenAt.has(text)) this.#takenAt.set(text, now);
   }
 
   resumed(key: ConnectionKey, now: Instant): void {

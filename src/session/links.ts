@@ -14,7 +14,7 @@ import type { NodeId } from "#base/ids.ts";
 import { PeerTrust, tlsMaterial } from "#driver/control/peer-trust.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { encodeReplication, replicationDecoder } from "#wire/takeover/frame.ts";
-import type { OwnerMessage, ReplicaMessage, ReplicationMessage } from "#wire/takeover/message.ts";
+import type { FromMember, ReplicationMessage, ToMember } from "#wire/takeover/message.ts";
 
 const RETRY_MS = 200;
 /** A replica that does not read is given up: it connects again and hears everything anew. */
@@ -28,11 +28,11 @@ export interface MemberAddress {
 export interface LinkEvents {
   /** A stream to a replica is there, or is no more. */
   readonly replica: (id: NodeId, isThere: boolean) => void;
-  readonly answered: (from: NodeId, message: ReplicaMessage) => void;
+  readonly answered: (from: NodeId, message: FromMember) => void;
   /** A stream from an owner begins: what it told on another one is void. */
   readonly ownerBegan: (owner: NodeId) => void;
   /** What one read brought. */
-  readonly told: (owner: NodeId, messages: readonly OwnerMessage[]) => void;
+  readonly told: (from: NodeId, messages: readonly ToMember[]) => void;
   readonly trouble: (error: Error) => void;
 }
 
@@ -42,8 +42,9 @@ export interface LinkOptions {
   readonly events: LinkEvents;
 }
 
-const isFromReplica = (message: ReplicationMessage): message is ReplicaMessage =>
-  message.type === "acknowledged" || message.type === "refused";
+const ANSWERS: readonly string[] = ["acknowledged", "refused", "passed", "lacking"];
+const isAnswer = (message: ReplicationMessage): message is FromMember =>
+  ANSWERS.includes(message.type);
 
 export class Links {
   readonly #options: LinkOptions;
@@ -146,7 +147,7 @@ export class Links {
     });
     socket.on("data", (chunk: Buffer) => {
       for (const received of decoder.push(chunk)) {
-        if (received.ok && isFromReplica(received.message)) events.answered(id, received.message);
+        if (received.ok && isAnswer(received.message)) events.answered(id, received.message);
         else socket.destroy();
       }
     });
@@ -182,19 +183,19 @@ export class Links {
     received: ReturnType<ReturnType<typeof replicationDecoder>["push"]>,
   ): void {
     const messages = received.flatMap((each) =>
-      each.ok && !isFromReplica(each.message) ? [each.message] : [],
+      each.ok && !isAnswer(each.message) ? [each.message] : [],
     );
     if (messages.length > 0) this.#options.events.told(id, messages);
     if (messages.length < received.length) socket.destroy();
   }
 
   /** To a replica. */
-  tell(to: NodeId, message: OwnerMessage): void {
+  tell(to: NodeId, message: ToMember): void {
     this.#write(this.#ready.get(to), message);
   }
 
   /** To an owner. */
-  answer(to: NodeId, message: ReplicaMessage): void {
+  answer(to: NodeId, message: FromMember): void {
     this.#write(this.#incoming.get(to), message);
   }
 

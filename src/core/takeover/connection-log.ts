@@ -2,8 +2,8 @@
 // output that cannot be made again. Owner and replica keep the same log by the same rules: each message either fits or contradicts.
 import type {
   ConnectionNumber,
+  CopyMessage,
   Opened,
-  OwnerMessage,
   Progress,
   Snapshot,
   StateSnapshot,
@@ -180,8 +180,14 @@ export class ConnectionLog {
     this.#output.cut(this.#snapshot?.outputOffset ?? 0);
   }
 
+  /** The same, and that this is all. */
+  *copy(): Generator<CopyMessage> {
+    yield* this.messages();
+    yield { type: "whole", connection: this.opened.connection };
+  }
+
   /** The messages that bring a replica that knows nothing to the same log. */
-  *messages(): Generator<OwnerMessage> {
+  *messages(): Generator<Opened | LogMessage> {
     const connection: ConnectionNumber = this.opened.connection;
     yield this.opened;
     if (this.#snapshot !== undefined)

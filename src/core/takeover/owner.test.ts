@@ -109,7 +109,7 @@ test("A8: a stream that ends does not end a hand-over: on the next one the new o
   const again = owner.step({ type: "replica-joined", replica: B });
   assert.deepEqual(
     again.map((effect) => effect.type === "send" && effect.message.type),
-    ["opened", "handed"],
+    ["noted", "opened", "whole", "handed"],
   );
 });
 
@@ -149,11 +149,12 @@ test("A16: a replica that joins is told everything since the snapshot, and takes
   const told = owner.step({ type: "replica-joined", replica: B });
   assert.deepEqual(
     told.map((effect) => effect.type === "send" && effect.message.type),
-    ["opened", "snapshot", "input"],
+    ["noted", "opened", "snapshot", "input", "whole"],
   );
   happened(owner, input(11, "!"));
   assert.deepEqual(answered(owner, A, 5), [], "B has not got it");
-  const [commit] = answered(owner, B, 4);
+  assert.deepEqual(answered(owner, B, 4), [], "nor all of the copy");
+  const [commit] = answered(owner, B, 6);
   assert.ok(commit?.type === "commit" && commit.inputOffset === 12);
 });
 
@@ -173,7 +174,7 @@ test("A16: a refusing replica is not told on; acknowledgements that go back or t
 });
 
 test("A16: a connection whose log is full goes on without protection: its replicas forget it, and its bytes are free again", () => {
-  const owner = new Owner({ connections: 2, bytesPerConnection: 8, bytes: 100 });
+  const owner = new Owner("all", { connections: 2, bytesPerConnection: 8, bytes: 100 });
   owner.step({ type: "replica-joined", replica: A });
   happened(owner, openedAs(1));
   happened(owner, input(0, "12345678"));
@@ -235,7 +236,7 @@ test("A16: what was kept back is not safe by itself when the right is back: a re
     if (end === "abandoned") happened(owner, { type: "closed", connection: 1 });
     owner.step({ type: "replica-joined", replica: A });
     assert.deepEqual(owner.step({ type: "right", speaks: true }), [], end);
-    const told = answered(owner, A, 2);
+    const told = answered(owner, A, 4);
     assert.deepEqual(
       told.map((effect) => effect.type === "commit" && effect.inputOffset),
       end === "held" ? [5] : [],
@@ -244,7 +245,7 @@ test("A16: what was kept back is not safe by itself when the right is back: a re
 });
 
 test("A16: without the right to speak nobody hears that a limit was reached either: it would let go what waits for replicas", () => {
-  const owner = new Owner({ connections: 2, bytesPerConnection: 4, bytes: 100 });
+  const owner = new Owner("all", { connections: 2, bytesPerConnection: 4, bytes: 100 });
   happened(owner, openedAs(1));
   owner.step({ type: "right", speaks: false });
   assert.deepEqual(happened(owner, input(0, "12345")), []);
@@ -256,7 +257,7 @@ test("A16: without the right to speak nobody hears that a limit was reached eith
 });
 
 test("A16: nor that there were too many connections when this one began", () => {
-  const owner = new Owner({ connections: 0, bytesPerConnection: 4, bytes: 100 });
+  const owner = new Owner("all", { connections: 0, bytesPerConnection: 4, bytes: 100 });
   owner.step({ type: "right", speaks: false });
   assert.deepEqual(happened(owner, openedAs(1)), []);
   const exposed = [{ type: "exposed", connection: 1, reason: "limit" }];

@@ -1,5 +1,6 @@
-// The member that serves connections (A16, output commit). It tells every replica what happens on them, and says how far each connection
-// is safe: the peer's bytes are acknowledged on the wire only up to there, so that what was acknowledged is never lost with a machine.
+// The member that serves connections (A16, output commit). It tells their replicas what happens on them (spread.ts), and says how far each
+// connection is safe: the peer's bytes are acknowledged on the wire only up to there, so that what was acknowledged is never lost with a
+// machine.
 //
 // A planned hand-over (A8): this member falls silent, then tells the new owner that the connection is its own. Everybody's records stay
 // until the new owner has told of the connection itself; should it be gone before, this member takes the connection back.
@@ -15,8 +16,9 @@ import type {
 } from "#wire/takeover/message.ts";
 import { ConnectionLog, type LogMessage } from "./connection-log.ts";
 import { TAKEOVER_LIMITS, type TakeoverLimits } from "./limits.ts";
-import { common, furthest, NOWHERE, type Place, placeOf, samePlace } from "./place.ts";
-import { ReplicaLink } from "./replica-link.ts";
+import { furthest, NOWHERE, type Place, placeOf, samePlace } from "./place.ts";
+import type { ReplicaCount } from "./replica-choice.ts";
+import { type Send, Spread } from "./spread.ts";
 
 export type OwnerInput =
   | { readonly type: "happened"; readonly message: OwnerMessage }
@@ -34,7 +36,7 @@ export type OwnerInput =
 export type ExposedReason = "no-replica" | "limit";
 
 export type OwnerEffect =
-  | { readonly type: "send"; readonly to: NodeId; readonly message: OwnerMessage }
+  | Send
   /** Every replica holds the input up to here: it may be acknowledged to the peer, and answered. */
   | {
       readonly type: "commit";
@@ -77,11 +79,12 @@ interface Served {
 export class Owner {
   readonly #limits: TakeoverLimits;
   readonly #served = new Map<ConnectionNumber, Served>();
-  readonly #links = new Map<NodeId, ReplicaLink>();
+  readonly #spread: Spread;
   #bytes = 0;
   #speaks = true;
 
-  constructor(limits: TakeoverLimits = TAKEOVER_LIMITS) {
+  constructor(replicas: ReplicaCount = "all", limits: TakeoverLimits = TAKEOVER_LIMITS) {
+    this.#spread = new Spread(replicas);
     this.#limits = limits;
   }
 
@@ -91,6 +94,12 @@ export class Owner {
 
   get loggedBytes(): number {
     return this.#bytes;
+  }
+
+  /** Connections that fewer members hold than are to. */
+  get lackReplicas(): number {
+    const protectedOnes = [...this.#served].filter(([, { exposed }]) => !exposed);
+    return protectedOnes.filter(([connection]) => this.#spread.lacksReplicas(connection)).length;
   }
 
   /** Undefined: not served, or without protection. */
@@ -126,7 +135,9 @@ export class Owner {
     // What a socket still says that has been handed over: the new owner knows better.
     if (served === undefined || served.handedTo !== undefined) return [];
     if (message.type === "closed") return this.#end(message, served);
-    if (message.type === "handed") throw new RangeError("a connection is handed over by hand-over");
+    if (message.type === "handed" || message.type === "noted" || message.type === "whole") {
+      throw new RangeError(`${message.type} is the owner's to say, and nothing that happens`);
+    }
     return served.exposed ? [] : this.#log(served, message);
   }
 
@@ -136,22 +147,7 @@ export class Owner {
     const served = { log, exposed, unsaid: exposed, committed: NOWHERE, handedTo: undefined };
     this.#served.set(connection, served);
     if (exposed) return this.#say(served);
-    const told = [...this.#links].map(([to, link]): OwnerEffect => {
-      link.sent(connection, NOWHERE);
-      return { type: "send", to, message: log.opened };
-    });
-    return [...told, ...this.#whetherExposed(connection)];
-  }
-
-  #tellAll(to: NodeId, { log, handedTo }: Served): OwnerEffect[] {
-    const link = this.#links.get(to);
-    if (link === undefined) return [];
-    const messages = [...log.messages()];
-    if (handedTo === to) messages.push({ type: "handed", connection: log.opened.connection });
-    return messages.map((message) => {
-      link.sent(message.connection, placeOf(log));
-      return { type: "send", to, message };
-    });
+    return [...this.#spread.opened(log), ...this.#whetherExposed(connection)];
   }
 
   #log(served: Served, message: LogMessage): OwnerEffect[] {
@@ -161,7 +157,7 @@ export class Owner {
     this.#bytes += log.bytes - before;
     const { bytesPerConnection, bytes } = this.#limits;
     if (log.bytes > bytesPerConnection || this.#bytes > bytes) return this.#expose(served);
-    return [...this.#tell(message, placeOf(log)), ...this.#settle(message.connection)];
+    return [...this.#spread.tell(message, placeOf(log)), ...this.#settle(message.connection)];
   }
 
   /** The limit's rule: the connection goes on, and its replicas forget it rather than keep half of it. */
@@ -170,7 +166,7 @@ export class Owner {
     this.#bytes -= served.log.bytes;
     served.exposed = true;
     served.unsaid = true;
-    return [...this.#tellLast({ type: "closed", connection }), ...this.#say(served)];
+    return [...this.#spread.tellLast({ type: "closed", connection }), ...this.#say(served)];
   }
 
   /** Whoever hears it no longer waits for replicas, so it is kept back like what is safe. */
@@ -194,22 +190,7 @@ export class Owner {
     this.#served.delete(message.connection);
     if (served.exposed) return [];
     this.#bytes -= served.log.bytes;
-    return this.#tellLast(message);
-  }
-
-  /** Everyone who holds the connection. */
-  #tell(message: OwnerMessage, place: Place): OwnerEffect[] {
-    const holders = [...this.#links].filter(([, link]) => link.held(message.connection));
-    return holders.map(([to, link]) => {
-      link.sent(message.connection, place);
-      return { type: "send", to, message };
-    });
-  }
-
-  #tellLast(message: Closed): OwnerEffect[] {
-    const effects = this.#tell(message, NOWHERE);
-    for (const link of this.#links.values()) link.forget(message.connection);
-    return effects;
+    return this.#spread.tellLast(message);
   }
 
   /** Says how far the connection is safe, when that has changed. */
@@ -217,7 +198,7 @@ export class Owner {
     const served = this.#served.get(connection);
     if (served === undefined || served.exposed || !this.#speaks) return [];
     // What was said to be safe stays so while a replica that joined catches up.
-    const place = furthest(served.committed, this.#safe(connection, served.log));
+    const place = furthest(served.committed, this.#spread.safe(served.log));
     if (samePlace(place, served.committed)) return [];
     served.committed = place;
     const { receiveNext: base } = served.log.opened.essential;
@@ -227,22 +208,26 @@ export class Owner {
     return [{ type: "commit", connection, inputOffset, receiveNext, outputOffset, ...known }];
   }
 
-  /** What the slowest of its replicas holds; everything, where there is none. */
-  #safe(connection: ConnectionNumber, log: ConnectionLog): Place {
-    let safe = placeOf(log);
-    for (const link of this.#links.values()) safe = common(safe, link.held(connection) ?? safe);
-    return safe;
+  #joined(replica: NodeId): OwnerEffect[] {
+    this.#spread.joined(replica);
+    return [...this.#served.values()].flatMap((served): OwnerEffect[] => {
+      const told = this.#spreadAgain(served);
+      if (served.handedTo !== replica || served.exposed) return told;
+      const { log } = served;
+      const handed = { type: "handed", connection: log.opened.connection } as const;
+      return [...told, ...this.#spread.tellOne(replica, handed, log)];
+    });
   }
 
-  #joined(replica: NodeId): OwnerEffect[] {
-    this.#links.set(replica, new ReplicaLink());
-    const all = [...this.#served.values()].filter(({ exposed }) => !exposed);
-    return all.flatMap((served) => this.#tellAll(replica, served));
+  /** Other members are to hold it than do. */
+  #spreadAgain({ log, exposed, handedTo }: Served): OwnerEffect[] {
+    return exposed ? [] : this.#spread.settle(log, handedTo);
   }
 
   #left(replica: NodeId): OwnerEffect[] {
-    if (!this.#links.delete(replica)) return [];
-    return [...this.#served.keys()].flatMap((connection) => [
+    if (!this.#spread.left(replica)) return [];
+    return [...this.#served].flatMap(([connection, served]) => [
+      ...this.#spreadAgain(served),
       ...this.#settle(connection),
       ...this.#whetherExposed(connection),
     ]);
@@ -257,19 +242,19 @@ export class Owner {
     ];
   }
 
-  /** Order on the stream makes sure that who takes it knows it. */
+  /** Order on the stream makes sure that who takes it holds it: one that did not is told everything first. */
   #handOver(connection: ConnectionNumber, to: NodeId): OwnerEffect[] {
     const served = this.#served.get(connection);
-    const link = this.#links.get(to);
     if (served === undefined || served.exposed || served.handedTo !== undefined) return [];
     // Without a stream, or where it was refused, the connection stays where it is.
-    if (link?.held(connection) === undefined) return [];
+    if (!this.#spread.wouldTake(to, connection)) return [];
     served.handedTo = to;
-    link.sent(connection, placeOf(served.log));
-    const message: OwnerMessage = { type: "handed", connection };
+    const copied = this.#spread.settle(served.log, to);
+    const handed = { type: "handed", connection } as const;
     return [
       { type: "silence", connection },
-      { type: "send", to, message },
+      ...copied,
+      ...this.#spread.tellOne(to, handed, served.log),
     ];
   }
 
@@ -285,21 +270,29 @@ export class Owner {
   }
 
   #whetherExposed(connection: ConnectionNumber): OwnerEffect[] {
-    const isHeld = [...this.#links.values()].some((link) => link.held(connection) !== undefined);
     const exposed = this.#served.get(connection)?.exposed ?? true;
-    return isHeld || exposed ? [] : [{ type: "exposed", connection, reason: "no-replica" }];
+    const isSaid = exposed || this.#spread.isHeld(connection);
+    return isSaid ? [] : [{ type: "exposed", connection, reason: "no-replica" }];
   }
 
   #answered(replica: NodeId, message: ReplicaMessage): OwnerEffect[] {
-    const link = this.#links.get(replica);
-    if (link === undefined) return [];
-    if (message.type === "acknowledged") {
-      return link.acknowledged(message.messages).flatMap((each) => this.#settle(each));
-    }
-    const { connection } = message;
-    link.forget(connection);
+    if (message.type === "refused") return this.#refused(replica, message.connection);
+    return this.#spread.acknowledged(replica, message.messages).flatMap((each) => {
+      const served = this.#served.get(each.connection);
+      const isMoved = served !== undefined && each.completed;
+      return [...(isMoved ? this.#spreadAgain(served) : []), ...this.#settle(each.connection)];
+    });
+  }
+
+  #refused(replica: NodeId, connection: ConnectionNumber): OwnerEffect[] {
     const served = this.#served.get(connection);
-    if (served?.handedTo === replica) return this.#takeBack(served);
-    return [...this.#settle(connection), ...this.#whetherExposed(connection)];
+    if (served === undefined || served.exposed) return [];
+    this.#spread.refused(replica, connection);
+    if (served.handedTo === replica) return this.#takeBack(served);
+    return [
+      ...this.#spreadAgain(served),
+      ...this.#settle(connection),
+      ...this.#whetherExposed(connection),
+    ];
   }
 }

@@ -6,6 +6,7 @@ import { nodeId } from "#base/ids.ts";
 import { instant } from "#base/time.ts";
 import { encodeReplication, replicationDecoder } from "#wire/takeover/frame.ts";
 import type { OwnerMessage } from "#wire/takeover/message.ts";
+import { ConnectionLog } from "./connection-log.ts";
 import { Owner, type OwnerEffect } from "./owner.ts";
 import { Replica, type ReplicaEffect } from "./replica.ts";
 import { initial, openedAs } from "./testing/samples.ts";
@@ -115,6 +116,87 @@ test("A16: what was taken is void when its owner has begun anew, and let go of w
     assert.deepEqual(replica.step(NOW, { type: "put-back", connection }), [unshield]);
     assert.deepEqual([replica.connections, replica.bytes], before);
     assert.equal(replica.counts.refused, refused);
+  }
+});
+
+const noted = (connection: number): OwnerMessage => ({ ...openedAs(connection), type: "noted" });
+const take = (replica: Replica, connection: number): ReplicaEffect[] =>
+  replica.step(NOW, { type: "take", owner: OWNER, connection });
+const WHOLE: OwnerMessage = { type: "whole", connection: 1 };
+
+test("A16: a connection that is only noted keeps the stack out, too, and costs a place; whoever is to take it gets it elsewhere first", () => {
+  const replica = new Replica({ connections: 1, bytesPerConnection: 8, bytes: 100 });
+  assert.deepEqual(told(replica, noted(1))[0], {
+    ...{ type: "shield", key: initial.key, generation: 0 },
+  });
+  assert.deepEqual([replica.connections, replica.noted], [0, 1]);
+  assert.equal(replica.whole(OWNER, 1), undefined);
+  assert.deepEqual(told(replica, noted(2))[0], {
+    ...{ type: "answer", to: OWNER },
+    message: { type: "refused", connection: 2, reason: "connections" },
+  });
+  const [fetch] = take(replica, 1);
+  assert.ok(fetch?.type === "fetch" && fetch.fetch.opened.connection === 1);
+  assert.deepEqual(take(replica, 1), []);
+  const held = { log: new ConnectionLog(openedAs(1)), clockAt: NOW };
+  const [resume] = replica.step(NOW, { type: "fetched", fetch: fetch.fetch, connection: held });
+  assert.ok(resume?.type === "resume" && resume.connection === held && !resume.handed);
+  assert.deepEqual(replica.step(NOW, { type: "put-back", connection: held }), []);
+  assert.equal(replica.whole(OWNER, 1)?.log, held.log);
+});
+
+test("A16: one that was to be got elsewhere and is not after all is noted as before, unless its owner has begun anew", () => {
+  for (const isVoid of [false, true]) {
+    const replica = new Replica();
+    told(replica, noted(1));
+    const [fetch] = take(replica, 1);
+    assert.ok(fetch?.type === "fetch");
+    if (isVoid) replica.step(NOW, { type: "owner-gone", owner: OWNER });
+    const back = replica.step(NOW, { type: "put-back-noted", fetch: fetch.fetch });
+    assert.deepEqual(back, isVoid ? [{ type: "unshield", key: initial.key }] : []);
+    assert.equal(replica.noted, isVoid ? 0 : 1);
+  }
+});
+
+test("A16: a copy is worth nothing before it is whole: a member that has a part of it takes it from another", () => {
+  const replica = new Replica();
+  told(replica, noted(1));
+  assert.deepEqual(
+    told(replica, openedAs(1), inputOf(1, 0, "hello")).map(({ type }) => type),
+    ["answer"],
+    "the stack is kept out already",
+  );
+  assert.equal(replica.whole(OWNER, 1), undefined);
+  const [fetch] = take(replica, 1);
+  assert.equal(fetch?.type, "fetch");
+  assert.equal(replica.bytes, 0);
+
+  const other = new Replica();
+  told(other, noted(1), openedAs(1), inputOf(1, 0, "hello"), WHOLE);
+  assert.equal(other.whole(OWNER, 1)?.log.input.end, 5);
+  assert.equal(take(other, 1)[0]?.type, "resume");
+});
+
+test("A16: who is to hold a connection no more keeps its name; the last word of its owner, or a new beginning, ends that as well", () => {
+  for (const end of ["closed", "owner-gone"] as const) {
+    const replica = new Replica();
+    told(replica, openedAs(1), inputOf(1, 0, "hello"));
+    const effects = told(replica, noted(1));
+    assert.deepEqual(
+      effects.map(({ type }) => type),
+      ["answer"],
+    );
+    assert.deepEqual([replica.bytes, replica.connections, replica.noted], [0, 0, 1]);
+    assert.deepEqual(
+      [...replica.known(OWNER)].map(({ connection }) => connection),
+      [1],
+    );
+    const [unshield] =
+      end === "closed"
+        ? told(replica, { type: "closed", connection: 1 })
+        : replica.step(NOW, { type: "owner-gone", owner: OWNER });
+    assert.deepEqual(unshield, { type: "unshield", key: initial.key });
+    assert.equal(replica.noted, 0);
   }
 });
 

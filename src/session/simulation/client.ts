@@ -13,6 +13,9 @@ export class SimulatedClient {
   #due: number[] = [];
   received = 0;
   ended = false;
+  /** Nobody could go on with its connection: it is told so. */
+  mayBeReset = false;
+  wasReset = false;
   /** What must not have happened. */
   problem: string | undefined;
 
@@ -33,7 +36,7 @@ export class SimulatedClient {
       bytes: (bytes) => this.#take(bytes),
       end: () => this.#end(),
       drain: () => {},
-      reset: () => (this.problem ??= "reset"),
+      reset: () => this.#reset(),
     });
   }
 
@@ -44,7 +47,12 @@ export class SimulatedClient {
 
   /** Everything has been said, answered and ended. */
   get isDone(): boolean {
-    return this.ended && this.tcp.isDelivered;
+    return this.wasReset || (this.ended && this.tcp.isDelivered);
+  }
+
+  #reset(): void {
+    if (this.mayBeReset) this.wasReset = true;
+    else this.problem ??= "reset";
   }
 
   /** What comes after everything is over does not matter: TIME-WAIT. */

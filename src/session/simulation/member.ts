@@ -1,8 +1,9 @@
 // A made-up member: its machine, and the session server on it with the real engine. A frozen one hears late what it was told.
 import { instant } from "#base/time.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
+import type { ReplicaCount } from "#core/takeover/replica-choice.ts";
 import type { OpenedEvent } from "#driver/bpf/session-program.ts";
-import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
+import type { FromMember, ToMember } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { Clock } from "../clock.ts";
 import { Engine } from "../engine.ts";
@@ -21,8 +22,9 @@ export interface MemberWorld {
   /** Streams to and from each other member are there. */
   readonly isWhole: (member: NodeId) => boolean;
   readonly serve: (session: Session) => void;
-  readonly tell: (from: NodeId, to: NodeId, message: OwnerMessage) => void;
-  readonly answer: (from: NodeId, to: NodeId, message: ReplicaMessage) => void;
+  readonly replicas: ReplicaCount;
+  readonly tell: (from: NodeId, to: NodeId, message: ToMember) => void;
+  readonly answer: (from: NodeId, to: NodeId, message: FromMember) => void;
 }
 
 const LEASE_MS = 150;
@@ -71,6 +73,7 @@ export class Member {
       },
       sockets: this.kernel.sockets,
       clock,
+      replicas: world.replicas,
       onSession: world.serve,
       trouble: (error) => (this.trouble = error),
     });

@@ -1,4 +1,5 @@
 // One run of the simulation from a seed: one fault after another, each when the one before is over.
+import type { ReplicaCount } from "#core/takeover/replica-choice.ts";
 import { serveLines } from "./application.ts";
 import { World } from "./world.ts";
 
@@ -8,13 +9,22 @@ const EVERY_MS = 3000;
 /** Much longer than everything that is said and lost. */
 const LIMIT_MS = 120_000;
 
+/** How many members there are, and how many others hold each connection. */
+export interface Spread {
+  readonly members: number;
+  readonly replicas: ReplicaCount;
+}
+
+export const EVERYWHERE: Spread = { members: 3, replicas: "all" };
+
 export async function run(
   seed: number,
   faults: number,
+  { members, replicas }: Spread = EVERYWHERE,
   say: (line: string) => void = () => {},
 ): Promise<World> {
   const world = new World({
-    ...{ seed, members: 3, connections: 6, lines: 40, serve: serveLines },
+    ...{ seed, members, replicas, connections: 6, lines: 40, serve: serveLines },
     ...{ loss: [0, 0.01, 0.05][seed % 3] ?? 0, duplicates: seed % 2 === 0 ? 0 : 0.02 },
   });
   const { prng } = world;

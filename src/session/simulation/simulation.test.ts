@@ -6,6 +6,9 @@ import { giveLines, serveLines } from "./application.ts";
 import { run } from "./run.ts";
 import { World } from "./world.ts";
 
+/** Four members, each connection on its own and on as many others. */
+const SPREADS = [1, 2].map((replicas) => ({ members: 4, replicas }));
+
 const SEEDS = 24;
 const FAULTS = 5;
 
@@ -15,6 +18,23 @@ for (let first = 1; first <= SEEDS; first += 8) {
       const { problem, nowMs } = await run(seed, FAULTS);
       assert.equal(problem, undefined, `seed ${seed} at ${nowMs.toFixed(0)} ms`);
     }
+  });
+}
+
+for (const spread of SPREADS) {
+  test(`A16: so they do where only ${spread.replicas} of three others hold a connection, and whoever takes it over may be none of them`, async () => {
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    let [fetched, taken] = [0, 0];
+    for (const seed of seeds) {
+      const world = await run(seed, FAULTS, spread);
+      assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+      for (const { engine } of world.members) {
+        fetched += engine.counts.fetched;
+        taken += engine.counts.takenOver;
+        assert.equal(engine.counts.lost, 0, `seed ${seed}`);
+      }
+    }
+    assert.ok(fetched > 0 && fetched < taken, `${fetched} of ${taken} were fetched`);
   });
 }
 
@@ -50,5 +70,51 @@ test("A16: what is given away once every replica holds it is given away once, on
     const twice = [...given].filter(([, times]) => times > 1).map(([name]) => name);
     assert.deepEqual(twice, [], `seed ${seed}`);
     assert.ok(given.size > 0);
+  }
+});
+
+const THIN = { ...SCENE, members: 4, replicas: 1 };
+
+test("A16: a connection whose server and only holder die at once is lost: that is counted, and its client is reset rather than left waiting; the others go on", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const world = new World({ ...THIN, seed, serve: serveLines });
+    let hit = 0;
+    world.at(300, () => {
+      const places = world.clients.map((client) => ({ client, ...world.placesOf(client) }));
+      const [first] = places;
+      assert.ok(first !== undefined);
+      const dead = [first.server, first.holders[0]];
+      for (const { client, server, holders } of places) {
+        client.mayBeReset = dead.includes(server) && dead.includes(holders[0]);
+        hit += client.mayBeReset ? 1 : 0;
+      }
+      for (const member of dead) if (member !== undefined) world.kill(member);
+    });
+    await world.run(LIMIT_MS);
+    assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+    const reset = world.clients.filter(({ wasReset }) => wasReset).length;
+    const lost = world.members.reduce((sum, { engine }) => sum + engine.counts.lost, 0);
+    assert.deepEqual([reset, lost], [hit, hit], `seed ${seed}`);
+    assert.ok(hit > 0);
+  }
+});
+
+test("A16: a connection whose server and only holder are cut off together waits for one of them, and goes on when the split ends soon", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const world = new World({ ...THIN, seed, serve: serveLines });
+    world.at(300, () => {
+      const [client] = world.clients;
+      assert.ok(client !== undefined);
+      const { server, holders } = world.placesOf(client);
+      const apart = [server, ...holders.slice(0, 1)];
+      for (const member of apart) world.split(member);
+      world.at(2000, () => {
+        for (const member of apart) world.return(member);
+      });
+    });
+    await world.run(LIMIT_MS);
+    assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+    const lost = world.members.reduce((sum, { engine }) => sum + engine.counts.lost, 0);
+    assert.equal(lost, 0, `seed ${seed}`);
   }
 });

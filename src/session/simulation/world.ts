@@ -5,7 +5,8 @@ import { EventQueue } from "#base/event-queue.ts";
 import type { NodeId } from "#base/ids.ts";
 import { Prng } from "#base/prng.ts";
 import { advance } from "#base/sequence.ts";
-import type { OwnerMessage, ReplicaMessage } from "#wire/takeover/message.ts";
+import { byPreference, type ReplicaCount } from "#core/takeover/replica-choice.ts";
+import type { FromMember, ToMember } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { keyText } from "../key-text.ts";
 import type { Session } from "../session.ts";
@@ -23,6 +24,8 @@ export interface WorldSpec {
   readonly duplicates: number;
   /** The application on each member. */
   readonly serve: (session: Session) => void;
+  /** How many members hold each connection; all, unless it is said. */
+  readonly replicas?: ReplicaCount;
 }
 
 const VIP = ip("10.0.0.100");
@@ -78,6 +81,7 @@ export class World {
       later: (ms, turn) => this.#later(ms, turn),
       isWhole: (id) => this.#isWhole(id),
       serve: this.#spec.serve,
+      replicas: this.#spec.replicas ?? "all",
       leaves: (from, key, segment) => this.#toClient(from, key, segment),
       tell: (from, to, message) => this.#tell(from, to, message),
       answer: (from, to, message) => this.#answer(from, to, message),
@@ -144,6 +148,19 @@ export class World {
     return this.members.filter(
       ({ alive, linked, apart, isFrozen }) => alive && linked && !apart && !isFrozen,
     );
+  }
+
+  /** Who serves this client's connection, and who is to hold it, the first first. */
+  placesOf({ key }: SimulatedClient): { readonly server: Member; readonly holders: Member[] } {
+    const there = this.present;
+    const server = there.find(({ engine }) => engine.generationOf(key) !== undefined);
+    if (server === undefined) throw new Error(`nobody serves ${key.peerPort}`);
+    const others = there.filter((member) => member !== server);
+    const order = byPreference(
+      key,
+      others.map(({ id }) => id),
+    );
+    return { server, holders: order.flatMap((id) => this.member(id) ?? []) };
   }
 
   // Clients and their segments.
@@ -280,11 +297,11 @@ export class World {
     return this.#streams.find((one) => one.open && one.from.id === from && one.to.id === to);
   }
 
-  #tell(from: NodeId, to: NodeId, message: OwnerMessage): void {
+  #tell(from: NodeId, to: NodeId, message: ToMember): void {
     this.#carry(this.#between(from, to), "to", (member) => member.engine.heard(from, [message]));
   }
 
-  #answer(from: NodeId, to: NodeId, message: ReplicaMessage): void {
+  #answer(from: NodeId, to: NodeId, message: FromMember): void {
     this.#carry(this.#between(to, from), "from", (member) => member.engine.answered(from, message));
   }
 

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ip } from "#base/address.ts";
+import { nodeId } from "#base/ids.ts";
 import { encodeReplication, MAX_PIECE, replicationDecoder } from "./frame.ts";
-import type { ReplicationMessage } from "./message.ts";
+import type { CopyMessage, ReplicationMessage } from "./message.ts";
 import type { ConnectionFlags } from "./record.ts";
 
 const bytesOf = (hex: string): Buffer => Buffer.from(hex.replaceAll(/\s/g, ""), "hex");
@@ -70,6 +71,17 @@ test("A16: input, its end, acknowledgement and refusal, byte by byte", () => {
     [{ type: "handed", connection: 6 }, "00000006 01 09 06000000"],
     [{ type: "acknowledged", messages: 3 }, "0000000a 01 0a 0300000000000000"],
     [{ type: "refused", connection: 7, reason: "bytes" }, "00000007 01 0b 07000000 01"],
+    [{ type: "whole", connection: 8 }, "00000006 01 0d 08000000"],
+    [{ type: "wanted", connection: 9, owner: nodeId(258) }, "00000008 01 0e 09000000 0201"],
+    [
+      {
+        type: "passed",
+        owner: nodeId(258),
+        message: { type: "input", connection: 5, offset: 1, bytes: Buffer.from("hi") },
+      },
+      "00000013 01 0f 0201 03 05000000 0100000000000000 6869",
+    ],
+    [{ type: "lacking", connection: 9, owner: nodeId(258) }, "00000008 01 10 09000000 0201"],
   ];
   for (const [message, hex] of cases) {
     assert.deepEqual(Buffer.from(encodeReplication(message) ?? []), bytesOf(hex));
@@ -121,7 +133,7 @@ const initial = fc.tuple(addresses, u16, u16, u16).map(([ends, port, peerPort, m
   mssWithOptions: 65_535,
 }));
 
-const message: fc.Arbitrary<ReplicationMessage> = fc.oneof(
+const copied: fc.Arbitrary<CopyMessage> = fc.oneof(
   fc
     .tuple(u32, initial, essential, clock, u16)
     .map(([connection, first, state, time, generation]) => ({
@@ -153,6 +165,19 @@ const message: fc.Arbitrary<ReplicationMessage> = fc.oneof(
     connection,
     snapshot: { inputOffset, outputOffset, bytes },
   })),
+  u32.map((connection) => ({ type: "whole" as const, connection })),
+);
+const node = fc.integer({ min: 1, max: 4095 }).map(nodeId);
+
+const message: fc.Arbitrary<ReplicationMessage> = fc.oneof(
+  copied,
+  copied.map((each) => (each.type === "opened" ? { ...each, type: "noted" as const } : each)),
+  fc
+    .tuple(node, copied)
+    .map(([owner, each]) => ({ type: "passed" as const, owner, message: each })),
+  fc
+    .tuple(fc.constantFrom("wanted" as const, "lacking" as const), u32, node)
+    .map(([type, connection, owner]) => ({ type, connection, owner })),
   fc
     .tuple(fc.constantFrom("closed" as const, "handed" as const), u32)
     .map(([type, connection]) => ({ type, connection })),
@@ -194,6 +219,9 @@ test("A16: what is no message ends the stream, with a reason", () => {
     ["an offset of 54 bits", "0000000e 01 05 05000000 0000000000002000", "malformed"],
     ["a reason that is none", "00000007 01 0b 07000000 03", "malformed"],
     ["short", "00000005 01 08 060000", "malformed"],
+    ["no node", "00000008 01 0e 09000000 0000", "malformed"],
+    ["a node too high", "00000008 01 10 09000000 0010", "malformed"],
+    ["what is not passed on", "00000009 01 0f 0201 08 06000000", "malformed"],
   ];
   for (const [what, hex, reason] of wrong) {
     assert.deepEqual(read(bytesOf(hex)), [{ ok: false, reason }], what);

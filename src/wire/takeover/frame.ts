@@ -2,7 +2,8 @@
 import { ByteReader, ByteWriter } from "../byte-cursor.ts";
 import { counter as readOffset, putCounter as putOffset } from "../cluster/field.ts";
 import { FRAME_HEADER_LENGTH, FrameDecoder, type FrameReceived, Framing } from "../framing.ts";
-import type { RefusalReason, ReplicationMessage } from "./message.ts";
+import { MAX_NODE_ID, type NodeId, nodeId } from "#base/ids.ts";
+import type { CopyMessage, RefusalReason, ReplicationMessage } from "./message.ts";
 import {
   putClock,
   putEssential,
@@ -18,6 +19,12 @@ export const MAX_PIECE = 64 * 1024;
 const MAX_PAYLOAD = 64 + MAX_PIECE;
 const REASONS: readonly RefusalReason[] = ["connections", "bytes", "contradiction"];
 
+/** What of an owner's messages may be passed on. */
+const COPIED: readonly CopyMessage["type"][] = [
+  ...(["opened", "snapshot", "progress", "input", "output", "input-ended"] as const),
+  ...(["output-ended", "whole"] as const),
+];
+
 type Type = ReplicationMessage["type"];
 export type ReplicationReceived = FrameReceived<ReplicationMessage>;
 
@@ -27,9 +34,16 @@ function encode(message: ReplicationMessage): Uint8Array {
     putOffset(out, message.messages);
     return out.written();
   }
+  if (message.type === "passed") {
+    out.u16(message.owner);
+    out.u8(COPIED.indexOf(message.message.type));
+    out.put(encode(message.message));
+    return out.written();
+  }
   out.u32(message.connection);
   switch (message.type) {
     case "opened":
+    case "noted":
       putInitial(out, message.initial);
       putEssential(out, message.essential);
       putClock(out, message.clock);
@@ -58,8 +72,13 @@ function encode(message: ReplicationMessage): Uint8Array {
     case "refused":
       out.u8(REASONS.indexOf(message.reason));
       break;
+    case "wanted":
+    case "lacking":
+      out.u16(message.owner);
+      break;
     case "closed":
     case "handed":
+    case "whole":
       break;
   }
   return out.written();
@@ -82,14 +101,29 @@ function readPlace(bytes: ByteReader): { inputOffset: number; outputOffset: numb
 
 const readRest = (bytes: ByteReader): Uint8Array => bytes.take(bytes.remaining);
 
+function readNode(bytes: ByteReader): NodeId | undefined {
+  const id = bytes.u16();
+  return id === 0 || id > MAX_NODE_ID ? undefined : nodeId(id);
+}
+
+function readPassed(bytes: ByteReader): ReplicationMessage | undefined {
+  const owner = readNode(bytes);
+  const type = COPIED[bytes.u8()];
+  if (owner === undefined || type === undefined) return undefined;
+  const message = read(type, bytes) as CopyMessage | undefined;
+  return message === undefined ? undefined : { type: "passed", owner, message };
+}
+
 function read(type: Type, bytes: ByteReader): ReplicationMessage | undefined {
   if (type === "acknowledged") {
     const messages = readOffset(bytes);
     return messages === undefined ? undefined : { type, messages };
   }
+  if (type === "passed") return readPassed(bytes);
   const connection = bytes.u32();
   switch (type) {
-    case "opened": {
+    case "opened":
+    case "noted": {
       const initial = readInitial(bytes);
       const states = readStates(bytes);
       if (initial === undefined || states === undefined) return undefined;
@@ -122,8 +156,14 @@ function read(type: Type, bytes: ByteReader): ReplicationMessage | undefined {
       const reason = REASONS[bytes.u8()];
       return reason === undefined ? undefined : { type, connection, reason };
     }
+    case "wanted":
+    case "lacking": {
+      const owner = readNode(bytes);
+      return owner === undefined ? undefined : { type, connection, owner };
+    }
     case "closed":
     case "handed":
+    case "whole":
       return { type, connection };
   }
 }
@@ -149,6 +189,11 @@ const REPLICATION = new Framing<ReplicationMessage>({
     { type: "handed", code: 9, maxPayload: 4 },
     { type: "acknowledged", code: 10, maxPayload: 8 },
     { type: "refused", code: 11, maxPayload: 5 },
+    { type: "noted", code: 12, maxPayload: 128 },
+    { type: "whole", code: 13, maxPayload: 4 },
+    { type: "wanted", code: 14, maxPayload: 6 },
+    { type: "passed", code: 15, maxPayload: MAX_PAYLOAD },
+    { type: "lacking", code: 16, maxPayload: 6 },
   ],
   encode,
   decode,

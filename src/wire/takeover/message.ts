@@ -1,5 +1,6 @@
 // What the owner of a connection tells its replicas, and they answer (A16): frames on an ordered, reliable and authenticated stream
 // (src/wire/framing.ts). Offsets count the bytes of one direction from the connection's first and have 53 bits. Little-endian payloads.
+import type { NodeId } from "#base/ids.ts";
 import type { EssentialState, InitialState, TimestampClock } from "./record.ts";
 
 /** The owner's number for a connection on this stream; never used twice on it. */
@@ -26,6 +27,19 @@ export interface Opened extends OfConnection {
   readonly initial: InitialState;
   readonly essential: EssentialState;
   readonly clock: TimestampClock;
+}
+
+/**
+ * To a member that is to know of the connection and not to hold it (docs/adr/0033). Who holds it, and hears so, lets its copy go; `opened`
+ * after it begins a copy.
+ */
+export interface Noted extends Omit<Opened, "type"> {
+  readonly type: "noted";
+}
+
+/** Everything has been told that there was when the copy was begun. */
+export interface Whole extends OfConnection {
+  readonly type: "whole";
 }
 
 /** Where the connection is by now, so that 32 bits stay enough to tell. */
@@ -80,9 +94,30 @@ export interface Refused extends OfConnection {
 
 export type RefusalReason = "connections" | "bytes" | "contradiction";
 
+/** To a member that may hold a connection of an owner that is gone, from the one that is to take it over and does not. */
+export interface Wanted extends OfConnection {
+  readonly type: "wanted";
+  readonly owner: NodeId;
+}
+
+/** What the owner had told, once more, until its `whole`. Clocks are as of now. */
+export interface Passed {
+  readonly type: "passed";
+  readonly owner: NodeId;
+  readonly message: CopyMessage;
+}
+
+/** Not (wholly) here. */
+export interface Lacking extends OfConnection {
+  readonly type: "lacking";
+  readonly owner: NodeId;
+}
+
 /** About one connection, from its owner. */
 export type OwnerMessage =
   | Opened
+  | Noted
+  | Whole
   | Progress
   | StreamBytes
   | StreamEnd
@@ -90,4 +125,9 @@ export type OwnerMessage =
   | Closed
   | Handed;
 export type ReplicaMessage = Acknowledged | Refused;
-export type ReplicationMessage = OwnerMessage | ReplicaMessage;
+/** What a copy consists of. */
+export type CopyMessage = Exclude<OwnerMessage, Noted | Closed | Handed>;
+/** On a stream to a member, and back on it. */
+export type ToMember = OwnerMessage | Wanted;
+export type FromMember = ReplicaMessage | Passed | Lacking;
+export type ReplicationMessage = ToMember | FromMember;
