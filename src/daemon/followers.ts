@@ -4,9 +4,11 @@ import { compareVersions, type ConfigVersion, type NodeId, sameConfig } from "#b
 import type { TableVersion } from "#base/ids.ts";
 import type { IpAddress } from "#base/address.ts";
 import type { Tables } from "#core/steering/tables.ts";
+import { TablesOut } from "#core/steering/tables-out.ts";
 import { type ControlPeer, ControlServer } from "#driver/control/server.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import type { ControlMessage, Hello, WantedSlot } from "#wire/control/message.ts";
+import { encodeControl } from "#wire/control/frame.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
 import type { FlowReport } from "#wire/control/flow-report.ts";
@@ -14,7 +16,6 @@ import type { SlotReport } from "#wire/control/slot-report.ts";
 import { Agreement } from "./agreement.ts";
 import type { ConfigInForce } from "./config-store.ts";
 import type { GroupKeys } from "./group-keys.ts";
-import { TablesOut } from "./tables-out.ts";
 import { refusalOf } from "./trust.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -56,7 +57,7 @@ export class Followers {
   #server: ControlServer | undefined;
   /** Serial numbers of the certificates with which nodes were last here; no more than there are node ids. */
   readonly #serials = new Map<NodeId, string>();
-  readonly #tablesOut = new TablesOut();
+  readonly #tablesOut = new TablesOut((bytes) => encodeControl({ type: "tables", bytes }));
   #failed = 0;
 
   constructor(options: FollowersOptions) {

@@ -1,8 +1,7 @@
 // What this node does with each thing that its master says over the control channel (A2, A4, B9).
 import type { Logger } from "pino";
 import type { Input } from "#core/node/protocol.ts";
-import { NO_TABLES } from "#base/ids.ts";
-import { applyDelta, decodeTables, peekTables } from "#core/steering/tables-codec.ts";
+import { readTables } from "#core/steering/tables-in.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import type { ControlMessage } from "#wire/control/message.ts";
 import type { Following } from "./following.ts";
@@ -49,19 +48,12 @@ export function takeFromMaster(message: ControlMessage, node: MasterListener): v
   }
 }
 
-/** A delta that cannot be put onto what is held here, whatever the reason, is answered by asking for all of it. */
 function takeTables(bytes: Uint8Array, { log, tables, following, step }: MasterListener): void {
-  const label = peekTables(bytes);
-  const isDelta = label.ok && label.value.form === "delta";
-  const base = tables();
-  const read = isDelta && base !== undefined ? applyDelta(base, bytes) : decodeTables(bytes);
-  if (read.ok) return step({ type: "tables-received", tables: read.value });
-  if (!isDelta) throw new Error(`they are ${read.reason}`);
-  if (base !== undefined && read.reason !== "needs-full") {
-    log.warn(
-      { reason: read.reason },
-      "changes of the tables cannot be read: asking for all of them",
-    );
+  const read = readTables(tables(), bytes);
+  if ("tables" in read) return step({ type: "tables-received", tables: read.tables });
+  const { wanted, damage: reason } = read;
+  if (reason !== undefined) {
+    log.warn({ reason }, "changes of the tables cannot be read: asking for all of them");
   }
-  following.send({ type: "tables-wanted", held: base?.version ?? NO_TABLES });
+  following.send({ type: "tables-wanted", held: wanted });
 }

@@ -1,6 +1,7 @@
 // The control channel between master and members (A2, B9): connections that carry messages in order, are held up by lost packets
 // and cut links, and end when a process ends or nothing came for several pings.
 import type { ConfigVersion, TableVersion } from "#base/ids.ts";
+import type { Sent } from "#core/steering/tables-out.ts";
 import type { FlowReport } from "#wire/control/flow-report.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
 import type { SlotReport } from "#wire/control/slot-report.ts";
@@ -12,12 +13,19 @@ export type ControlMessage =
   | { readonly type: "hello"; readonly config: ConfigVersion; readonly tables: TableVersion }
   | { readonly type: "group-key"; readonly newest: GroupKey; readonly before: GroupKey | undefined }
   | { readonly type: "config"; readonly config: ClusterConfig }
-  /** As they travel: tables-codec. */
+  /** As they travel, in full or as a delta: tables-codec. */
   | { readonly type: "tables"; readonly bytes: Uint8Array }
   | { readonly type: "slot-report"; readonly report: SlotReport }
   | { readonly type: "flow-report"; readonly report: FlowReport }
   | { readonly type: "health-report"; readonly report: HealthReport }
-  | { readonly type: "tables-ack"; readonly version: TableVersion };
+  | { readonly type: "tables-ack"; readonly version: TableVersion }
+  /** What was sent builds on tables that are not held. */
+  | { readonly type: "tables-wanted"; readonly held: TableVersion };
+
+export type Report = Extract<
+  ControlMessage,
+  { type: "slot-report" | "flow-report" | "health-report" }
+>;
 
 /** What the two ends do with what comes; each is called on its node's main thread. */
 export interface ControlEnd {
@@ -39,6 +47,9 @@ const TICK_MS = 2000;
 const SILENT_TICKS = 4;
 /** Messages that may wait for a peer; beyond it is a slow reader. */
 export const MOST_QUEUED = 4096;
+
+/** Of messages with tables in one direction: the one that is being sent, and the newest. */
+export const CHANNEL_TABLES = 2;
 
 interface Queued {
   readonly to: ControlEnd;
@@ -75,8 +86,8 @@ export class Connection {
     return this.#world.network.connects(client.node, server.node);
   }
 
-  send(from: ControlEnd, message: ControlMessage): void {
-    if (!this.#open) return;
+  send(from: ControlEnd, message: ControlMessage): Sent {
+    if (!this.#open) return "closed";
     const to = from === this.client ? this.server : this.client;
     const queue = this.#queues.get(to) ?? [];
     this.#queues.set(to, queue);
@@ -87,8 +98,13 @@ export class Connection {
         : -1;
     if (old !== -1) queue.splice(old, 1);
     queue.push({ to, message });
-    if (queue.length > MOST_QUEUED) return this.cut();
+    if (queue.length > MOST_QUEUED) {
+      this.cut();
+      return "closed";
+    }
     if (queue.length === 1) this.#deliverIn(to, DELIVER_MS);
+    if (old !== -1) return "replaced";
+    return queue.length === 1 ? "sent" : "queued";
   }
 
   #deliverIn(to: ControlEnd, delayMs: number): void {
@@ -175,7 +191,7 @@ export function connect(
     if (!server.responds()) return again();
     if (!node.agent?.main.admits(client.node)) return finish(undefined);
     const connection = new Connection(world, client, server);
-    node.agent?.main.accepted(connection);
+    node.agent?.main.followers.accepted(connection);
     finish(connection);
   };
   world.queue.add(world.nowMs + HANDSHAKE_MS, poll);

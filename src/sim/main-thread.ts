@@ -1,11 +1,12 @@
 // The main thread of a simulated node: daemon/node-runtime.ts, perform.ts, from-heart.ts and followers.ts on virtual time. The
 // decisions are the real Controller's; what it asks for is done to the simulated kernel, disk and control channel.
-import { compareVersions, type NodeId, sameConfig } from "#base/ids.ts";
+import type { NodeId } from "#base/ids.ts";
 import type { View } from "#core/membership/types.ts";
 import { upToDate } from "#core/node/backlog.ts";
 import { Controller } from "#core/node/controller.ts";
 import type { Effect, Input } from "#core/node/protocol.ts";
-import { bytesOf, tablesIn } from "./tables-bytes.ts";
+import { Followers } from "./followers.ts";
+import { bytesOf, tablesRead } from "./tables-bytes.ts";
 import { FormerSlots, LOOK_SOON_MS, type UnusedSlots } from "#core/steering/former-slots.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { type ClusterConfig, edited, names, type ConfigContent } from "./cluster-config.ts";
@@ -15,6 +16,7 @@ import {
   type Connection,
   type ControlEnd,
   type ControlMessage,
+  type Report,
 } from "./control.ts";
 import { GroupKeys } from "./group-keys.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
@@ -29,15 +31,12 @@ const LONGEST_RETRY_MS = 2000;
 const REPAIR_EVERY_MS = 2000;
 const REPORT_EVERY_MS = 2000;
 
-type Report = Extract<ControlMessage, { type: "slot-report" | "flow-report" | "health-report" }>;
-
 export class MainThread {
   readonly tasks: TaskQueue;
   readonly controller: Controller;
   readonly keys: GroupKeys;
   readonly instance: Instance;
-  /** Members that are connected to this node. */
-  readonly followers = new Set<Connection>();
+  readonly followers: Followers;
   readonly #world: World;
   readonly #node: SimNode;
   readonly #formerSlots: FormerSlots;
@@ -87,9 +86,25 @@ export class MainThread {
     };
     this.serverEnd = {
       ...end,
-      received: (connection, message) => this.#fromMember(connection, message),
-      closed: (connection) => void this.followers.delete(connection),
+      received: (connection, message) => this.followers.received(connection, message),
+      closed: (connection) => this.followers.closed(connection),
     };
+    this.followers = this.#makeFollowers();
+  }
+
+  #makeFollowers(): Followers {
+    return new Followers({
+      end: this.serverEnd,
+      tasks: this.tasks,
+      isMaster: () => this.isMaster,
+      config: () => this.#config,
+      isTrusted: (id, config) => this.#isTrusted(id, config),
+      keys: () => this.keys,
+      hello: () => this.#hello(),
+      tables: () => this.controller.tables,
+      acknowledged: (id, version) => this.step({ type: "tables-acknowledged", id, version }),
+      reported: (id, message) => this.#reported(id, message),
+    });
   }
 
   #makeKeys(): GroupKeys {
@@ -98,9 +113,7 @@ export class MainThread {
       isMaster: () => this.isMaster,
       config: () => this.#config,
       heart: (order) => this.#order(order),
-      sendToAll: () => {
-        for (const follower of this.followers) this.#sendKey(follower);
-      },
+      sendToAll: () => this.followers.sendKeys(),
       later: (delayMs, act) => this.tasks.later(delayMs, act),
     });
   }
@@ -161,7 +174,7 @@ export class MainThread {
 
   /** The master, or this node as master. */
   #tell(message: Report): void {
-    if (!this.isMaster) return this.#client?.send(this.#clientEnd, message);
+    if (!this.isMaster) return void this.#client?.send(this.#clientEnd, message);
     return this.#reported(this.#node.id, message);
   }
 
@@ -201,7 +214,7 @@ export class MainThread {
         this.#node.disk.epoch = event.epoch;
         return;
       case "lost-mastership":
-        return this.#dismiss();
+        return this.followers.close(true);
       case "announce-wanted":
         return this.step({ type: "announce-wanted" });
       case "departure-confirmed":
@@ -273,9 +286,9 @@ export class MainThread {
       case "install-tables":
         return this.#publish(effect.tables);
       case "replicate-tables":
-        return this.#sendTablesTo(effect.tables, (id) => !effect.withheld.includes(id));
+        return this.followers.sendTables(effect.tables, (id) => !effect.withheld.includes(id));
       case "release-tables":
-        return this.#sendTablesTo(effect.tables, (id) => effect.to.includes(id));
+        return this.followers.sendTables(effect.tables, (id) => effect.to.includes(id));
       case "acknowledge-tables":
         if (this.#unpublished === undefined) {
           this.#client?.send(this.#clientEnd, { type: "tables-ack", version: effect.version });
@@ -359,17 +372,24 @@ export class MainThread {
         return this.keys.adopt(message.newest, message.before);
       case "config":
         return this.#adopt(message.config);
-      case "tables": {
-        const tables = tablesIn(message.bytes);
-        return this.step({ type: "tables-received", tables });
-      }
+      case "tables":
+        return this.#takeTables(message.bytes);
       case "hello":
       case "slot-report":
       case "flow-report":
       case "health-report":
       case "tables-ack":
+      case "tables-wanted":
         return;
     }
+  }
+
+  /** daemon/from-master.ts */
+  #takeTables(bytes: Uint8Array): void {
+    const read = tablesRead(this.controller.tables, bytes);
+    if ("tables" in read) return this.step({ type: "tables-received", tables: read.tables });
+    this.#world.probes.tablesWanted(this.#node);
+    this.#client?.send(this.#clientEnd, { type: "tables-wanted", held: read.wanted });
   }
 
   #adopt(config: ClusterConfig): void {
@@ -388,79 +408,12 @@ export class MainThread {
     return names(config, id) && !config.revoked.includes(this.#world.node(id).serial);
   }
 
-  accepted(connection: Connection): void {
-    this.tasks.post(() => {
-      if (!this.isMaster) return connection.cut();
-      for (const older of this.followers) {
-        if (older.client.node === connection.client.node) older.cut();
-      }
-      this.followers.add(connection);
-      connection.send(this.serverEnd, this.#hello());
-    });
-  }
-
-  #fromMember(connection: Connection, message: ControlMessage): void {
-    const id = connection.client.node as NodeId;
-    switch (message.type) {
-      case "hello":
-        return this.#bringUpToDate(connection, message);
-      case "tables-ack":
-        return this.step({ type: "tables-acknowledged", id, version: message.version });
-      case "slot-report":
-      case "flow-report":
-      case "health-report":
-        return this.#reported(id, message);
-      case "group-key":
-      case "config":
-      case "tables":
-        return;
-    }
-  }
-
-  #bringUpToDate(connection: Connection, theirs: Extract<ControlMessage, { type: "hello" }>): void {
-    this.#sendKey(connection);
-    if (!sameConfig(theirs.config, this.#config.version)) {
-      connection.send(this.serverEnd, { type: "config", config: this.#config });
-    }
-    const { tables } = this.controller;
-    if (tables === undefined) return;
-    const id = connection.client.node as NodeId;
-    if (compareVersions(theirs.tables, tables.version) === 0) {
-      this.step({ type: "tables-acknowledged", id, version: tables.version });
-    } else this.#sendTables(connection, tables);
-  }
-
-  #sendKey(connection: Connection): void {
-    const { newest, before } = this.keys;
-    if (newest === undefined) return;
-    connection.send(this.serverEnd, { type: "group-key", newest, before });
-  }
-
-  #sendTablesTo(tables: Tables, isFor: (id: NodeId) => boolean): void {
-    for (const follower of this.followers) {
-      if (isFor(follower.client.node as NodeId)) this.#sendTables(follower, tables);
-    }
-  }
-
-  #sendTables(connection: Connection, tables: Tables): void {
-    connection.send(this.serverEnd, { type: "tables", bytes: bytesOf(tables) });
-  }
-
-  #dismiss(): void {
-    for (const follower of this.followers) follower.close(this.serverEnd, true);
-  }
-
   // ---- configuration
 
   /** An operator's change, at the master. */
   edit(change: Partial<ConfigContent>): void {
     const config = edited(this.#config, change);
-    for (const follower of this.followers) {
-      follower.send(this.serverEnd, { type: "config", config });
-      if (!this.#isTrusted(follower.client.node as NodeId, config)) {
-        this.tasks.later(1, () => follower.cut());
-      }
-    }
+    this.followers.sendConfig(config);
     this.#inForce(config);
     if (!this.#isTrusted(this.#node.id, config)) this.#node.agentOut();
   }
@@ -483,7 +436,7 @@ export class MainThread {
     this.#closed = true;
     this.tasks.close();
     this.#client?.close(this.#clientEnd, isMachineUp);
-    for (const follower of this.followers) follower.close(this.serverEnd, isMachineUp);
+    this.followers.close(isMachineUp);
     if (this.#attempt !== undefined) this.#attempt.cancelled = true;
   }
 }

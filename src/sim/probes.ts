@@ -20,6 +20,8 @@ export interface Observer {
   installed?(node: SimNode, tables: Tables): void;
   /** The kernel holds later tables. */
   tablesRefused?(id: number, tables: Tables): void;
+  /** A delta did not fit what it holds, so it asks for all of the tables. */
+  tablesWanted?(node: SimNode): void;
   /** Started, ended, frozen, thawed. */
   nodeChanged?(node: SimNode): void;
   /** Told everybody that its MAC is that of these VIPs. */
@@ -53,6 +55,7 @@ const NAMES: readonly (keyof Observer)[] = [
   "decided",
   "installed",
   "tablesRefused",
+  "tablesWanted",
   "nodeChanged",
   "announced",
   "fault",

@@ -4,6 +4,7 @@ import { Prng } from "#base/prng.ts";
 import { Adaptive } from "./checkers/adaptive.ts";
 import { Answering } from "./checkers/answering.ts";
 import { Convergence, HEAL_MS } from "./checkers/convergence.ts";
+import { Deltas } from "./checkers/deltas.ts";
 import { Exceptions } from "./checkers/exceptions.ts";
 import { Failover } from "./checkers/failover.ts";
 import { Flooded } from "./checkers/flooded.ts";
@@ -88,6 +89,7 @@ export class Simulation {
   readonly #oneTaker: OneTaker;
   readonly #nothingLost: NothingLost;
   readonly #exceptions: Exceptions;
+  readonly #deltas: Deltas;
   #rounds = 0;
 
   constructor(settings: RunSettings) {
@@ -114,6 +116,7 @@ export class Simulation {
     this.#oneTaker = new OneTaker(world, plane, parts);
     this.#nothingLost = new NothingLost(world, plane, parts);
     this.#exceptions = new Exceptions(world, conditions);
+    this.#deltas = new Deltas(world);
     const common = { world, conditions, parts };
     this.#storm = new Storm({ ...common, prng: new Prng(seed ^ 0x5707) });
     this.#operations = new Operations({
@@ -145,6 +148,7 @@ export class Simulation {
       this.#nothingLost,
       new Flooded(world, plane, parts),
       this.#exceptions,
+      this.#deltas,
     ]);
   }
 
@@ -179,6 +183,7 @@ export class Simulation {
       floodedLooks: this.#oneTaker.looks,
       movesWatched: this.#nothingLost.looks,
       mostExceptions: this.#exceptions.most,
+      tablesWanted: this.#deltas.wanted,
       ownershipChecks: this.#ownership.evaluations,
       hostileDatagrams: hostile,
       falseAlarms: this.#watchdog.falseAlarms,

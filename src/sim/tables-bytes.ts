@@ -3,7 +3,8 @@
 import { equalBytes } from "#base/bytes-map.ts";
 import { indexExceptions, indexTables, type IndexedTables } from "#core/steering/indexed-tables.ts";
 import { sameExceptions, sameFrame } from "#core/steering/same-content.ts";
-import { decodeTables, encodeTables } from "#core/steering/tables-codec.ts";
+import { decodeTables, encodeTables, peekTables } from "#core/steering/tables-codec.ts";
+import { readTables, type TablesRead } from "#core/steering/tables-in.ts";
 import { NO_NODE } from "#base/ids.ts";
 import {
   type Exceptions,
@@ -36,6 +37,21 @@ export const tablesIn = (bytes: Uint8Array): Tables =>
     encoded.set(tables.value, bytes); // there is one encoding of what they say
     return tables.value;
   });
+
+/** What was read last of each delta: all members of a cluster put the same one onto the same tables. */
+const applied = new WeakMap<Uint8Array, { readonly held: Tables; readonly read: TablesRead }>();
+
+/** As they come from the master. */
+export function tablesRead(held: Tables | undefined, bytes: Uint8Array): TablesRead {
+  const label = peekTables(bytes);
+  if (label.ok && label.value.form === "full") return { tables: tablesIn(bytes) };
+  if (held === undefined) return readTables(held, bytes);
+  const known = applied.get(bytes);
+  if (known?.held === held) return known.read;
+  const read = readTables(held, bytes);
+  applied.set(bytes, { held, read });
+  return read;
+}
 
 export const indexOf = (tables: Tables): IndexedTables => once(indexed, tables, indexTables);
 

@@ -97,6 +97,7 @@ export class World {
       installed: (node, { version, groups }) =>
         note(node.id, "installs tables", () => ({ version, owners: groups[0]?.owners.join() })),
       tablesRefused: (id, { version }) => note(id, "kernel keeps its tables, not", version),
+      tablesWanted: ({ id }) => note(id, "asks for all of the tables"),
       nodeChanged: (node) => note(node.id, `is ${node.state}`),
       announced: (node, vips, { method }) =>
         note(node.id, `announces ${vips.join()} at the MAC of`, method),

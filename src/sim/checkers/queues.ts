@@ -33,7 +33,7 @@ export class Queues implements Observer {
       if (agent === undefined) continue;
       this.#within(id, "datagrams", agent.heart.waiting, SOCKET_DATAGRAMS);
       this.#within(id, "tasks", agent.main.tasks.length, MOST_TASKS);
-      for (const follower of agent.main.followers) {
+      for (const follower of agent.main.followers.connections) {
         if (follower.queued > MOST_QUEUED) {
           throw new Violation(
             "queues",

@@ -231,4 +231,11 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "const mayTake = true;",
     seed: 3,
   },
+  {
+    name: "one slot is left out of the changes",
+    file: "core/steering/tables-delta.ts",
+    find: "    if (!slotDiffers(base, next, slot)) continue;",
+    replace: "    if (slot === 3 || !slotDiffers(base, next, slot)) continue;",
+    seed: 1,
+  },
 ];

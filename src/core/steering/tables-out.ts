@@ -2,13 +2,16 @@
 // it, else in full. Each form is made once, however many members get it. A member that finds out that it does not hold what was thought
 // asks for the full form.
 import { compareVersions, type NodeId, type TableVersion } from "#base/ids.ts";
-import { encodeDelta, encodeTables } from "#core/steering/tables-codec.ts";
-import type { Tables } from "#core/steering/tables.ts";
-import type { SendOutcome } from "#driver/control/channel.ts";
-import type { ControlPeer } from "#driver/control/server.ts";
-import { encodeControl } from "#wire/control/frame.ts";
+import { encodeDelta, encodeTables } from "./tables-codec.ts";
+import type { Tables } from "./tables.ts";
 
-type Receiver = Pick<ControlPeer, "sendFrame"> & { readonly node: { readonly id: NodeId } };
+/** What became of a frame. replaced: it waits for the member to read, and older tables that waited were dropped for it. */
+export type Sent = "sent" | "queued" | "replaced" | "too-long" | "closed";
+
+export interface Receiver {
+  readonly node: { readonly id: NodeId };
+  readonly sendFrame: (type: "tables", frame: Uint8Array) => Sent;
+}
 
 /** Undefined: longer than the control channel carries. */
 type Frame = Uint8Array | undefined;
@@ -20,6 +23,12 @@ export class TablesOut {
   /** What each member that reads deltas holds once it has read what was sent; undefined: not known. One entry for each connection. */
   readonly #held = new Map<NodeId, Tables | undefined>();
   #counts = { full: 0, delta: 0 };
+  readonly #framed: (bytes: Uint8Array) => Frame;
+
+  /** @param framed the bytes as the control channel carries them */
+  constructor(framed: (bytes: Uint8Array) => Frame) {
+    this.#framed = framed;
+  }
 
   /** How often each form went out, since the start. */
   get counts(): { readonly full: number; readonly delta: number } {
@@ -51,7 +60,7 @@ export class TablesOut {
     return outcome !== "too-long";
   }
 
-  #sendAgainst(base: Tables | undefined, tables: Tables, to: Receiver): SendOutcome {
+  #sendAgainst(base: Tables | undefined, tables: Tables, to: Receiver): Sent {
     const frame = this.#frame(base, tables);
     if (frame === undefined) return "too-long";
     this.#counts[base === undefined ? "full" : "delta"] += 1;
@@ -65,7 +74,7 @@ export class TablesOut {
     }
     if (this.#frames.has(base)) return this.#frames.get(base);
     const bytes = base === undefined ? encodeTables(tables) : encodeDelta(base, tables);
-    const frame = encodeControl({ type: "tables", bytes });
+    const frame = this.#framed(bytes);
     this.#frames.set(base, frame);
     return frame;
   }

@@ -2,17 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_TABLES, nodeId } from "#base/ids.ts";
-import { applyDelta, decodeTables, peekTables } from "#core/steering/tables-codec.ts";
-import { nextTables } from "#core/steering/next-tables.ts";
-import { desired, version } from "#core/steering/testing/desired.ts";
-import type { Tables } from "#core/steering/tables.ts";
-import type { SendOutcome } from "#driver/control/channel.ts";
-import { controlDecoder } from "#wire/control/frame.ts";
-import { TablesOut } from "./tables-out.ts";
+import { applyDelta, decodeTables, peekTables } from "./tables-codec.ts";
+import { nextTables } from "./next-tables.ts";
+import { desired, version } from "./testing/desired.ts";
+import type { Tables } from "./tables.ts";
+import { controlDecoder, encodeControl } from "#wire/control/frame.ts";
+import { type Sent, TablesOut } from "./tables-out.ts";
 
 const first = nextTables(undefined, desired(1024, [{ id: 1 }, { id: 2 }]), version(1));
 const second = nextTables(first, desired(1024, [{ id: 1 }, { id: 2 }, { id: 3 }]), version(2));
 const third = nextTables(second, desired(1024, [{ id: 1 }]), version(3));
+
+const tablesOut = (): TablesOut =>
+  new TablesOut((bytes) => encodeControl({ type: "tables", bytes }));
 
 /** A member that reads what it is sent as an agent does. */
 class Member {
@@ -20,13 +22,13 @@ class Member {
   readonly forms: string[] = [];
   readonly frames: Uint8Array[] = [];
   held: Tables | undefined;
-  outcomes: SendOutcome[] = [];
+  outcomes: Sent[] = [];
 
   constructor(id: number) {
     this.node = { id: nodeId(id) };
   }
 
-  sendFrame(_type: string, frame: Uint8Array): SendOutcome {
+  sendFrame(_type: string, frame: Uint8Array): Sent {
     this.frames.push(frame);
     const outcome = this.outcomes.shift() ?? "sent";
     if (outcome !== "sent") return outcome;
@@ -48,7 +50,7 @@ class Member {
 }
 
 test("B9: a member that reads deltas gets the first tables whole and then what changes", () => {
-  const [out, member, plain] = [new TablesOut(), new Member(2), new Member(3)];
+  const [out, member, plain] = [tablesOut(), new Member(2), new Member(3)];
   out.reads(member.node.id, NO_TABLES, first);
   for (const tables of [first, second, third]) {
     assert.equal(out.send(tables, member), true);
@@ -61,7 +63,7 @@ test("B9: a member that reads deltas gets the first tables whole and then what c
 });
 
 test("B9: who holds the newest tables when it comes gets the next ones as a delta", () => {
-  const [out, member] = [new TablesOut(), new Member(2)];
+  const [out, member] = [tablesOut(), new Member(2)];
   member.held = first;
   out.reads(member.node.id, first.version, first);
   out.send(second, member);
@@ -69,7 +71,7 @@ test("B9: who holds the newest tables when it comes gets the next ones as a delt
 });
 
 test("B9: who does not hold what was thought, or whose connection ended, gets everything", () => {
-  const [out, member] = [new TablesOut(), new Member(2)];
+  const [out, member] = [tablesOut(), new Member(2)];
   out.reads(member.node.id, first.version, first);
   out.lost(member.node.id);
   out.send(second, member);
@@ -79,7 +81,7 @@ test("B9: who does not hold what was thought, or whose connection ended, gets ev
 });
 
 test("B9: a delta that took the place of tables it builds on goes out whole", () => {
-  const [out, member] = [new TablesOut(), new Member(2)];
+  const [out, member] = [tablesOut(), new Member(2)];
   out.reads(member.node.id, NO_TABLES, first);
   member.outcomes = ["queued", "replaced", "sent"];
   out.send(first, member);
@@ -88,7 +90,7 @@ test("B9: a delta that took the place of tables it builds on goes out whole", ()
 });
 
 test("B9: each form is made once for all members that need it", () => {
-  const [out, members] = [new TablesOut(), [2, 3, 4].map((id) => new Member(id))];
+  const [out, members] = [tablesOut(), [2, 3, 4].map((id) => new Member(id))];
   for (const { node } of members) out.reads(node.id, NO_TABLES, first);
   for (const tables of [first, second]) for (const member of members) out.send(tables, member);
   const [one, ...others] = members;
