@@ -149,7 +149,11 @@ export class Connections implements Observer {
     this.#resolveAtMs = this.#world.nowMs + RESOLVE_EVERY_MS;
     const answering = this.#plane.answering(VIP);
     if (this.entry !== undefined && answering.includes(this.entry)) return;
-    this.entry = answering[0] ?? this.entry;
+    const [entry] = answering;
+    if (entry === undefined) return;
+    this.entry = entry;
+    // the answer names the MAC by which frames come to whoever gives it
+    this.#delivery = entry.program.installed.delivery;
   }
 
   #tryToOpen(protocol: number, prng: Prng): void {
