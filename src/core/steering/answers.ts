@@ -77,17 +77,21 @@ export function answerPacket(
 
 /** So many answers a second, and so many at once. */
 export class AnswerLimit {
-  #tokens = ANSWERS_PER_SECOND;
+  readonly #perSecond: number;
+  #tokens: number;
   #filledAt: Instant | undefined;
+
+  constructor(perSecond = ANSWERS_PER_SECOND) {
+    this.#perSecond = perSecond;
+    this.#tokens = perSecond;
+  }
 
   /** False: there have been too many in this second. */
   take(now: Instant): boolean {
     const gainedMs = this.#filledAt === undefined ? 0 : elapsedMs(this.#filledAt, now);
     this.#filledAt = now;
-    this.#tokens = Math.min(
-      ANSWERS_PER_SECOND,
-      this.#tokens + (gainedMs * ANSWERS_PER_SECOND) / 1000,
-    );
+    const tokens = this.#tokens + (gainedMs * this.#perSecond) / 1000;
+    this.#tokens = Math.min(this.#perSecond, tokens);
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
     return true;

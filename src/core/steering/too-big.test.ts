@@ -16,6 +16,7 @@ import {
   tcp,
   zeros,
 } from "./testing/frames.ts";
+import { ANSWERS_PER_SOURCE } from "./source-limits.ts";
 import { tooBig, TooBig } from "./too-big.ts";
 
 const link = { to: "02:00:00:00:00:01", from: "02:00:00:00:00:99" };
@@ -93,14 +94,35 @@ test("B11: an echo request that is too big is told", () => {
   assert.notEqual(tooBig(ping, 1480), undefined);
 });
 
+/** Of an IPv4 packet's source in the frame. */
+const SOURCE_AT = 26;
+
 test("B11: no more than so many a second are told, and each is counted", () => {
   const answers = new TooBig();
   const now = instant(1000);
-  for (let count = 0; count < ANSWERS_PER_SECOND + 7; count++) answers.answer(now, FOUR, 1480);
+  for (let count = 0; count < ANSWERS_PER_SECOND + 7; count++) {
+    const frame = FOUR.slice();
+    frame.set([192, 0, 2 + (count >> 8), count & 0xff], SOURCE_AT);
+    answers.answer(now, frame, 1480);
+  }
   answers.answer(now, zeros(20), 1480);
   assert.deepEqual(answers.counts, {
     tooBigTold: ANSWERS_PER_SECOND,
     tooBigUntold: 1,
     tooBigLimited: 7,
+  });
+});
+
+test("B11: one source does not use up the answers of all others", () => {
+  const answers = new TooBig();
+  const now = instant(1000);
+  for (let count = 0; count < ANSWERS_PER_SECOND; count++) answers.answer(now, FOUR, 1480);
+  const other = FOUR.slice();
+  other[SOURCE_AT] = 198;
+  assert.notEqual(answers.answer(now, other, 1480), undefined);
+  assert.deepEqual(answers.counts, {
+    tooBigTold: ANSWERS_PER_SOURCE + 1,
+    tooBigUntold: 0,
+    tooBigLimited: ANSWERS_PER_SECOND - ANSWERS_PER_SOURCE,
   });
 });

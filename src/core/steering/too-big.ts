@@ -8,6 +8,7 @@ import { isIcmpError } from "#wire/icmp.ts";
 import { uint16 } from "#wire/network-order.ts";
 import { AnswerLimit, type AnswerPacket, icmpError, isFromOneToOne } from "./answers.ts";
 import { icmpOf, type IpPacket, readPacket } from "./packet.ts";
+import { SourceLimits } from "./source-limits.ts";
 
 /** Undefined: such a packet is not answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4). @param frame its beginning, with the whole header */
 export function tooBig(frame: Uint8Array, longest: number): AnswerPacket | undefined {
@@ -44,13 +45,14 @@ export interface TooBigCounts {
   readonly tooBigTold: number;
   /** There is no answer to such a packet. */
   readonly tooBigUntold: number;
-  /** There had been too many answers in that second. */
+  /** There had been too many answers in that second, to that source or to all. */
   readonly tooBigLimited: number;
 }
 
 export class TooBig {
   #counts = { tooBigTold: 0, tooBigUntold: 0, tooBigLimited: 0 };
   readonly #limit = new AnswerLimit();
+  readonly #sources = new SourceLimits();
 
   get counts(): TooBigCounts {
     return this.#counts;
@@ -61,10 +63,14 @@ export class TooBig {
     const counted =
       answer === undefined
         ? "tooBigUntold"
-        : this.#limit.take(now)
+        : this.#mayTell(now, answer.destination)
           ? "tooBigTold"
           : "tooBigLimited";
     this.#counts = { ...this.#counts, [counted]: this.#counts[counted] + 1 };
     return counted === "tooBigTold" ? answer : undefined;
+  }
+
+  #mayTell(now: Instant, source: Uint8Array): boolean {
+    return this.#sources.take(now, source) && this.#limit.take(now);
   }
 }
