@@ -17,8 +17,17 @@ export function waitingForRestart(started: ClusterConfig, now: ClusterConfig): s
     ["datapath.hook", started.datapath.hook, now.datapath.hook],
     ["datapath.slotCapacity", started.datapath.slotCapacity, now.datapath.slotCapacity],
   ];
-  return settings.filter(([, before, after]) => before !== after).map(([name]) => name);
+  const changed = settings.filter(([, before, after]) => before !== after).map(([name]) => name);
+  return [...changed, ...waitingSorryPorts(started, now)];
 }
+
+/** Where the agent may have been started with XDP, which has no sockets (docs/adr/0032). */
+const waitingSorryPorts = (started: ClusterConfig, now: ClusterConfig): string[] =>
+  started.datapath.hook === "tc"
+    ? []
+    : now.groups.flatMap(({ name, sorryPort }) =>
+        sorryPort === undefined ? [] : [`groups.${name}.sorryPort (needs the hook tc)`],
+      );
 
 /** What of peering an interface has to be set up anew for; choices are followed at once. */
 function peeringAtStart({ peering }: ClusterConfig): string {

@@ -120,6 +120,20 @@ test("Settings that need a new start are named", () => {
   assert.deepEqual(waitingForRestart(now, now), []);
 });
 
+test("B7: a sorry server's port that the hook of the start does not allow for is named, with what it waits for", () => {
+  const started = requireConfig(YAML, "test");
+  const [group] = started.groups;
+  assert.ok(group);
+  const groups = [{ ...group, whenNone: "sorry", sorry: "m1", sorryPort: 8080 } as const];
+  const tc = { ...started.datapath, hook: "tc" } as const;
+  const now = { ...started, groups, datapath: tc };
+  assert.deepEqual(waitingForRestart(started, now), [
+    "datapath.hook",
+    `groups.${group.name}.sorryPort (needs the hook tc)`,
+  ]);
+  assert.deepEqual(waitingForRestart({ ...started, datapath: tc }, now), []);
+});
+
 test("A4: a configuration that members cannot be sent is refused, and nothing has changed", (context) => {
   const store = opened(context).open();
   const before = store.current;
