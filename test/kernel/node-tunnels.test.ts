@@ -37,20 +37,26 @@ describe("ways to nodes beyond the segment", { skip }, () => {
   let said: (string | undefined)[];
   /** What the packet program was told last. */
   let told: readonly NodeTunnel[];
+  let times = 0;
   const of = (id: number): NodeTunnel | undefined => told.find(({ node }) => node === id);
   const isKnown = (id: number): boolean =>
     hex(of(id)?.nextMac ?? new Uint8Array()) === ROUTER_MAC.replaceAll(":", "");
   const route = (...words: readonly string[]): string => netns.ip("route", "replace", ...words);
 
   function open(config: () => ClusterConfig): NodeTunnels {
-    [said, told] = [[], []];
+    [said, told, times] = [[], [], 0];
     return inNetns(
       netns.path,
       () =>
         new NodeTunnels({
           self: configuration().nodes[0]?.id ?? assert.fail("no node"),
           config,
-          datapath: { setTunnels: (all) => (told = all) },
+          datapath: {
+            setTunnels: (all) => {
+              told = all;
+              times += 1;
+            },
+          },
           trouble: new Trouble({ error: (_fields: unknown, text?: string) => said.push(text) }),
         }),
     );
@@ -122,6 +128,19 @@ describe("ways to nodes beyond the segment", { skip }, () => {
       assert.deepEqual(told, []);
       assert.match(said[0] ?? "", /not yet/);
       await until("the way is known", () => isKnown(SECOND));
+    } finally {
+      tunnels.close();
+    }
+  });
+
+  test("B11: where nobody is beyond the segment, the packet program is told once: an earlier agent may have left ways there", () => {
+    const near = configuration();
+    const nodes = near.nodes.filter(({ delivery }) => delivery === undefined);
+    tunnels = open(() => ({ ...near, nodes }));
+    try {
+      assert.deepEqual([times, told], [1, []]);
+      tunnels.refresh();
+      assert.equal(times, 1);
     } finally {
       tunnels.close();
     }

@@ -28,6 +28,11 @@ export interface NodeTunnelsOptions {
 const kindBetween = (self: NodeConfig, other: NodeConfig): NodeTunnel["kind"] | undefined =>
   other.delivery ?? self.delivery;
 
+interface FarNode {
+  readonly node: NodeConfig;
+  readonly kind: NodeTunnel["kind"];
+}
+
 /** As the smallest that anybody says. */
 const smallest = (...values: readonly (number | undefined)[]): number =>
   Math.min(...values.flatMap((value) => value ?? []), 65_535);
@@ -40,6 +45,7 @@ export class NodeTunnels {
   /** Once there have been such nodes. */
   #complaints: Complaints | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isTold = false;
   /** Looks since all was known. */
   #inVain = 0;
 
@@ -70,9 +76,12 @@ export class NodeTunnels {
     this.#timer = setTimeout(() => this.refresh(), isSoon ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
-  /** Throws when all others have been seen to, where the kernel refuses to say how one node is reached. */
+  /**
+   * The packet program is told at the first look in any case: an earlier agent may have left ways of its own there. Throws when all
+   * others have been seen to, where the kernel refuses to say how one node is reached.
+   */
   #look(): void {
-    const { self: id, config, datapath } = this.#options;
+    const { self: id, config } = this.#options;
     const { nodes } = config();
     const self = nodes.find((node) => node.id === id);
     if (self === undefined) return;
@@ -80,12 +89,23 @@ export class NodeTunnels {
       const kind = node.id === id ? undefined : kindBetween(self, node);
       return kind === undefined ? [] : [{ node, kind }];
     });
-    if (far.length === 0 && this.#tunnels.length === 0) return;
+    if (far.length === 0 && this.#tunnels.length === 0 && this.#isTold) return;
+    this.#isTold = true;
+    if (far.length > 0) this.#listen();
+    this.#tell(self, far);
+  }
+
+  /** To routers that complain. */
+  #listen(): void {
     this.#complaints ??= new Complaints({
       tunnels: () => this.#tunnels,
       changed: () => this.refresh(),
       trouble: this.#options.trouble,
     });
+  }
+
+  #tell(self: NodeConfig, far: readonly FarNode[]): void {
+    const { datapath } = this.#options;
     const links = new Map(this.#netlink.links().map((link) => [link.index, link]));
     const failures: unknown[] = [];
     const hopTo = (node: NodeConfig): NextHop | undefined => {
