@@ -18,6 +18,8 @@ export interface LongOptions {
   readonly changes: number;
   /** From the beginning of one to that of the next, at least. */
   readonly everyMs: number;
+  /** Changes go on until then, however many there have been. */
+  readonly leastMs?: number;
   readonly method?: "forward" | "multicast";
   /** Several VIPs, spread over the members, which move as well (B10). */
   readonly spread?: boolean;
@@ -151,7 +153,7 @@ class LongRun {
   }
 
   async run(): Promise<LongFindings> {
-    const { connections, sayEveryMs, changes, say } = this.#options;
+    const { connections, sayEveryMs, changes, leastMs = 0, say } = this.#options;
     const { lab } = this.#cluster;
     const vips = vipsOf(this.#options.spread === true);
     const each = Math.ceil(connections / vips.length);
@@ -160,7 +162,7 @@ class LongRun {
     say(`${connections} connections are open`);
     const startedAt = performance.now();
     let done = 0;
-    while (done < changes) {
+    while (done < changes || performance.now() - startedAt < leastMs) {
       const isMembership = done % MEMBERSHIP_EVERY === MEMBERSHIP_EVERY - 1;
       done += isMembership ? await this.#leaveAndReturn() : await this.#act(done);
       if (done % 10 < 2) say(`${done} changes, ${this.#mostExceptions} exceptions at most`);

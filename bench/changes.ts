@@ -6,8 +6,14 @@ import { changesUnderLongConnections, type LongFindings } from "./changes-long.t
 import { publications, type PublishFindings } from "./changes-publish.ts";
 import type { Row, Suite } from "./suite.ts";
 
-const FULL = { connections: 10_000, changes: 200, everyMs: 2850, publications: 15 };
-const QUICK = { connections: 1000, changes: 40, everyMs: 1000, publications: 5 };
+const FULL = {
+  connections: 10_000,
+  changes: 200,
+  everyMs: 2850,
+  leastMs: 600_000,
+  publications: 15,
+};
+const QUICK = { connections: 1000, changes: 40, everyMs: 1000, leastMs: 0, publications: 5 };
 const SAY_EVERY_MS = 5000;
 const MOST_MS = 100;
 
@@ -31,7 +37,7 @@ export async function changes({ quick, say }: SuiteOptions): Promise<Suite> {
       "Publication: a weight moves half of 65 536 slots; from the master's decision, when it writes down the operator's change, until the",
       `packet program of the last of four members goes by the tables that follow. Median of ${plan.publications}.`,
     ],
-    rows: [...publishRows(published), ...longRows(long, plan.changes)],
+    rows: [...publishRows(published), ...longRows(long, plan)],
   };
 }
 
@@ -47,11 +53,13 @@ function publishRows({ tookMs, decidedMs, exceptions, broken }: PublishFindings)
   ];
 }
 
-function longRows(long: LongFindings, wanted: number): Row[] {
-  const enough = { text: `≥ ${wanted}`, met: long.changes >= wanted };
+function longRows(long: LongFindings, plan: typeof FULL): Row[] {
+  const enough = { text: `≥ ${plan.changes}`, met: long.changes >= plan.changes };
+  const least = plan.leastMs / 1000;
+  const longEnough = { text: `≥ ${least}`, met: long.seconds >= least };
   return [
     { name: "changes", value: long.changes, unit: "", target: enough },
-    { name: "they took", value: long.seconds, unit: "s" },
+    { name: "they took", value: long.seconds, unit: "s", target: longEnough },
     { name: "slots that moved", value: long.slotsMoved, unit: "" },
     { name: "VIPs that moved", value: long.vipMoves, unit: "" },
     { name: "most exceptions at once", value: long.mostExceptions, unit: "" },
