@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 enum abi {
-	ABI_REVISION = 17,
+	ABI_REVISION = 18,
 	ABI_NODES = 4096, /* node ids 1 … 4095; 0 = none */
 	ABI_FORMER_OWNERS = 3,
 	ABI_SLOTS_PER_WORD = 4,
@@ -17,7 +17,8 @@ enum abi {
 	ABI_SLOT_OWNER = 0x0fff,
 	ABI_SLOT_HAS_FORMER = 0x8000,
 	ABI_SLOT_HAS_EXCEPTIONS = 0x4000,
-	ABI_EXCEPTIONS_PER_BUCKET = 8,
+	ABI_EXCEPTIONS_PER_BUCKET = 4,
+	ABI_EXCEPTION_BUCKETS = 65536, /* a power of two; in two halves, of which one is looked at */
 	ABI_TABLE_PORT = 1, /* table 1: (protocol, VIP, port) */
 	ABI_TABLE_ANY = 2, /* table 2: (protocol, VIP) */
 	ABI_TABLE_VIP = 3, /* table 3: (VIP) */
@@ -29,6 +30,7 @@ enum abi {
 	ABI_SERVICE_SESSIONS = 16, /* UDP sessions stay at their node (B12) */
 	ABI_SERVICE_QUIC = 32, /* UDP packets go to the node that their connection id names */
 	ABI_SERVICE_OTHER_PORT = 64, /* new TCP connections that this node serves go to a port of map other_ports */
+	ABI_NAMED_WORDS = 64, /* of a group in map named_nodes: ABI_NODES bits */
 	ABI_LINKS = 8, /* interfaces of one node that carry client traffic */
 	ABI_CLUSTER_MACS = 3, /* of the methods unicast, multicast, igmp */
 	ABI_METHOD_FORWARD = 0, /* the others: 1 + index of the cluster MAC */
@@ -134,10 +136,14 @@ struct former {
 	__u16 reserved;
 };
 
-/* Map exceptions: each entry is a flow's print (51 bits) and below it the id of the node that it is pinned to (12 bits); 0: free. A flow is in
+/* Map exceptions, whose only element is all of it, so that where a bucket is does not take a lookup: each entry is a flow's print (51 bits) and below it the id of the node that it is pinned to (12 bits); 0: free. A flow is in
  * one of two buckets of the part of the map that is looked at. Written and read as a whole. */
 struct exception_bucket {
 	__u64 entry[ABI_EXCEPTIONS_PER_BUCKET];
+};
+
+struct exceptions {
+	struct exception_bucket bucket[ABI_EXCEPTION_BUCKETS];
 };
 
 /* Map vips: every virtual address, as struct address, IPv4 as ::ffff:a.b.c.d; the value, 16 bits, is the id of its interface node or
@@ -201,6 +207,8 @@ struct udp_session {
 };
 
 /* Map udp_idle: by index of the group's counter, for how many ns a session stays after its last packet. */
+
+/* Map named_nodes: by index of the group's counter times ABI_NAMED_WORDS, a bit for each node: QUIC packets that name it go to it. */
 
 /* Map other_ports: by index of the group's counter, the port in network order. */
 

@@ -54,6 +54,15 @@ static __noinline __u32 named_node(frame_t *frame, const struct packet *packet)
 	return head[2] << 8 | head[3];
 }
 
+/* Whether a server there goes on serving the group's connections. If not, whoever has the slot tells the client. */
+static __always_inline int is_named(__u32 group, __u32 id)
+{
+	__u32 word = group * ABI_NAMED_WORDS + id / 64;
+	__u64 *nodes = bpf_map_lookup_elem(&named_nodes, &word);
+
+	return nodes && *nodes >> id % 64 & 1;
+}
+
 static __always_inline int is_reachable(__u32 id)
 {
 	struct node *node = bpf_map_lookup_elem(&nodes, &id);
@@ -61,8 +70,8 @@ static __always_inline int is_reachable(__u32 id)
 	return id == config.self || (node && node->mac);
 }
 
-/* Answers 0 where the slot decides: the packet names no node, or none that is there, or a peer thought that it names this one. */
-static __always_inline int name(frame_t *frame, const struct packet *packet, const struct flow *flow,
+/* Answers 0 where the slot decides: the packet names no node, or none that serves, or a peer thought that it names this one. */
+static __always_inline int name(frame_t *frame, const struct packet *packet, const struct flow *flow, __u32 group,
 				struct decision *decision)
 {
 	__u32 id;
@@ -70,7 +79,7 @@ static __always_inline int name(frame_t *frame, const struct packet *packet, con
 	if (packet->protocol != PROTOCOL_UDP || flow->protocol != PROTOCOL_UDP)
 		return 0;
 	id = named_node(frame, packet);
-	if (!id || id >= ABI_NODES || !is_reachable(id))
+	if (!id || id >= ABI_NODES || !is_named(group, id) || !is_reachable(id))
 		return 0;
 	if (id == config.self) {
 		*decision = decide(REASON_PASS_CONNECTION_ID);

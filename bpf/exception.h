@@ -1,7 +1,7 @@
 /*
  * Stage exception: is the connection pinned to a node that is not its slot's owner (B4, docs/adr/0016)? Only slots with exceptions ask,
  * and only the node that would decide by the slot. A flow is known again by 51 bits of a hash of it, its print, which lies in
- * one of two buckets of a cache line each; the agent sees to it that no two exceptions have the same (src/wire/flow-key.ts).
+ * one of two buckets of half a cache line each; the agent sees to it that no two exceptions have the same (src/wire/flow-key.ts).
  */
 #ifndef PANOPLY_EXCEPTION_H
 #define PANOPLY_EXCEPTION_H
@@ -20,27 +20,24 @@ struct print {
 /* Of the words that source address and source port have come to for the slot. */
 static __always_inline struct print print_of(struct words words, __u32 vip, __be16 port, __u8 protocol)
 {
-	__u32 service = vip + (protocol | (__u32)port << 16);
-	/* what differs most from service to service comes into the lowest bits */
-	__u32 spread = rotate(service, 8) * PRINT_FACTOR;
+	__u32 service = (port | (__u32)protocol << 16) * PRINT_FACTOR + vip;
 
 	return (struct print){
-		.place = words.b + (spread ^ spread >> 16),
+		/* what differs from VIP to VIP comes into the lowest bits of both halves */
+		.place = words.b + (service ^ service >> 16),
 		.high = words.a + service,
-		.low = words.c + vip * PRINT_FACTOR,
+		.low = words.c,
 	};
 }
 
 /* `wanted`: an entry without a node. What differs from it by a node only is the entry, and the difference is the node: found without a
  * branch, for which entry it is cannot be predicted. Neither number has its highest bit. */
-static __always_inline __u32 search_exceptions(__u32 index, __u64 wanted)
+static __always_inline __u32 search_exceptions(struct exceptions *all, __u32 index, __u64 wanted)
 {
-	volatile struct exception_bucket *bucket = bpf_map_lookup_elem(&exceptions, &index);
+	volatile struct exception_bucket *bucket = &all->bucket[index & (ABI_EXCEPTION_BUCKETS - 1)];
 	__u64 found = 0, difference;
 	__s64 sign;
 
-	if (!bucket)
-		return 0;
 #pragma unroll
 	for (__u32 i = 0; i < ABI_EXCEPTIONS_PER_BUCKET; i++) {
 		difference = bucket->entry[i] ^ wanted;
@@ -56,12 +53,15 @@ static __always_inline __u32 find_exception(struct print print)
 {
 	__u64 wanted = ((__u64)print.high << 32 | print.low) >> 1 & ~(__u64)ABI_SLOT_OWNER;
 	__u64 part = *(volatile __u64 *)&state.exceptions;
-	__u32 first = part >> 32, mask = part;
-	__u32 node = search_exceptions(first + (print.place & mask), wanted);
+	__u32 first = part >> 32, mask = part, zero = 0, node;
+	struct exceptions *all = bpf_map_lookup_elem(&exceptions, &zero);
 
+	if (unlikely(!all))
+		return 0;
+	node = search_exceptions(all, first + (print.place & mask), wanted);
 	if (likely(node))
 		return node;
-	return search_exceptions(first + (print.place >> 16 & mask), wanted);
+	return search_exceptions(all, first + (print.place >> 16 & mask), wanted);
 }
 
 static __always_inline __u32 fold_vip(const struct address *vip)

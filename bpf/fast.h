@@ -41,8 +41,22 @@ static __always_inline int settle_flooded(frame_t *frame, void *data, const stru
 	return emit_taken(frame, data, REASON_PASS_LOCAL, bytes);
 }
 
+/* As is the rest of what tells flows apart. */
+static __always_inline struct print print_in_place(void *data, int family, struct words words)
+{
+	__be16 port = *(volatile __be16 *)(data + (family == 4 ? IPV4_TRANSPORT : IPV6_TRANSPORT) + 2);
+	volatile struct address *vip6 = data + ETHERNET_LENGTH + 24;
+	__u32 vip;
+
+	if (family == 4)
+		vip = *(volatile __u32 *)(data + ETHERNET_LENGTH + 16);
+	else
+		vip = vip6->word[0] ^ vip6->word[1] ^ vip6->word[2] ^ vip6->word[3];
+	return print_of(words, vip, port, PROTOCOL_TCP);
+}
+
 /* What a segment without SYN is pinned to, read in place; 0: nothing. */
-static __always_inline __u32 pinned_in_place(void *data, void *end, int family, struct print print)
+static __always_inline __u32 pinned_in_place(void *data, void *end, int family, struct words words)
 {
 	__u8 *flags = data + (family == 4 ? IPV4_TRANSPORT : IPV6_TRANSPORT) + TCP_FLAGS;
 
@@ -52,12 +66,12 @@ static __always_inline __u32 pinned_in_place(void *data, void *end, int family, 
 		return NOT_IN_PLACE;
 	if ((*flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return 0;
-	return find_exception(print);
+	return find_exception(print_in_place(data, family, words));
 }
 
 /* Stages exception, own and emit. */
 static __always_inline int settle(frame_t *frame, void *data, void *end, const struct service *service, __u32 hash,
-				  struct print print, int family, int flooded, __u32 bytes)
+				  struct words words, int family, int flooded, __u32 bytes)
 {
 	__u32 way = way_of(*(__u32 *)(data + 6));
 	__u8 reason = REASON_FORWARD_OWNER;
@@ -71,7 +85,7 @@ static __always_inline int settle(frame_t *frame, void *data, void *end, const s
 	if (unlikely(entry & ABI_SLOT_HAS_EXCEPTIONS) && !way) {
 		if (is_noted(data, family, service))
 			return steer_any(frame);
-		node = pinned_in_place(data, end, family, print);
+		node = pinned_in_place(data, end, family, words);
 		if (node && ((entry & ABI_SLOT_OWNER) == config.self || node == config.self || node == NOT_IN_PLACE))
 			return steer_any(frame);
 		if (node)
@@ -135,8 +149,7 @@ static __always_inline int steer_ipv4(frame_t *frame, void *data, void *end)
 		hash = collapse(ip->source ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash4(ip->source, 0);
-	return settle(frame, data, end, &service, hash,
-		      print_of(words, ip->destination, ports->destination, ip->protocol), 4, flooded, bytes);
+	return settle(frame, data, end, &service, hash, words, 4, flooded, bytes);
 }
 
 static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
@@ -167,8 +180,7 @@ static __always_inline int steer_ipv6(frame_t *frame, void *data, void *end)
 		hash = collapse(xor_words(6, &ip->source) ^ port, service.slot_bits);
 	else if (!port)
 		hash = hash6(&ip->source, 0);
-	return settle(frame, data, end, &service, hash,
-		      print_of(words, fold_vip(&ip->destination), ports->destination, ip->next), 6, flooded, bytes);
+	return settle(frame, data, end, &service, hash, words, 6, flooded, bytes);
 }
 
 static __always_inline int steer(frame_t *frame)

@@ -65,7 +65,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct exception_bucket);
+	__type(value, struct exceptions);
 } exceptions SEC(".maps");
 
 struct {
@@ -144,6 +144,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } other_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ABI_NAMED_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} named_nodes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -70,7 +70,7 @@ static __always_inline struct decision place(frame_t *frame, struct desk *desk, 
 	if (!lookup(flow, through, &service) ||
 	    !read_slot(&service, hash_flow(&service, flow), &slot, &entry))
 		return decide(through ? REASON_DROP_NOT_OURS : unserved_reason(packet));
-	if (!(service.flags & ABI_SERVICE_QUIC && name(frame, packet, flow, &decision)) &&
+	if (!(service.flags & ABI_SERVICE_QUIC && name(frame, packet, flow, service.group, &decision)) &&
 	    !except(frame, packet, flow, service.flags, slot, entry, &decision))
 		decision = own(frame, packet, flow, service.flags, slot, entry);
 	/* of a flooded frame that is not taken for want of the right, another node may be serving the session */

@@ -113,14 +113,18 @@ static __always_inline int write_service(struct plan *plan, void *data, void *en
 SEC("xdp")
 int generate(struct xdp_md *frame)
 {
-	__u64 *data = (void *)(long)frame->data;
-	void *end = (void *)(long)frame->data_end;
 	__u32 zero = 0;
 	__u64 *template = bpf_map_lookup_elem(&templates, &zero);
 	struct plan *plan = bpf_map_lookup_elem(&plans, &zero);
+	__u32 length = frame->data_end - frame->data;
+	__u64 *data;
+	void *end;
 
-	if (!template || !plan)
+	/* the program under test put something before the last packet, or took it off */
+	if (!template || !plan || (length != plan->length && bpf_xdp_adjust_head(frame, length - plan->length)))
 		return XDP_ABORTED;
+	data = (void *)(long)frame->data;
+	end = (void *)(long)frame->data_end;
 	for (int i = 0; i < TEMPLATE_LENGTH / 8; i++) {
 		if ((void *)(data + i + 1) > end)
 			break;

@@ -55,11 +55,13 @@ test(
     ] as const;
     const self = { id: nodeId(1), name: "a", address: ip("127.0.0.8"), drained: false };
     const said: unknown[] = [];
+    const ended: boolean[] = [];
     const say = (fields: unknown): void => void said.push(fields);
     const work = new DrainWork({
       self,
       log: { info: say, warn: say },
       trouble: new Trouble({ error: say }),
+      ended: () => ended.push(work.isOver),
     });
     t.after(() => {
       work.close();
@@ -73,6 +75,7 @@ test(
     const [error] = (await reset) as [NodeJS.ErrnoException];
     assert.equal(error.code, "ECONNRESET");
     assert.deepEqual(said, [{ count: 1 }]);
+    assert.deepEqual(ended, [true], "whoever serves what cannot be closed is told");
     assert.deepEqual([work.closed, work.endsInMs], [1, 0]);
     assert.deepEqual(
       clients.map(({ destroyed }) => destroyed),

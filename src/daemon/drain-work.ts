@@ -13,6 +13,8 @@ export interface DrainWorkOptions {
   readonly self: NodeConfig;
   readonly log: Pick<Logger, "info" | "warn">;
   readonly trouble: Trouble;
+  /** The deadline has come. */
+  readonly ended: () => void;
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -43,6 +45,11 @@ export class DrainWork {
     return endsAt === undefined ? undefined : Math.max(0, Math.round(elapsedMs(clock(), endsAt)));
   }
 
+  /** The deadline has come, and the drain goes on. */
+  get isOver(): boolean {
+    return this.#drain.isOver(clock());
+  }
+
   /** Connections that were closed, since the start. */
   get closed(): number {
     return this.#drain.closed;
@@ -52,6 +59,7 @@ export class DrainWork {
     for (const effect of this.#drain.step(clock(), input)) {
       switch (effect.type) {
         case "close-connections":
+          this.#options.ended();
           this.#options.trouble.guard("close the connections of a drained node", () =>
             this.#close(),
           );

@@ -95,3 +95,23 @@ test("B7: a node checks nothing of a group that it may not serve, and nothing in
   assert.deepEqual(probes("[{ type: tcp }]", "maintenance: [m1],"), []);
   assert.equal(probes("[{ type: tcp }]", "maintenance: [m2],").length, 1);
 });
+
+test("A14: past the deadline of a drain, groups of QUIC are over, also those without checks, and no others", () => {
+  const config = requireConfig(
+    `cluster: { name: shop, interface: eth0 }
+nodes: [{ name: m1, id: 1, address: 10.0.0.1, drained: true, drainDeadlineMs: 50 }]
+groups:
+  - { name: h3, policy: quic, services: ["udp 10.0.0.8:443"] }
+  - { name: checked, policy: quic, services: ["udp 10.0.0.8:444"], health: { checks: [{ type: udp, send: x }] } }
+  - { name: web, services: ["tcp 10.0.0.8:80"], health: { checks: [{ type: tcp }] } }
+`,
+    "test",
+  );
+  const [self] = config.nodes;
+  assert.ok(self);
+  const over = (isOver: boolean): string[] =>
+    nodeHealth(config, self, isOver).groups.map((each) => `${each.name} ${each.over ?? "goes on"}`);
+  assert.deepEqual(over(false), ["checked goes on", "web goes on"]);
+  const reason = "the deadline of the drain is over";
+  assert.deepEqual(over(true), [`h3 ${reason}`, `checked ${reason}`, "web goes on"]);
+});

@@ -19,13 +19,24 @@ export interface NodeHealth {
   readonly probeOf: (group: string, check: string) => Probe | undefined;
 }
 
-/** Of the groups that this node may serve. In maintenance nothing is checked. */
-export function nodeHealth(config: ClusterConfig, self: NodeConfig): NodeHealth {
+const DRAIN_OVER = "the deadline of the drain is over";
+
+/**
+ * Of the groups that this node may serve. In maintenance nothing is checked. A QUIC connection cannot be closed from outside its server:
+ * past the deadline of a drain the node says that it does not serve any (docs/adr/0031).
+ */
+export function nodeHealth(config: ClusterConfig, self: NodeConfig, isOver = false): NodeHealth {
   const probes = new Map<string, Probe>();
   const groups: HealthGroup[] = [];
   for (const group of config.groups) {
     const { health } = group;
-    if (health === undefined || !mayServe(group, self)) continue;
+    if (!mayServe(group, self)) continue;
+    const over = isOver && group.policy === "quic" ? { over: DRAIN_OVER } : {};
+    if (health === undefined) {
+      if (over.over === undefined) continue;
+      groups.push({ name: group.name, slowStartMs: 0, available: false, checks: [], ...over });
+      continue;
+    }
     const inMaintenance =
       self.maintenance === true || group.maintenance?.includes(self.name) === true;
     const checks = inMaintenance ? [] : health.checks;
@@ -37,6 +48,7 @@ export function nodeHealth(config: ClusterConfig, self: NodeConfig): NodeHealth 
       name: group.name,
       slowStartMs: health.slowStartMs,
       available: !inMaintenance && !self.drained,
+      ...over,
       checks: checks.map((check) =>
         specOf(check, health, probes.get(keyOf(group.name, checkName(check)))),
       ),

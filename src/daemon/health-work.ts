@@ -45,11 +45,14 @@ export class HealthWork {
     this.#options = options;
   }
 
-  /** At the start, and whenever another configuration is in force. */
-  configured(config: ClusterConfig): void {
+  /**
+   * At the start, whenever another configuration is in force, and when a drain's deadline has come.
+   * @param isOver this node is drained, and its connections are closed
+   */
+  configured(config: ClusterConfig, isOver: boolean): void {
     const { self } = this.#options;
     const present = config.nodes.find(({ id }) => id === self.id);
-    this.#node = present === undefined ? NOTHING : nodeHealth(config, present);
+    this.#node = present === undefined ? NOTHING : nodeHealth(config, present, isOver);
     const { groups } = this.#node;
     const known = new Set(
       groups.flatMap(({ name, checks }) => checks.map((c) => `${name} ${c.name}`)),

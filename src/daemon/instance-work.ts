@@ -25,10 +25,11 @@ export class InstanceWork {
   readonly #options: InstanceWorkOptions;
   readonly #health: HealthWork;
   readonly #drain: DrainWork;
+  #config: ClusterConfig | undefined;
 
   constructor(options: InstanceWorkOptions) {
     this.#options = options;
-    this.#drain = new DrainWork(options);
+    this.#drain = new DrainWork({ ...options, ended: () => this.#drainEnded() });
     this.#health = new HealthWork({
       ...options,
       // at the master it is recorded with all the others'
@@ -38,8 +39,14 @@ export class InstanceWork {
 
   /** At the start, and whenever another configuration is in force. */
   configured(config: ClusterConfig): void {
-    this.#health.configured(config);
+    this.#config = config;
     this.#drain.configured(config);
+    this.#health.configured(config, this.#drain.isOver);
+  }
+
+  /** No packet is to come any more to what was left of QUIC connections: nobody but their server could end them. */
+  #drainEnded(): void {
+    if (this.#config !== undefined) this.#health.configured(this.#config, true);
   }
 
   /** Whoever is master now is to know. */

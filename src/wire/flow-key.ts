@@ -103,7 +103,7 @@ const word = (key: FlowKey, at: number): number =>
 const half = (key: FlowKey, at: number): number =>
   key.charCodeAt(at) | (key.charCodeAt(at + 1) << 8);
 
-/** Odd, so that no bit of an address is lost. */
+/** Odd, so that no bit of a port is lost. */
 const PRINT_FACTOR = 0x9e3779b1;
 
 /** Of source address and port, as for the slot (core/steering/hash.ts), but of all three words. */
@@ -129,9 +129,8 @@ export function flowPrint(hashKey: readonly [number, number], key: FlowKey): Flo
   const isIpv4 = key.length === IPV4_LENGTH;
   const vip = isIpv4 ? word(key, 7) : word(key, 19) ^ word(key, 23) ^ word(key, 27) ^ word(key, 31);
   const protocol = key.charCodeAt(0) & ~IPV6;
-  const service = (vip + (protocol | (half(key, key.length - 2) << 16))) | 0;
-  const spread = Math.imul(rotate(service, 8), PRINT_FACTOR);
+  const service = (Math.imul(half(key, key.length - 2) | (protocol << 16), PRINT_FACTOR) + vip) | 0;
   const high = (a + service) >>> 0;
-  const low = (c + Math.imul(vip, PRINT_FACTOR)) >>> 0;
-  return { print: high * 2 ** 19 + (low >>> 13), place: (b + (spread ^ (spread >>> 16))) >>> 0 };
+  const place = (b + (service ^ (service >>> 16))) >>> 0;
+  return { print: high * 2 ** 19 + (c >>> 13), place };
 }

@@ -32,6 +32,10 @@ export class Drain {
     return this.#endsAt;
   }
 
+  isOver(now: Instant): boolean {
+    return this.#endsAt !== undefined && now >= this.#endsAt;
+  }
+
   /** Connections, since the start. */
   get closed(): number {
     return this.#closed;

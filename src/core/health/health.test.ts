@@ -165,6 +165,16 @@ test("B7: after maintenance a check must pass first, and the start is slow; afte
   assert.equal(subject.told.at(-1), "web up 10%");
 });
 
+test("A14: what is over is down, with checks or without, and what its checks say when it is not over any more", () => {
+  const over = "the deadline of the drain is over";
+  const subject = new Subject().configure(group("web")).runUntil(2000);
+  subject.configure(group("web", { over }), group("bare", { checks: [], over }));
+  assert.equal(subject.told.at(-1), `web down ${over}; bare down ${over}`);
+  assert.ok(subject.changes.includes(`bare unknown down ${over}`), subject.changes.join());
+  subject.configure(group("web")).runUntil(4000);
+  assert.equal(subject.told.at(-1), "web up");
+});
+
 test("B7: a check that never answers counts as failed, and is run again", () => {
   const health = new Health();
   health.step(instant(0), { type: "spec-changed", groups: [group("web")], seed: 1 });

@@ -22,6 +22,8 @@ export interface HealthGroup {
   readonly slowStartMs: number;
   /** False: drained or in maintenance; when that ends, it starts slowly. */
   readonly available: boolean;
+  /** Set: it is down for this reason, whatever its checks say. */
+  readonly over?: string;
 }
 
 export type Input =
@@ -259,10 +261,11 @@ function updated(now: Instant, instance: Instance, spec: HealthGroup, prng: Prng
 }
 
 /** With checks of which nothing is known yet, the instance stays what it is. */
-function verdictOf({ checks, state, reason }: Instance): {
+function verdictOf({ spec, checks, state, reason }: Instance): {
   readonly state: InstanceState;
   readonly reason: string;
 } {
+  if (spec.over !== undefined) return { state: "down", reason: spec.over };
   const all = [...checks];
   // in maintenance: when that ends, a check is to say whether it works
   if (all.length === 0) return { state: "unknown", reason: "" };

@@ -1,7 +1,7 @@
 // Who serves a group by what members have reported of their instances.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeId } from "#base/ids.ts";
+import { nodeId, type NodeId } from "#base/ids.ts";
 import { nextTables } from "#core/steering/next-tables.ts";
 import { desired, version } from "#core/steering/testing/desired.ts";
 import type { InstanceState } from "#wire/control/health-report.ts";
@@ -68,6 +68,23 @@ test("B7: whenNone all: every node that lives serves when all checks fail, and n
   assert.deepEqual(serving({ 1: "down", 2: "up" }, { whenNone }), [2]);
   assert.deepEqual(serving({ 1: "down", 2: "down" }, { whenNone, maintenance: [two] }), [1]);
   assert.deepEqual(serving({ 1: "down", 2: "down" }, { whenNone: { type: "reset" } }), []);
+});
+
+test("A14: QUIC packets that name a node go there unless its server is down", () => {
+  const instances = new Instances();
+  const report = (id: NodeId, state: InstanceState): void =>
+    instances.reported(id, { groups: [{ name: "web", state, part: 100, reason: "" }] });
+  const living = (change: Partial<GroupSpec> = {}): readonly NodeId[] =>
+    instances.livingOf({ ...spec, policy: "quic", ...change });
+  assert.deepEqual(living(), [one, two], "nothing is known yet");
+  report(one, "unknown");
+  report(two, "down");
+  assert.deepEqual(living({ maintenance: [one] }), [one], "it keeps what it has");
+  assert.deepEqual(living({ checked: false }), [one], "a drain whose deadline is over");
+  report(one, "down");
+  assert.deepEqual(living(), []);
+  assert.deepEqual(living({ whenNone: { type: "all" } }), [one, two]);
+  assert.deepEqual(living({ nodes: [{ id: two, weight: 1 }] }), [], "one is not of the group");
 });
 
 test("B7: parts of a slow start come with the nodes; a node that departed, or a new master, begins anew", () => {

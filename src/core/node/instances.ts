@@ -28,6 +28,13 @@ export class Instances {
     return this.#reports.get(id)?.get(group);
   }
 
+  /** The configuration nodes of a group whose server goes on serving what it has (policy quic, docs/adr/0031): all that are not down. */
+  livingOf({ name, nodes, whenNone }: GroupSpec): readonly NodeId[] {
+    const all = nodes.map(({ id }) => id);
+    const living = all.filter((id) => this.of(id, name)?.state !== "down");
+    return living.length === 0 && whenNone?.type === "all" ? all : living;
+  }
+
   /** The configuration nodes of a group, and who of them serves. `serves`: what holds of the node as a whole. */
   nodesOf(
     group: GroupSpec,

@@ -474,6 +474,7 @@ export class Publication {
         serves,
         loads: ({ name, slots }) => this.#balancing.loads(name, slots),
         nodesOf: (group) => this.#instances.nodesOf(group, this.#target, serves),
+        livingOf: (group) => this.#instances.livingOf(group),
       }),
     };
   }

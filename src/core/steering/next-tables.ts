@@ -52,6 +52,8 @@ export interface DesiredGroup {
   readonly ordered?: boolean;
   /** Owns all slots while none of the nodes serves (B7). */
   readonly sorry?: NodeId | undefined;
+  /** Of policy quic, as in GroupTable. */
+  readonly named?: readonly NodeId[];
   /** What packets meet while nobody serves (B7); absent: what they meet where there is no cluster. */
   readonly answer?: Answering | undefined;
 }
@@ -130,7 +132,11 @@ function nextGroup(
   const answering = answer === undefined ? {} : { answer };
   const exceptions = previous?.exceptions ?? NO_EXCEPTIONS;
   const { udpIdleMs = 0 } = desired;
-  const rest = { exceptions, udpIdleMs };
+  const rest = {
+    exceptions,
+    udpIdleMs,
+    ...(policy === "quic" ? { named: desired.named ?? [] } : {}),
+  };
   return { name, policy, holds, ...answering, services, owners, home, former, ...rest };
 }
 

@@ -191,7 +191,7 @@ interface Asked {
   readonly context: PipelineContext;
 }
 
-/** Stage 7: which node does a QUIC packet name? Undefined: none that is there, or a peer thought that it names this one. */
+/** Stage 7: which node does a QUIC packet name? Undefined: none that serves, or a peer thought that it names this one. */
 function byConnectionId(
   packet: IpPacket,
   flow: Flow,
@@ -201,7 +201,8 @@ function byConnectionId(
   const isDatagram = packet.protocol === PROTOCOL_UDP && flow.protocol === PROTOCOL_UDP;
   if (group.policy !== "quic" || !isDatagram) return undefined;
   const node = namedNode(packet.transport.subarray(UDP_LENGTH));
-  if (node === NO_NODE) return undefined;
+  // whoever has the slot tells the client that the connection is over
+  if (group.named?.includes(node) !== true) return undefined;
   if (node === context.self) return here("pass-connection-id");
   if (hop > 0 || context.tables.macOf(node) === undefined) return undefined;
   if (flooded) return here("drop-peer");

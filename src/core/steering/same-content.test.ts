@@ -44,6 +44,7 @@ const OTHER_GROUPS: Record<keyof GroupTable, Partial<GroupTable>> = {
     exceptions: { flows: ["b"], nodes: Uint16Array.of(1), slots: Uint16Array.of(1) },
   },
   udpIdleMs: { udpIdleMs: 1 },
+  named: { named: [ONE] },
 };
 
 const OTHERS: Record<Exclude<keyof Tables, "version">, Partial<Tables>> = {

@@ -23,11 +23,15 @@ const sameSlots = (a: GroupTable, b: GroupTable): boolean =>
 export const sameService = (a: ServiceKey, b: ServiceKey): boolean =>
   a.protocol === b.protocol && a.vip === b.vip && a.port === b.port;
 
+export const sameNamed = (a: Pick<GroupTable, "named">, b: Pick<GroupTable, "named">): boolean =>
+  sameLists(a.named ?? [], b.named ?? []);
+
 const sameGroup = (a: GroupTable, b: GroupTable): boolean =>
   a.name === b.name &&
   a.policy === b.policy &&
   a.answer === b.answer &&
   a.udpIdleMs === b.udpIdleMs &&
+  sameNamed(a, b) &&
   sameLists(a.services, b.services, sameService);
 
 export const sameRow = (a: NodeRow, b: NodeRow): boolean => a.id === b.id && a.mac === b.mac;

@@ -37,6 +37,7 @@ const OTHER_GROUPS: Record<keyof DesiredGroup, Partial<DesiredGroup>> = {
   assignment: { assignment: "lazy", nodes: [{ id: ONE, weight: 10, serves: true }] },
   balance: { balance: "bytes", loads: Float64Array.of(9, 0, 0, 0, 0, 0, 0, 0) },
   udpIdleMs: { udpIdleMs: 5 },
+  named: { policy: "quic", named: [ONE] },
   loads: { balance: "bytes", loads: Float64Array.of(9, 9, 0, 0, 0, 0, 0, 0) },
   ordered: { ordered: true },
   sorry: { nodes: [], sorry: THREE },

@@ -3,7 +3,7 @@
 import type { TableVersion } from "#base/ids.ts";
 import { sameLists } from "#base/same-lists.ts";
 import { type Desired, type DesiredGroup, type DesiredNode, nextTables } from "./next-tables.ts";
-import { sameRow, sameService } from "./same-content.ts";
+import { sameNamed, sameRow, sameService } from "./same-content.ts";
 import type { Tables } from "./tables.ts";
 
 const sameNode = (a: DesiredNode, b: DesiredNode): boolean =>
@@ -21,6 +21,7 @@ const sameGroup = (a: DesiredGroup, b: DesiredGroup): boolean =>
   a.ordered === b.ordered &&
   a.sorry === b.sorry &&
   a.answer === b.answer &&
+  sameNamed(a, b) &&
   sameLists(a.services, b.services, sameService) &&
   sameLists(a.nodes, b.nodes, sameNode);
 

@@ -206,7 +206,22 @@ export function writeGroupHead(writer: ByteWriter, group: GroupTable): void {
   writer.u32(group.udpIdleMs);
   writeCount(writer, group.services.length);
   for (const service of group.services) writeService(writer, service);
+  if (group.policy === "quic") writeNamed(writer, group.named ?? []);
   writer.u8(31 - Math.clz32(slots));
+}
+
+function writeNamed(writer: ByteWriter, named: readonly NodeId[]): void {
+  writeCount(writer, named.length);
+  for (const id of named) writer.u16(id);
+}
+
+function readNamed(reader: ByteReader): NodeId[] | undefined {
+  let previous = 0;
+  return readList(reader, () => {
+    const id = reader.u16();
+    if (id <= previous || id > MAX_NODE_ID) return undefined;
+    return (previous = id) as NodeId;
+  });
 }
 
 export function writeGroup(writer: ByteWriter, group: GroupTable): void {
@@ -263,7 +278,9 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
   const holds = reader.u8();
   const udpIdleMs = reader.u32();
   const services = readList(reader, () => readService(reader));
+  const named = policy === "quic" ? readNamed(reader) : undefined;
   const exponent = reader.u8();
+  if (policy === "quic" && named === undefined) return undefined;
   if (name === undefined || policy === undefined || services === undefined) return undefined;
   const answer = ANSWERS[holds - 2];
   if (holds > 1 && answer === undefined) return undefined;
@@ -280,6 +297,7 @@ export function readGroup(reader: ByteReader, slotLimit: number): GroupTable | u
         services,
         ...columns,
         udpIdleMs,
+        ...(named === undefined ? {} : { named }),
         exceptions,
       };
 }

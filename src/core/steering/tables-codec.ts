@@ -26,7 +26,7 @@ import { readGroupChanges, writeGroupChanges } from "./tables-delta.ts";
 import { tablesChecksum } from "./tables-digest.ts";
 import type { GroupTable, Tables } from "./tables.ts";
 
-export const TABLES_FORMAT = 5;
+export const TABLES_FORMAT = 6;
 const FULL = 0;
 const DELTA = 1;
 

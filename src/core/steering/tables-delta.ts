@@ -1,9 +1,9 @@
 // How the groups of one table follow from those of another: each group either whole, or as the slots that changed, or, where these are
 // many, as the columns in which something changed; with all of its exceptions if any of these did. A group is patched only where its
-// name, policy, services, size and whether it holds stay; whatever else changes, changes rarely. What both tables share as arrays or
+// name, policy, services, size, whether it holds and whom QUIC packets may name stay; whatever else changes, changes rarely. What both tables share as arrays or
 // objects is not looked into.
 import type { ByteReader, ByteWriter } from "#wire/byte-cursor.ts";
-import { sameExceptions, sameNumbers, sameService } from "./same-content.ts";
+import { sameExceptions, sameNamed, sameNumbers, sameService } from "./same-content.ts";
 import { readColumn, type SlotColumn, writeColumn } from "./slot-column.ts";
 import {
   columnsOf,
@@ -31,6 +31,7 @@ const canPatch = (base: GroupTable, next: GroupTable): boolean =>
   base.holds === next.holds &&
   base.answer === next.answer &&
   base.udpIdleMs === next.udpIdleMs &&
+  sameNamed(base, next) &&
   base.owners.length === next.owners.length &&
   sameLists(base.services, next.services, sameService);
 

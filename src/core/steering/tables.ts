@@ -9,7 +9,7 @@ import type { FlowKey } from "#wire/flow-key.ts";
  * weighted: by source address and what tells a client's flows apart. sticky: by source address. wildcard-sticky: sticky over all
  * ports of a VIP (table 2). routed: traffic through the cluster, by source and destination address; routed-symmetric: equal in
  * both directions (A14, A22). A routed group has no services: what is sent to a cluster MAC and is for no VIP is its traffic. quic: the
- * node that the connection id names (connection-id.ts), otherwise weighted.
+ * node that the connection id names (connection-id.ts), if it is one of `named`, otherwise weighted.
  */
 export const POLICIES = [
   "weighted",
@@ -80,6 +80,8 @@ export interface GroupTable {
    * A UDP session stays at its node for so long after its last packet, whatever becomes of its slot (B12). 0: UDP follows the table.
    */
   readonly udpIdleMs: number;
+  /** Of policy quic: nodes to which the packets go that name them, because their connections are being served; ascending. Absent: none. */
+  readonly named?: readonly NodeId[];
 }
 
 /** A node that packets may be sent to. */

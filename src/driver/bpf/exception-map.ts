@@ -1,4 +1,4 @@
-// Connections that are pinned to a node (B4), where the packet program finds them: in one of two buckets of a cache line each. Shared
+// Connections that are pinned to a node (B4), where the packet program finds them: in one of two buckets of half a cache line each. Shared
 // memory, written an entry at a time, so ten thousand take a few milliseconds. Follows bpf/exception.h.
 //
 // The map has two halves. The packet program looks at the first buckets of one of them, as few as will do, so that they stay in the
@@ -6,13 +6,13 @@
 // program is told to look there.
 import type { Exceptions } from "#core/steering/tables.ts";
 import { flowPrint, type FlowKey, type FlowPrint } from "#wire/flow-key.ts";
-import { EXCEPTIONS_PER_BUCKET } from "./abi.gen.ts";
+import { EXCEPTION_BUCKETS, EXCEPTIONS_PER_BUCKET } from "./abi.gen.ts";
 import { sameLists } from "#base/same-lists.ts";
 import { Mapping } from "../libc.ts";
 import type { BucketRange } from "./shared-maps.ts";
 
-/** So many of a bucket's places may be taken on average; then one flow of fifty is in its second bucket. */
-const USUAL_LOAD = 5;
+/** So many of a bucket's places may be taken on average; then one flow of twenty-five is in its second bucket. */
+const USUAL_LOAD = 2.5;
 /** With less than that on average there are too many buckets. */
 const LEAST_LOAD = 0.5;
 const NODE_BITS = 12n;
@@ -20,9 +20,6 @@ const NODE_BITS = 12n;
 /** Buckets for so many exceptions; a power of two. */
 const bucketsFor = (exceptions: number): number =>
   2 ** Math.ceil(Math.log2(Math.max(1, exceptions / USUAL_LOAD)));
-
-/** Of a half of the map. */
-export const exceptionBuckets = bucketsFor;
 
 interface Placed {
   readonly cell: number;
@@ -222,8 +219,8 @@ export class ExceptionMap {
 }
 
 /** The memory of a loaded program's map, to be unmapped; `buckets` of each half. */
-export const mapExceptions = (fd: number, buckets: number): Mapping =>
-  new Mapping(fd, 2 * buckets * EXCEPTIONS_PER_BUCKET * 8);
+export const mapExceptions = (fd: number): Mapping =>
+  new Mapping(fd, EXCEPTION_BUCKETS * EXCEPTIONS_PER_BUCKET * 8);
 
 export const cellsOf = ({ bytes }: Mapping): BigUint64Array =>
   new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);

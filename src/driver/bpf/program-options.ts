@@ -1,8 +1,7 @@
 // What is set in the packet program before it is loaded: how large its maps are, and who it works for.
 import { macBytes, type MacAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { CONFIG, NODES, SLOTS_PER_WORD } from "./abi.gen.ts";
-import { exceptionBuckets } from "./exception-map.ts";
+import { CONFIG, NAMED_WORDS, NODES, SLOTS_PER_WORD } from "./abi.gen.ts";
 import type { CounterFds } from "./counter-maps.ts";
 import type { LoadedObject } from "./program-loader.ts";
 import { bucketCount, bucketShift } from "./service-buckets.ts";
@@ -11,7 +10,6 @@ import type { TableMapFds } from "./table-writer.ts";
 import type { DatapathOptions } from "./types.ts";
 
 export interface Sizes extends Capacities {
-  readonly exceptions: number;
   readonly sessions: number;
   readonly fragments: number;
   /** Bytes of the ring buffer of frames that wait. */
@@ -24,7 +22,6 @@ export const sizesOf = (options: DatapathOptions): Sizes => ({
   slots: Math.ceil((options.slotCapacity ?? 262_144) / SLOTS_PER_WORD) * SLOTS_PER_WORD,
   services: options.serviceCapacity ?? 16_384,
   vips: options.serviceCapacity ?? 16_384,
-  exceptions: options.exceptionCapacity ?? 65_536,
   sessions: options.sessionCapacity ?? 32_768,
   groups: options.groupCapacity ?? 4096,
   fragments: options.fragmentCapacity ?? 4096,
@@ -42,10 +39,10 @@ export const mapCapacities = (sizes: Sizes): Record<string, number> => ({
   services6: sizes.services,
   slots: sizes.slots / SLOTS_PER_WORD,
   former_owners: sizes.slots,
-  exceptions: 2 * exceptionBuckets(sizes.exceptions),
   udp_sessions: sizes.sessions,
   udp_idle: sizes.groups,
   other_ports: sizes.groups,
+  named_nodes: sizes.groups * NAMED_WORDS,
   vips: sizes.vips,
   fragments: sizes.fragments,
   held: sizes.held,
@@ -88,6 +85,7 @@ export const tableMapFds = (object: LoadedObject): TableMapFds => ({
   exceptions: object.mapFd("exceptions"),
   sessionIdle: object.mapFd("udp_idle"),
   otherPorts: object.mapFd("other_ports"),
+  named: object.mapFd("named_nodes"),
   serviceBuckets: object.mapFd("service_buckets"),
   bucketVips: object.mapFd("bucket_vips"),
   services4: object.mapFd("services4"),

@@ -18,9 +18,10 @@ import {
   VIP_OF_MASTER,
   VIP_OF_NOBODY,
 } from "./abi.gen.ts";
-import { cellsOf, ExceptionMap, exceptionBuckets, mapExceptions } from "./exception-map.ts";
+import { cellsOf, ExceptionMap, mapExceptions } from "./exception-map.ts";
 import { GroupNumbers, portNumber } from "./group-numbers.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
+import { NamedNodes } from "./named-nodes.ts";
 import type { Mapping } from "../libc.ts";
 import { readHashMap, ServiceMap, tableOfKey, type ServiceMapFds } from "./service-map.ts";
 import { SessionIdle } from "./udp-sessions.ts";
@@ -44,6 +45,7 @@ export interface TableMapFds extends ServiceMapFds, TunnelMapFds {
   readonly exceptions: number;
   readonly sessionIdle: number;
   readonly otherPorts: number;
+  readonly named: number;
 }
 
 const show = ({ epoch, counter, master }: TableVersion): string => `${epoch}.${counter}@${master}`;
@@ -65,6 +67,7 @@ export class TableWriter {
   readonly #exceptions: ExceptionMap;
   readonly #sessionIdle: SessionIdle;
   readonly #portMap: GroupNumbers;
+  readonly #named: NamedNodes;
   readonly #vipsFd: number;
   /** With the value that says who answers. */
   readonly #vips = new Map<string, number>();
@@ -75,16 +78,17 @@ export class TableWriter {
   /** Of the next publish. */
   otherPorts: OtherPorts = new Map();
 
-  constructor(fds: TableMapFds, capacities: Capacities & { readonly exceptions: number }) {
+  constructor(fds: TableMapFds, capacities: Capacities) {
     this.state = new StateMap(fds.state);
     this.#slots = new SlotMaps(fds.slots, fds.former, capacities.slots);
     this.#nodes = new NodeMap(fds.nodes);
     this.tunnels = new TunnelMap(fds, this.#nodes, this.state);
     this.#services = new ServiceMap(fds, capacities.services, this.state);
-    this.#exceptionMemory = mapExceptions(fds.exceptions, exceptionBuckets(capacities.exceptions));
+    this.#exceptionMemory = mapExceptions(fds.exceptions);
     this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory), this.state);
     this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
     this.#portMap = new GroupNumbers(fds.otherPorts, capacities.groups);
+    this.#named = new NamedNodes(fds.named, capacities.groups);
     this.#vipsFd = fds.vips;
     this.#capacities = capacities;
     for (const [key, value] of readHashMap(fds.vips, ADDRESS.size, HOLDER_SIZE)) {
@@ -149,6 +153,7 @@ export class TableWriter {
     this.#exceptionMemory.unmap();
     this.#sessionIdle.close();
     this.#portMap.close();
+    this.#named.close();
   }
 
   /**
@@ -175,6 +180,7 @@ export class TableWriter {
       if (fresh) resetGroup(entry.group);
       this.#sessionIdle.setMs(entry.group, table.udpIdleMs);
       this.#portMap.set(entry.group, portNumber(this.otherPorts.get(table.name) ?? 0));
+      if (table.policy === "quic") this.#named.setNodes(entry.group, table.named ?? []);
       changed += this.#writeSlots(table, entry.base);
     }
     return changed;

@@ -30,8 +30,6 @@ export interface DatapathOptions extends Port {
   readonly serviceCapacity?: number;
   /** Service groups. Default 4096. */
   readonly groupCapacity?: number;
-  /** Connections pinned at once; as many as tables can have, by default (2 MiB of kernel memory). */
-  readonly exceptionCapacity?: number;
   /** UDP sessions noted at once, of groups that pin them; the least recently used one goes first. Default 32 768 (3.5 MB). */
   readonly sessionCapacity?: number;
   /** First fragments remembered at once; the least recently used one goes first. Default 4096. */

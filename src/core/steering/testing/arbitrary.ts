@@ -70,6 +70,9 @@ function randomGroup(prng: Prng, name: string, services: readonly ServiceKey[]):
     home: owners,
     udpIdleMs: prng.chance(0.4) ? 3_600_000 : 0,
     exceptions: NO_EXCEPTIONS,
+    ...(policy === "quic"
+      ? { named: [1, 2, 3, 4, 5].map(nodeId).filter(() => prng.chance(0.8)) }
+      : {}),
   };
 }
 

@@ -148,10 +148,14 @@ export const held = (former: readonly number[] = []): Tables =>
   tablesWith({ owners: [0, 0], former, holds: true });
 
 /** With a group "quic" (UDP 443), all of whose slots belong to one node. */
-export function quic(owner: number): Tables {
+export function quic(owner: number, named: readonly number[] = [1, 2, 3, 4, 5, 9]): Tables {
   const tables = owned(1);
   const slots = { owners: [owner, owner] };
-  return { ...tables, groups: [...tables.groups, group("quic", "quic", both("udp", 443), slots)] };
+  const served = {
+    ...group("quic", "quic", both("udp", 443), slots),
+    named: named.map(nodeId),
+  };
+  return { ...tables, groups: [...tables.groups, served] };
 }
 
 /** With a group of traffic through the cluster, whose slots 0 … 3 belong to nodes 1 … 4, or all to one node. */

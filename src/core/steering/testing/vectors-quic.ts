@@ -1,5 +1,6 @@
 // Steering vectors of the stage connection-id (policy quic, A14): which node a QUIC packet names, and when its slot decides. All slots of the
 // group belong to node 2, unless a case says otherwise.
+import type { Tables } from "../tables.ts";
 import { fragmentHeader, icmp, ipv4, ipv6, join, udp, zeros } from "./frames.ts";
 import {
   connectionId,
@@ -187,4 +188,42 @@ const ELSEWHERE: readonly Vector[] = [
   ),
 ];
 
-export const QUIC: readonly Vector[] = [...NAMED, ...BY_SLOT, ...ELSEWHERE];
+/** Nodes 1 and 3 are there and do not serve the group: the slot's owner answers, whoever it is. */
+const notServing = (owner: number): Tables => quic(owner, [2, 4]);
+const NOT_SERVING: readonly Vector[] = [
+  goes(
+    "quic: it names a node that does not serve",
+    { frame: over4(short(3)), reason: "forward-owner", header: sentTo(2, 1) },
+    { tables: notServing(2) },
+  ),
+  goes(
+    "quic: it names this node, which does not serve",
+    { frame: over6(short(1)), reason: "forward-owner", header: sentTo(2, 1) },
+    { tables: notServing(2) },
+  ),
+  stays(
+    "quic: it names a node that does not serve, and the slot is this node's",
+    over4(longHeader(2, connectionId(3))),
+    "pass-local",
+    { tables: notServing(1) },
+  ),
+  stays(
+    "quic: a peer sends on what names this node, which does not serve",
+    over4(short(1), { hop: 1 }),
+    "pass-local",
+    { tables: notServing(2) },
+  ),
+  sequence(
+    "quic: flooded, it names a node that does not serve: the slot's owner takes it",
+    [{ frame: over4(short(3), shared), reason: "pass-local", toHost: true }],
+    { tables: notServing(1) },
+  ),
+  stays(
+    "quic: flooded, it names this node, which does not serve",
+    over4(short(1), shared),
+    "drop-peer",
+    { tables: notServing(2) },
+  ),
+];
+
+export const QUIC: readonly Vector[] = [...NAMED, ...BY_SLOT, ...ELSEWHERE, ...NOT_SERVING];
