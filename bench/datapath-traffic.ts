@@ -41,7 +41,7 @@ const XDP_PASS = 2;
 const XDP_TX = 3;
 
 /** Padded as on a wire, and to whole words, as the generator writes it. */
-function padded(frame: Uint8Array): Uint8Array {
+export function padded(frame: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(Math.max(SHORTEST, Math.ceil(frame.byteLength / 8) * 8));
   bytes.set(frame);
   return bytes;
@@ -98,10 +98,14 @@ export const TABLE_1 = kind4(
   ipv4(to4(VIP4), 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
 );
 
-const TABLE_1_IPV6 = kind6(
+export const TABLE_1_IPV6 = kind6(
   "TCP over IPv6, table 1",
   ipv6(to6, 6, tcp(ports(FIRST_SERVICE_PORT), ACK)),
 );
+
+const QUIC_PORT = 7443;
+export const quicKind = (datagram: Uint8Array): PacketKind =>
+  kind4("QUIC", ipv4(to4(VIP4), 17, udp(ports(QUIC_PORT), datagram)));
 
 /** Whose flows can be pinned. */
 export const CONNECTIONS: readonly PacketKind[] = [TABLE_1, TABLE_1_IPV6];
@@ -210,6 +214,8 @@ export function tables(size: TableSize, counter: number): Tables {
   }
   const sticky: ServiceKey = { protocol: "tcp", vip: ip(VIP4), port: STICKY_PORT };
   const any: ServiceKey = { protocol: "tcp", vip: ip(VIP4), port: "any" };
+  const quic: ServiceKey = { protocol: "udp", vip: ip(VIP4), port: QUIC_PORT };
+  const ids = Array.from({ length: size.nodes }, (_, index) => nodeId(2 + index));
   const hex = (value: number): string => value.toString(16).padStart(2, "0");
   return {
     version: { epoch: 1, counter, master: SELF.id },
@@ -225,6 +231,7 @@ export function tables(size: TableSize, counter: number): Tables {
       group("weighted", "weighted", weighted, size),
       group("sticky", "sticky", [sticky], size),
       group("any", "wildcard-sticky", [any], size),
+      { ...group("quic", "quic", [quic], { ...size, slots: 2 }), named: ids },
     ],
   };
 }

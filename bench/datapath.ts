@@ -2,37 +2,23 @@
 // that any XDP program costs here. `node bench/datapath.ts [--json]` runs it alone; root is needed.
 import os from "node:os";
 import { parseArgs } from "node:util";
-import { assert } from "#base/assert.ts";
-import { LoadedObject } from "#driver/bpf/program-loader.ts";
-import {
-  constants,
-  mapCapacities,
-  sizesOf,
-  tableMapFds,
-  type Sizes,
-} from "#driver/bpf/program-options.ts";
-import { TableWriter } from "#driver/bpf/table-writer.ts";
-import type { Tables } from "#core/steering/tables.ts";
 import { testRun } from "#driver/bpf/test-run.ts";
+import { costOfExceptions } from "./datapath-exceptions.ts";
+import { costOfTunnels } from "./datapath-tunnels.ts";
+import { count, CostTable, MANY_RUNS, SMALL, SubjectProgram } from "./datapath-cost.ts";
 import {
-  CONNECTIONS,
   FIRST_FRAGMENT,
   KINDS,
   LATER_FRAGMENT,
   PEERS,
-  pinned,
-  PINNED,
-  SELF,
   TABLE_1,
-  tables,
   type TableSize,
 } from "./datapath-traffic.ts";
 import type { SuiteOptions } from "./lib/options.ts";
-import { PacketCost, pinToCpu, threadCpuNs, type PacketKind, type Spread } from "./packet-cost.ts";
+import { PacketCost, pinToCpu, type Spread } from "./packet-cost.ts";
 import { renderSuite, type Row, type Suite } from "./suite.ts";
 import { vethRates } from "./veth-rate.ts";
 
-const SMALL: TableSize = { services: 1, slots: 1024, nodes: 4 };
 const LARGE: TableSize = { services: 10_000, slots: 65_536, nodes: 512 };
 const FLOWS = [1, 10_000, 1_000_000] as const;
 const MOST_TIMES_FLOOR = 5;
@@ -44,91 +30,13 @@ const MEMBERS: readonly TableSize[] = [
   { services: 1, slots: 65_536, nodes: 512 },
 ];
 const MOST_GROWTH = 1.15;
-/** Of a packet of a pinned connection, beside a table-1 hit. */
-const MOST_TIMES_HIT = 1.3;
-const USUAL_RUNS = 9;
-/** Where two rows are compared that differ by a cache miss, which a busy neighbour on the core makes dearer. */
-const MANY_RUNS = 36;
-const TURNS = 6;
 
 const METHOD = [
   "BPF_PROG_TEST_RUN, 1 000 000 packets a run, CPU time of the thread, smallest of 9 runs (36 where sizes are",
   "compared); headers written anew for every packet, the cost of writing them measured in turn and subtracted.",
-  "The floor is `return XDP_PASS`.",
+  "Of pinned connections, tunnels and QUIC: 100 000 packets a run, smallest of 360 and 120 runs. The floor is `return XDP_PASS`.",
+  "What goes into a tunnel or comes out of one has its old length back before the next packet, which is a part of what it costs here.",
 ];
-
-/** Our program, loaded but attached to nothing, with tables that can be exchanged. */
-class SubjectProgram {
-  readonly fd: number;
-  readonly #object: LoadedObject;
-  readonly #writer: TableWriter;
-  #version = 0;
-
-  constructor() {
-    const sizes: Sizes = sizesOf({ interface: "", self: SELF.id });
-    this.#object = LoadedObject.load("steer-xdp.o", {
-      capacities: mapCapacities(sizes),
-      constants: constants({ self: SELF.id, mac: SELF.mac }, sizes, false),
-    });
-    this.#writer = new TableWriter(tableMapFds(this.#object), sizes);
-    this.fd = this.#object.programFd("steer_xdp");
-  }
-
-  /** Answers the CPU time it took, in ms. */
-  publish(size: TableSize, change = (each: Tables): Tables => each): number {
-    this.#version++;
-    const next = change(tables(size, this.#version));
-    const before = threadCpuNs();
-    this.#writer.publish(next, () => {});
-    return (threadCpuNs() - before) / 1e6;
-  }
-
-  close(): void {
-    this.#writer.close();
-    this.#object.close();
-  }
-}
-
-const count = (flows: number): string => flows.toLocaleString("en").replaceAll(",", " ");
-
-/** Rows in ns/packet and as multiples of the floor. */
-class CostTable {
-  readonly rows: Row[] = [];
-  readonly #cost: PacketCost;
-  readonly #subject: number;
-  readonly #floor: number;
-
-  constructor(cost: PacketCost, subject: number) {
-    this.#cost = cost;
-    this.#subject = subject;
-    this.#floor = cost.direct(cost.reference("pass"), TABLE_1.frame);
-    this.add("bare XDP_PASS (the floor)", this.#floor);
-  }
-
-  add(name: string, ns: number, target?: Row["target"]): number {
-    const row = { name, value: ns, unit: "ns/packet", ratio: ns / this.#floor };
-    this.rows.push(target === undefined ? row : { ...row, target });
-    return ns;
-  }
-
-  reference(name: string, program: string): void {
-    const spread = { flows: 1, services: 1 };
-    this.add(
-      name,
-      this.#cost.net(this.#cost.reference(program), TABLE_1, spread, { floor: this.#floor }),
-    );
-  }
-
-  measure(kind: PacketKind, spread: Spread, runs = USUAL_RUNS): number {
-    const { returned } = testRun(this.#subject, kind.frame);
-    assert(returned === kind.returned, `${kind.name}: the packet goes where it should`);
-    return this.#cost.net(this.#subject, kind, spread, { floor: this.#floor, runs });
-  }
-
-  get floor(): number {
-    return this.#floor;
-  }
-}
 
 function costOfPaths(table: CostTable): void {
   for (const kind of KINDS) {
@@ -141,51 +49,6 @@ function costOfPaths(table: CostTable): void {
     }
   }
   table.add(LATER_FRAGMENT.name, table.measure(LATER_FRAGMENT, { flows: 1, services: 1 }));
-}
-
-const NOTHING_PINNED = (tables: Tables): Tables => tables;
-const ALL_PINNED = (tables: Tables): Tables => pinned(tables, false);
-const OTHERS_PINNED = (tables: Tables): Tables => pinned(tables, true);
-
-/** ns for each of the tables, measured in turn, so that a busy neighbour meets all of them alike. */
-function measureInTurn(
-  table: CostTable,
-  subject: SubjectProgram,
-  kind: PacketKind,
-  spread: Spread,
-  changes: readonly ((tables: Tables) => Tables)[],
-): number[] {
-  const least = changes.map(() => Infinity);
-  for (let turn = 0; turn < TURNS; turn++) {
-    for (const [index, change] of changes.entries()) {
-      subject.publish(SMALL, change);
-      const ns = table.measure(kind, spread, MANY_RUNS / TURNS);
-      least[index] = Math.min(least[index] ?? Infinity, ns);
-    }
-  }
-  return least;
-}
-
-/** Packets of pinned connections, beside as many of as many connections where nothing is pinned (B4). */
-function costOfExceptions(table: CostTable, subject: SubjectProgram): void {
-  const changes = [NOTHING_PINNED, ALL_PINNED, OTHERS_PINNED];
-  for (const kind of CONNECTIONS) {
-    for (const flows of [1, PINNED]) {
-      const spread = { flows, services: 1 };
-      const costs = measureInTurn(table, subject, kind, spread, changes);
-      const [hit = 0, exception = 0, miss = 0] = costs;
-      const plural = flows === 1 ? "1 flow" : `${count(flows)} flows`;
-      const add = (what: string, ns: number, promised: boolean): void => {
-        const row = { name: `${kind.name}, ${plural}, ${what}`, value: ns, unit: "ns/packet" };
-        const target = { text: `≤ ${MOST_TIMES_HIT} × a hit`, met: ns <= MOST_TIMES_HIT * hit };
-        table.rows.push({ ...row, ratio: ns / hit, ...(promised ? { target } : {}) });
-      };
-      add("nothing pinned (what exceptions are compared with)", hit, false);
-      add("pinned", exception, true);
-      add("not pinned, in a slot with exceptions", miss, false);
-    }
-  }
-  subject.publish(SMALL);
 }
 
 /** What every member does with most packets of the flooded methods: somebody else's, beside a program that drops all. */
@@ -245,11 +108,11 @@ const GROWTHS: readonly Growth[] = [
 
 function costOfSize(table: CostTable, subject: SubjectProgram): void {
   subject.publish(ONE.size);
-  const least = table.measure(TABLE_1, ONE.spread, MANY_RUNS);
+  const least = table.measure(TABLE_1, ONE.spread, { runs: MANY_RUNS });
   table.add("1 flow, 1 service, 1 node, 2 slots", least);
   for (const { name, size, spread, promised } of GROWTHS) {
     subject.publish({ ...ONE.size, ...size });
-    const ns = table.measure(TABLE_1, { ...ONE.spread, ...spread }, MANY_RUNS);
+    const ns = table.measure(TABLE_1, { ...ONE.spread, ...spread }, { runs: MANY_RUNS });
     const target = { text: "≤ +15 %", met: ns <= MOST_GROWTH * least };
     table.add(name, ns, promised === false ? undefined : target);
   }
@@ -274,6 +137,9 @@ export async function datapath({ say }: SuiteOptions): Promise<Suite> {
     costOfPaths(table);
     say("pinned connections");
     costOfExceptions(table, subject);
+    say("tunnels, and QUIC");
+    costOfTunnels(table, subject);
+    subject.publish(SMALL);
     say("packets of other members");
     costOfDrops(table, cost, subject);
     say("sizes of the tables");

@@ -5,7 +5,7 @@ import { bpfCheck, libbpf, Structure } from "#driver/bpf/libbpf.ts";
 import { LoadedObject } from "#driver/bpf/program-loader.ts";
 import { check, libc } from "#driver/libc.ts";
 
-const REPEAT = 1_000_000;
+const PACKETS = 1_000_000;
 const RUNS = 9;
 const CLOCK_THREAD_CPUTIME_ID = 3;
 export const EINTR = 4;
@@ -30,6 +30,14 @@ export interface Spread {
   readonly flows: number;
   /** 128 ports on each of consecutive VIPs, from FIRST_SERVICE_PORT on; 1: the frame's own. */
   readonly services: number;
+}
+
+/** How the cost of a program is found: the smallest of that many runs. */
+export interface Measuring {
+  readonly floor: number;
+  readonly runs?: number;
+  /** Of a run. The shorter a run, the likelier that nothing disturbs one of them; each flow is to be met several times. */
+  readonly packets?: number | undefined;
 }
 
 export const SERVICES_PER_VIP = 128;
@@ -82,16 +90,16 @@ export class PacketCost {
     programFd: number,
     kind: PacketKind,
     spread: Spread,
-    { floor, runs = RUNS }: { readonly floor: number; readonly runs?: number },
+    { floor, runs = RUNS, packets = PACKETS }: Measuring,
   ): number {
     this.plan(kind, spread);
     // both in turn, so that a disturbance meets both alike
     let [own, bare] = [Infinity, Infinity];
     for (let run = 0; run < runs; run++) {
       this.aim(this.reference("pass"));
-      bare = Math.min(bare, this.#time(this.reference("generate"), kind.frame));
+      bare = Math.min(bare, this.#time(this.reference("generate"), kind.frame, packets));
       this.aim(programFd);
-      own = Math.min(own, this.#time(this.reference("generate"), kind.frame));
+      own = Math.min(own, this.#time(this.reference("generate"), kind.frame, packets));
     }
     return own - bare + floor;
   }
@@ -126,7 +134,7 @@ export class PacketCost {
     this.#generator.close();
   }
 
-  #time(programFd: number, frame: Uint8Array): number {
+  #time(programFd: number, frame: Uint8Array, packets = PACKETS): number {
     const out = new Uint8Array(frame.byteLength + 256);
     const options = new Structure(80)
       .u64(0, 80)
@@ -134,7 +142,7 @@ export class PacketCost {
       .pointer(16, out)
       .u32(24, frame.byteLength)
       .u32(28, out.byteLength)
-      .u32(60, REPEAT).bytes;
+      .u32(60, packets).bytes;
     for (;;) {
       const before = threadCpuNs();
       const result = libbpf().testRun(programFd, options);
@@ -142,7 +150,7 @@ export class PacketCost {
       // a signal ends a run early
       if (result === -EINTR) continue;
       bpfCheck(result, "run a program over packets");
-      return spent / REPEAT;
+      return spent / packets;
     }
   }
 }
