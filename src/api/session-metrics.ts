@@ -26,6 +26,26 @@ const PLAIN: readonly (readonly [string, Family["type"], string, Value])[] = [
     (of) => of.others,
   ],
   [
+    ...(["panoply_session_holders_wanted", "gauge"] as const),
+    "Other members that are to hold each session",
+    (of) => of.wanted ?? of.others,
+  ],
+  [
+    ...(["panoply_sessions_under_replicated", "gauge"] as const),
+    "Sessions that fewer members hold than are to",
+    (of) => of.underReplicated,
+  ],
+  [
+    ...(["panoply_sessions_noted", "gauge"] as const),
+    "Sessions of others that it knows of, and would get from another member first",
+    (of) => of.noted,
+  ],
+  [
+    ...(["panoply_sessions_fetched_total", "counter"] as const),
+    "Sessions that fell to the server and that it had to get from another member first",
+    (of) => of.fetched,
+  ],
+  [
     ...(["panoply_session_lag_seconds", "gauge"] as const),
     "Age of the oldest thing that a replica has not acknowledged",
     seconds((of) => of.lagMs),
@@ -62,7 +82,7 @@ const PLAIN: readonly (readonly [string, Family["type"], string, Value])[] = [
   ],
   [
     ...(["panoply_sessions_lost_total", "counter"] as const),
-    "Sessions whose client was gone or silent at the takeover",
+    "Sessions whose client was gone or silent at the takeover, or that no member had",
     (of) => of.lost,
   ],
   [

@@ -13,12 +13,24 @@ export const SessionsStatus = Type.Object(
     beyondLimit: count("Of these: more input came than is kept of a session"),
     untold: count("Of these: the session program had no room for them when they began"),
     held: count("Sessions of other members that it could go on with"),
+    noted: Type.Optional(
+      count("Sessions of other members that it knows of, and would get from another one first"),
+    ),
+    wanted: Type.Optional(
+      count("Other members that are to hold each of its sessions; absent: all of them"),
+    ),
+    underReplicated: Type.Optional(count("Of those that it serves: fewer members hold them")),
     replicas: count("Other members that hear what happens on its sessions"),
     others: count("Other members"),
     waitingBytes: count("Bytes that wait for other members in the server"),
     lagMs: ms("Age of the oldest thing that another member has not acknowledged"),
     takenOver: count("Sessions that it went on with, since it started"),
-    lost: count("Sessions that it could not go on with: their client was gone or silent"),
+    fetched: Type.Optional(
+      count("Sessions that fell to it and that it had to get from another member first"),
+    ),
+    lost: count(
+      "Sessions that it could not go on with: their client was gone or silent, or no member had them",
+    ),
     abandoned: count("Sessions that another member took over while this one could not be heard"),
     commitMedianMs: Type.Optional(
       ms("From something told until another member held it: the median of the last thousand"),

@@ -34,7 +34,7 @@ export const FROM_APPLICATION: Messages<FromApplication> = {
     example: { type: "answer", vote: 7, accept: false, reason: "no tunnel to it" },
   },
   "session-report": {
-    when: "From a server of sessions (A16), whenever it likes, to an agent whose `welcome` says `takesReports`: what `pan status` and the metrics show of it. Milliseconds, bytes and counts; the four last may be left out while nothing was measured.",
+    when: "From a server of sessions (A16), whenever it likes, to an agent whose `welcome` says `takesReports`: what `pan status` and the metrics show of it. Milliseconds, bytes and counts; the times of commits and pauses may be left out while nothing was measured, `wanted` where every other member is to hold each session, and with it `underReplicated`; so may `noted` and `fetched`.",
     example: {
       type: "session-report",
       figures: {
@@ -42,6 +42,7 @@ export const FROM_APPLICATION: Messages<FromApplication> = {
         ...{ replicas: 2, others: 2, waitingBytes: 0, lagMs: 0 },
         ...{ takenOver: 4, lost: 0, abandoned: 0 },
         ...{ commitMedianMs: 0.4, commitHighMs: 2.1, pauseMedianMs: 3.5, pauseWorstMs: 9 },
+        ...{ wanted: 1, underReplicated: 0, noted: 11, fetched: 3 },
       },
     },
   },

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { InvalidArgumentError } from "commander";
 import { run } from "./program.ts";
 import { recordingTerminal } from "./recording-terminal.ts";
-import { numberOf, splitEndpoint, wholeOf } from "./session-options.ts";
+import { numberOf, replicasOf, splitEndpoint, wholeOf } from "./session-options.ts";
 
 test("A16: an endpoint is a name or address and a port; IPv6 addresses stand in brackets", () => {
   assert.deepEqual(splitEndpoint("db.example:5432"), { host: "db.example", port: 5432 });
@@ -24,6 +24,13 @@ test("A16: numbers outside their range are refused with the range", () => {
   assert.throws(() => wholeOf(1, 10)("1.5"), InvalidArgumentError);
 });
 
+test("A16: as many members as are given hold a connection, or all; none is refused", () => {
+  assert.deepEqual(["all", "1", "12"].map(replicasOf), ["all", 1, 12]);
+  for (const wrong of ["", "0", "-1", "1.5", "ALL", "4096"]) {
+    assert.throws(() => replicasOf(wrong), /give all, or a whole number, 1 or more/, wrong);
+  }
+});
+
 const RELAY = "relay --interface eth0 --listen 10.0.0.100:7000";
 const REFUSED: readonly (readonly [string, RegExp])[] = [
   [RELAY, /required option '--backend <address>' not specified/],
@@ -31,6 +38,7 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   [`${RELAY} --backend db:1 --framing json`, /Allowed choices are line, u8/],
   [`${RELAY} --backend db:1 --on-loss pray`, /Allowed choices are replay, close/],
   [`${RELAY} --backend db:1 --max-message 2000000`, /give a whole number, 1 to 1048576/],
+  [`${RELAY} --backend db:1 --replicas none`, /give all, or a whole number, 1 or more/],
   ["relay --interface eth0 --listen 10.0.0.100 --backend db:1", /give an address and a port/],
 ];
 for (const [line, message] of REFUSED) {

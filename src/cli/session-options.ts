@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { familyOf, parseIp } from "#base/address.ts";
 import type { Endpoint, ServerPlace } from "#session/listening.ts";
+import { isReplicaCount, type ReplicaCount } from "#session/replicas.ts";
 import type { Context } from "./context.ts";
 
 const LAST_WORDS_MS = 1000;
@@ -25,7 +26,20 @@ export const withSessionOptions = (command: Command): Command =>
       "the agent's socket for applications",
       "/run/panoply/applications.sock",
     )
-    .option("--port <number>", "of the streams between members", numberOf(1, 65_535));
+    .option("--port <number>", "of the streams between members", numberOf(1, 65_535))
+    .option(
+      "--replicas <number|all>",
+      "members that hold each connection besides the one that serves it; all others, unless it is said",
+      replicasOf,
+    );
+
+/** All, or a number. */
+export function replicasOf(text: string): ReplicaCount {
+  if (text === "all") return text;
+  const value = Number(/^\d+$/.test(text) ? text : Number.NaN);
+  if (isReplicaCount(value)) return value;
+  throw new InvalidArgumentError("give all, or a whole number, 1 or more");
+}
 
 /** For the value of an option. @param unit what is counted, for the message */
 export const numberOf =

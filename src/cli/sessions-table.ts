@@ -28,7 +28,7 @@ export const sessionRow = (of: Sessions): readonly string[] => [
   String(of.served),
   String(of.withoutReplica + of.beyondLimit + of.untold),
   String(of.held),
-  `${of.replicas} of ${of.others}`,
+  `${of.replicas} of ${of.others}${of.wanted === undefined ? "" : `, ${of.wanted} each`}`,
   short(of.lagMs),
   range(of.commitMedianMs, of.commitHighMs),
   String(of.takenOver),
@@ -47,11 +47,18 @@ export function sessionRemarks(all: readonly Sessions[]): string[] {
         `${of.withoutReplica} unprotected: no other member holds them (the server runs on ${of.replicas} of ${of.others} others)`,
       ],
       [
+        (of.underReplicated ?? 0) > 0,
+        `${of.underReplicated} under-replicated: fewer than ${of.wanted} other members hold them`,
+      ],
+      [
         of.beyondLimit > 0,
         `${of.beyondLimit} unprotected: more input came than is kept of a session`,
       ],
       [of.untold > 0, `${of.untold} unprotected: the session program had no room when they began`],
-      [of.lost > 0, `${of.lost} lost at a takeover: their client was gone or silent`],
+      [
+        of.lost > 0,
+        `${of.lost} lost at a takeover: their client was gone or silent, or no member had them`,
+      ],
       [
         of.abandoned > 0,
         `${of.abandoned} left to members that took over while this one was not heard`,

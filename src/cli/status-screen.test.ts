@@ -42,11 +42,12 @@ Packets and messages
   connection refused: not-admitted        2
 
 Sessions that outlive their member
-  SERVER  SERVED  UNPROTECTED  HELD  REPLICAS     LAG           COMMIT  TAKEN OVER            PAUSE
-  relay       12            3    25    1 of 2  2.0 ms  0.4 ms … 2.1 ms           4  3.5 ms … 250 ms
-  files        0            0     0    2 of 2  0.0 ms                –           0                –
+  SERVER  SERVED  UNPROTECTED  HELD        REPLICAS     LAG           COMMIT  TAKEN OVER            PAUSE
+  relay       12            3    25          1 of 2  2.0 ms  0.4 ms … 2.1 ms           4  3.5 ms … 250 ms
+  files        0            0     0  2 of 2, 1 each  0.0 ms                –           0                –
   relay: 2 unprotected: no other member holds them (the server runs on 1 of 2 others)
   relay: 1 unprotected: more input came than is kept of a session
+  files: 3 under-replicated: fewer than 1 other members hold them
   files: has said nothing for 11.0 s
 
 Health checks of this node

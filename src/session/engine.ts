@@ -82,7 +82,10 @@ export class Engine {
 
   /** For the operator. */
   figures(): OwnFigures {
-    const counts = { ...this.#counts, ...this.#ofHolding() };
+    const { held, noted, fetched, takenOver, lost, abandoned, lackReplicas } = this.counts;
+    const wanted = this.#parts.replicas ?? "all";
+    const spread = wanted === "all" ? {} : { wanted, underReplicated: lackReplicas };
+    const counts = { held, noted, fetched, takenOver, lost, abandoned, ...spread };
     return this.#figures.of([...this.#serving.values()], counts, this.#now());
   }
 

@@ -86,6 +86,12 @@ export function timesOf(
 /** What an engine can say of itself; the rest its links know. */
 export type OwnFigures = Omit<SessionFigures, "others" | "replicas" | "waitingBytes">;
 
+type FiguredCounts = Pick<
+  EngineCounts,
+  "held" | "noted" | "fetched" | "takenOver" | "lost" | "abandoned"
+> &
+  Pick<SessionFigures, "wanted" | "underReplicated">;
+
 export class Figures {
   readonly following = new Following();
   readonly #pauses = new Samples();
@@ -114,25 +120,15 @@ export class Figures {
     this.#takenAt.delete(keyText(key));
   }
 
-  of(
-    served: readonly Serving[],
-    {
-      held,
-      takenOver,
-      lost,
-      abandoned,
-    }: Pick<EngineCounts, "held" | "takenOver" | "lost" | "abandoned">,
-    now: Instant,
-  ): OwnFigures {
+  of(served: readonly Serving[], counts: FiguredCounts, now: Instant): OwnFigures {
     const count = (is: (each: Serving) => boolean): number => served.filter(is).length;
     return {
       served: served.length + this.#untold,
       withoutReplica: count((each) => each.alone && each.protected),
       beyondLimit: count((each) => !each.protected),
       untold: this.#untold,
-      held,
       lagMs: this.following.lagMs(now),
-      ...{ takenOver, lost, abandoned },
+      ...counts,
       ...timesOf(this.following.latencies, this.#pauses),
     };
   }

@@ -1,4 +1,5 @@
 // What the servers that are shipped have in common: they start, and listen to what they are told.
+import type { ReplicaCount } from "./replicas.ts";
 import { createSessionServer, type SessionServer, type SessionServerOptions } from "./server.ts";
 import type { Session } from "./session.ts";
 
@@ -15,6 +16,8 @@ export interface ServerPlace {
   readonly applicationsSocket: string;
   /** Of the streams between members. */
   readonly port?: number;
+  /** How many other members hold each session. */
+  readonly replicas?: ReplicaCount;
 }
 
 export interface ServerOptions extends SessionServerOptions {

@@ -23,12 +23,15 @@ import type { EngineCounts } from "./engine-parts.ts";
 import { keyOf } from "./key-text.ts";
 import { Links, type MemberAddress } from "./links.ts";
 import { Placement } from "./placement.ts";
+import { isReplicaCount, type ReplicaCount } from "./replicas.ts";
 import type { Session } from "./session.ts";
 import { KERNEL_SOCKETS } from "./sockets.ts";
 import { Tenure } from "./tenure.ts";
 import { WorkSets } from "./work-sets.ts";
 
 export { type CommitOptions, MAX_STATE_BYTES, type SaveOptions, type Session } from "./session.ts";
+
+export type { ReplicaCount } from "./replicas.ts";
 
 export const DEFAULT_SESSION_PORT = 7948;
 /** Connections of a dead owner that nobody here was to take: others have them by then. */
@@ -48,6 +51,8 @@ export interface SessionServerOptions {
   readonly applicationsSocket?: string;
   /** Of the streams between members. */
   readonly port?: number;
+  /** How many other members hold each session, and so how many may be lost with its server; all of them, unless it is said. */
+  readonly replicas?: ReplicaCount;
   /** For `pan apps` and `pan status`. */
   readonly name?: string;
   readonly onTrouble?: (error: Error) => void;
@@ -58,6 +63,11 @@ export async function createSessionServer(
   options: SessionServerOptions,
   onSession: (session: Session) => void,
 ): Promise<SessionServer> {
+  if (!isReplicaCount(options.replicas ?? "all")) {
+    throw new RangeError(
+      `${options.replicas} replicas are none. Give "all", or a whole number, 1 or more.`,
+    );
+  }
   // The agent's packet program comes first: sessions speak only under its lease.
   while (steeringId(netdev(options.interface)) === undefined) await pause(RETRY_LISTEN_MS);
   return SessionServer.start(options, onSession);
@@ -139,6 +149,7 @@ export class SessionServer {
       links: this.#links,
       sockets: KERNEL_SOCKETS,
       clock: REAL_CLOCK,
+      replicas: options.replicas ?? "all",
       trouble: options.onTrouble ?? (() => {}),
       onSession,
     });

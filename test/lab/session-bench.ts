@@ -23,20 +23,22 @@ export interface FileService {
   /** Of the files. */
   readonly folder: string;
   readonly port: number;
+  /** More of `pan serve-files`. */
+  readonly options?: readonly string[];
 }
 
 /** The file server of a member, until it listens. */
 export async function serveFiles(
   cluster: LabCluster,
   member: string,
-  { folder, port }: FileService,
+  { folder, port, options = [] }: FileService,
 ): Promise<void> {
   const place = placeOptions(cluster, member, port);
   await startProgram(
     { lab: cluster.lab.name, host: member },
     {
       name: "files",
-      argv: [process.execPath, PAN, "serve-files", folder, ...place],
+      argv: [process.execPath, PAN, "serve-files", folder, ...place, ...options],
       ready: { tcp: port, timeoutMs: 30_000 },
     },
   );

@@ -185,6 +185,7 @@ export const STATUS: Status = {
       ...{ application: "files", reportedMs: 11_000, served: 0, withoutReplica: 0, beyondLimit: 0 },
       ...{ untold: 0, held: 0, replicas: 2, others: 2, waitingBytes: 0, lagMs: 0 },
       ...{ takenOver: 0, lost: 0, abandoned: 0 },
+      ...{ wanted: 1, underReplicated: 3, noted: 7, fetched: 0 },
     },
   ],
   failovers: [{ at: "2026-11-21T09:00:00.000Z", node: "gamma", reason: "silent", tookMs: 212.4 }],

@@ -289,12 +289,14 @@ export class World {
   #isWhole(id: NodeId): boolean {
     const others = this.present.filter((other) => other.id !== id);
     return others.every((other) =>
-      [this.#between(id, other.id), this.#between(other.id, id)].every((one) => one?.begun),
+      [this.#between(id, other.id), this.#between(other.id, id)].every((one) => one !== undefined),
     );
   }
 
+  /** One that has begun: what a process that was frozen has yet to say on a stream that has ended is not said on the next one. */
   #between(from: NodeId, to: NodeId): Stream | undefined {
-    return this.#streams.find((one) => one.open && one.from.id === from && one.to.id === to);
+    const isTheirs = (one: Stream): boolean => one.from.id === from && one.to.id === to;
+    return this.#streams.find((one) => one.begun && one.open && isTheirs(one));
   }
 
   #tell(from: NodeId, to: NodeId, message: ToMember): void {

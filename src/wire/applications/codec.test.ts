@@ -37,6 +37,7 @@ test("A16: a report of a server of sessions; what was not measured is left out",
   assert.deepEqual([figures.served, figures.lagMs, figures.commitMedianMs], [3, 1.5, 0.25]);
   assert.equal(figures.pauseMedianMs, undefined);
   assert.equal("later" in figures, false);
+  assert.equal("wanted" in figures, false);
 });
 
 test("A10: what is no message is refused with what to write", () => {
@@ -55,6 +56,7 @@ test("A10: what is no message is refused with what to write", () => {
     ['{"type":"session-report"}', /"figures"/],
     ['{"type":"session-report","figures":{"served":1}}', /"withoutReplica"/],
     [`{"type":"session-report","figures":${FIGURES},"pauseWorstMs":-1}}`, /"pauseWorstMs"/],
+    [`{"type":"session-report","figures":${FIGURES},"wanted":"2"}}`, /"wanted"/],
   ];
   for (const [text, expected] of cases) {
     const understood = read(text);

@@ -8,6 +8,7 @@ import {
   type Hello,
   MAX_REASON_BYTES,
   SESSION_COUNTS,
+  SESSION_SPREAD,
   SESSION_TIMES,
   type SessionFigures,
   type ToApplication,
@@ -119,9 +120,10 @@ function reportOf(fields: JsonObject): Understood {
   const given = asObject(fields["figures"]);
   if (given === undefined) return wrong('"figures" of session-report is an object');
   const figures: Partial<Record<keyof SessionFigures, number>> = {};
-  for (const name of [...SESSION_COUNTS, ...SESSION_TIMES]) {
+  const optional: readonly string[] = [...SESSION_TIMES, ...SESSION_SPREAD];
+  for (const name of [...SESSION_COUNTS, ...SESSION_TIMES, ...SESSION_SPREAD]) {
     const value = given[name];
-    if (value === undefined && SESSION_TIMES.some((time) => time === name)) continue;
+    if (value === undefined && optional.includes(name)) continue;
     if (typeof value !== "number" || value < 0) {
       return wrong(`"${name}" of session-report is a number, 0 or more`);
     }

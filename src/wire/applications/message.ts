@@ -177,8 +177,15 @@ export const SESSION_COUNTS = [
   "waitingBytes", // for replicas, in this process
   "lagMs", // age of the oldest thing that a replica has not acknowledged
   "takenOver", // since the start, as those below
-  "lost", // at a takeover: the client was gone, or could not be reached
+  "lost", // at a takeover: the client was gone, or could not be reached, or no member had the session
   "abandoned", // left to a member that took over while this one could not be heard
+] as const;
+/** With k of the other members holding a session (docs/adr/0033). Absent: the server is older. */
+export const SESSION_SPREAD = [
+  "wanted", // k; absent: all of them
+  "underReplicated", // sessions that fewer members hold
+  "noted", // sessions of others of which this server knows only that they are there
+  "fetched", // sessions that fell to it and that it had to get from another member first, since the start
 ] as const;
 /** Absent: none measured yet. Of the last thousand: from something told until every replica held it; from a takeover's begin to the socket. */
 export const SESSION_TIMES = [
@@ -186,8 +193,10 @@ export const SESSION_TIMES = [
   ...["pauseMedianMs", "pauseWorstMs"],
 ] as readonly ("commitMedianMs" | "commitHighMs" | "pauseMedianMs" | "pauseWorstMs")[];
 
+type Optional = (typeof SESSION_TIMES | typeof SESSION_SPREAD)[number];
+
 export type SessionFigures = Readonly<Record<(typeof SESSION_COUNTS)[number], number>> &
-  Readonly<Partial<Record<(typeof SESSION_TIMES)[number], number>>>;
+  Readonly<Partial<Record<Optional, number>>>;
 
 /** From a server of sessions, every now and then, to an agent whose welcome takes reports. */
 export interface SessionReport {
