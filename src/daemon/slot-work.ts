@@ -23,7 +23,7 @@ import { EthernetView } from "#wire/ethernet.ts";
 import { hopMac, wayByte } from "#wire/ethernet-hop.ts";
 import type { Following } from "./following.ts";
 import { SlotReports } from "./slot-reports.ts";
-import { SlotRequests } from "./slot-requests.ts";
+import { SlotRequests } from "#core/steering/slot-requests.ts";
 import type { Trouble } from "./trouble.ts";
 import type { NodeTunnels } from "./tunnels/node-tunnels.ts";
 

@@ -1,5 +1,5 @@
-// What the simulated cluster serves: two VIPs, a weighted group of TCP services, a sticky one, and one that pins UDP sessions and goes by
-// health checks, with few slots, so that every slot can be looked at after every change.
+// What the simulated cluster serves: two VIPs, a weighted group of TCP services, a sticky one, one that pins UDP sessions and goes by
+// health checks, and one whose slots are assigned when packets want them, with few slots, so that every slot can be looked at after every change.
 import { ip, type IpAddress } from "#base/address.ts";
 import { type AdmittedNode, DEFAULT_DETECTION } from "#core/membership/protocol.ts";
 import type { ClusterSpec } from "#core/node/cluster-spec.ts";
@@ -15,6 +15,9 @@ export const NAME_PORT = 53;
 /** Only nodes whose instance is found well serve it (B7). */
 export const CHECKED_GROUP = "names";
 const NAME_SLOTS = 8;
+/** Its slots get an owner when a packet wants one (A15). */
+export const LAZY_PORT = 8080;
+const LAZY_SLOTS = 8;
 /** Longer than anything keeps a packet from a session's node that is to find it (B12). */
 export const SESSION_IDLE_MS = 20_000;
 
@@ -23,6 +26,7 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
   const rules = { assignment: "eager", balance: "weights" } as const;
   const web = [{ protocol: "tcp", vip: VIP, port: WEB_PORT }] as const;
   const names = [{ protocol: "udp", vip: VIP, port: NAME_PORT }] as const;
+  const lazy = [{ protocol: "tcp", vip: VIP, port: LAZY_PORT }] as const;
   const other = [{ protocol: "tcp", vip: OTHER_VIP, port: "any" }] as const;
   return {
     method: "forward",
@@ -48,6 +52,14 @@ export function specOf(admitted: readonly AdmittedNode[]): ClusterSpec {
         ...rules,
         udpIdleMs: SESSION_IDLE_MS,
         checked: true,
+      },
+      {
+        name: "lazy",
+        policy: "weighted",
+        slots: LAZY_SLOTS,
+        services: lazy,
+        nodes,
+        ...{ assignment: "lazy", balance: "weights" },
       },
     ],
   };

@@ -1,6 +1,7 @@
 // The control channel between master and members (A2, B9): connections that carry messages in order, are held up by lost packets
 // and cut links, and end when a process ends or nothing came for several pings.
 import type { ConfigVersion, TableVersion } from "#base/ids.ts";
+import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Sent } from "#core/steering/tables-out.ts";
 import type { FlowReport } from "#wire/control/flow-report.ts";
 import type { HealthReport } from "#wire/control/health-report.ts";
@@ -19,6 +20,7 @@ export type ControlMessage =
   | { readonly type: "flow-report"; readonly report: FlowReport }
   | { readonly type: "health-report"; readonly report: HealthReport }
   | { readonly type: "tables-ack"; readonly version: TableVersion }
+  | { readonly type: "slots-wanted"; readonly slots: readonly SlotRef[] }
   /** What was sent builds on tables that are not held. */
   | { readonly type: "tables-wanted"; readonly held: TableVersion };
 
@@ -47,9 +49,6 @@ const TICK_MS = 2000;
 const SILENT_TICKS = 4;
 /** Messages that may wait for a peer; beyond it is a slow reader. */
 export const MOST_QUEUED = 4096;
-
-/** Of messages with tables in one direction: the one that is being sent, and the newest. */
-export const CHANNEL_TABLES = 2;
 
 interface Queued {
   readonly to: ControlEnd;

@@ -5,6 +5,7 @@ import { clusterMac } from "#base/delivery.ts";
 import type { NodeId } from "#base/ids.ts";
 import type { Reason } from "#core/steering/reasons.ts";
 import type { Delivery } from "#core/steering/tables.ts";
+import { hopMac } from "#wire/ethernet-hop.ts";
 import type { ClientFrame } from "./client-frame.ts";
 import type { SimNode } from "./node.ts";
 import type { Arrival } from "./steering-memory.ts";
@@ -71,6 +72,15 @@ export class DataPlane {
   /** The same, at one of them. */
   floodTo(node: SimNode, mac: MacAddress, frame: ClientFrame): Fate {
     return this.#walkOn(node, frame, this.#byClusterMac(mac));
+  }
+
+  /** A frame that was held at a node goes on; to that node itself as if it came from outside (daemon/slot-work.ts). */
+  sendOn(from: SimNode, to: NodeId, frame: ClientFrame): Fate {
+    if (to === from.id) return this.walk(from, frame);
+    const target = this.#world.node(to);
+    if (!from.isUp || !this.#world.network.carries(from.id, to)) return LOST;
+    const macs = Uint8Array.of(...target.program.mac, ...hopMac({ hop: 1, asked: 0 }, from.id));
+    return this.#walkOn(target, frame, { key: undefined, macs });
   }
 
   #byOwnMac({ id, program }: SimNode): Arrival {

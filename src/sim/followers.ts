@@ -1,6 +1,7 @@
 // The members that are connected to a simulated node as their master: daemon/followers.ts on virtual time. Tables go out as the real ones
 // do, as what differs from those that a member holds.
 import { compareVersions, type NodeId, sameConfig, type TableVersion } from "#base/ids.ts";
+import type { SlotRef } from "#core/steering/assignment.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { TablesOut } from "#core/steering/tables-out.ts";
 import type { Connection, ControlEnd, ControlMessage, Report } from "./control.ts";
@@ -19,6 +20,7 @@ export interface FollowersOptions {
   /** The newest known here. */
   readonly tables: () => Tables | undefined;
   readonly acknowledged: (id: NodeId, version: TableVersion) => void;
+  readonly wanted: (slots: readonly SlotRef[]) => void;
   readonly reported: (id: NodeId, message: Report) => void;
 }
 
@@ -65,6 +67,8 @@ export class Followers {
         if (tables !== undefined) this.#sendTables(connection, tables);
         return;
       }
+      case "slots-wanted":
+        return this.#options.wanted(message.slots);
       case "slot-report":
       case "flow-report":
       case "health-report":

@@ -21,6 +21,7 @@ import {
 import { GroupKeys } from "./group-keys.ts";
 import type { Heart, MembershipEvent } from "./heart.ts";
 import type { SimNode } from "./node.ts";
+import { HeldFrames } from "./held-frames.ts";
 import { Instance } from "./instance.ts";
 import { TaskQueue } from "./task-queue.ts";
 import type { World } from "./world.ts";
@@ -37,6 +38,7 @@ export class MainThread {
   readonly keys: GroupKeys;
   readonly instance: Instance;
   readonly followers: Followers;
+  readonly held: HeldFrames;
   readonly #world: World;
   readonly #node: SimNode;
   readonly #formerSlots: FormerSlots;
@@ -90,6 +92,7 @@ export class MainThread {
       closed: (connection) => this.followers.closed(connection),
     };
     this.followers = this.#makeFollowers();
+    this.held = this.#makeHeld();
   }
 
   #makeFollowers(): Followers {
@@ -103,7 +106,20 @@ export class MainThread {
       hello: () => this.#hello(),
       tables: () => this.controller.tables,
       acknowledged: (id, version) => this.step({ type: "tables-acknowledged", id, version }),
+      wanted: (slots) => this.step({ type: "slots-wanted", slots }),
       reported: (id, message) => this.#reported(id, message),
+    });
+  }
+
+  #makeHeld(): HeldFrames {
+    return new HeldFrames({
+      self: this.#node.id,
+      tasks: this.tasks,
+      now: () => this.#node.now,
+      isMaster: () => this.isMaster,
+      take: (slots) => this.step({ type: "slots-wanted", slots }),
+      send: (slots) => void this.#client?.send(this.#clientEnd, { type: "slots-wanted", slots }),
+      sendOn: (frame, to) => this.#world.sendOn(this.#node, frame, to),
     });
   }
 
@@ -308,6 +324,7 @@ export class MainThread {
     }
     this.#unpublished = undefined;
     this.#world.probes.installed(this.#node, tables);
+    this.held.installed(tables);
     if (this.#formerSlots.isAsked(tables)) this.tasks.later(LOOK_SOON_MS, () => this.#look(false));
     this.#order({ type: "tables-published", version: tables.version });
     this.#node.disk.tables = bytesOf(tables);
@@ -380,6 +397,7 @@ export class MainThread {
       case "health-report":
       case "tables-ack":
       case "tables-wanted":
+      case "slots-wanted":
         return;
     }
   }
@@ -435,6 +453,7 @@ export class MainThread {
   close(isMachineUp: boolean): void {
     this.#closed = true;
     this.tasks.close();
+    this.held.close();
     this.#client?.close(this.#clientEnd, isMachineUp);
     this.followers.close(isMachineUp);
     if (this.#attempt !== undefined) this.#attempt.cancelled = true;

@@ -13,6 +13,7 @@ import { NothingLost } from "./checkers/nothing-lost.ts";
 import { NoLostConnection } from "./checkers/no-lost-connection.ts";
 import { OneMaster } from "./checkers/one-master.ts";
 import { OneTaker } from "./checkers/one-taker.ts";
+import { ServedOnce } from "./checkers/openings.ts";
 import { Ownership } from "./checkers/ownership.ts";
 import { Queues } from "./checkers/queues.ts";
 import { Replays } from "./checkers/replays.ts";
@@ -27,8 +28,10 @@ import { Quiet } from "./quiet.ts";
 import { Violation } from "./violation.ts";
 import { Attacker } from "./workloads/attacker.ts";
 import { Connections } from "./workloads/connections.ts";
+import { Openings } from "./workloads/openings.ts";
 import { Operations } from "./workloads/operations.ts";
 import { Storm } from "./workloads/storm.ts";
+import { WellCluster } from "./well-cluster.ts";
 import { World } from "./world.ts";
 
 export interface RunSettings {
@@ -88,6 +91,8 @@ export class Simulation {
   readonly #segments: NoLostConnection;
   readonly #oneTaker: OneTaker;
   readonly #nothingLost: NothingLost;
+  readonly #openings: Openings;
+  readonly #servedOnce: ServedOnce;
   readonly #exceptions: Exceptions;
   readonly #deltas: Deltas;
   #rounds = 0;
@@ -114,7 +119,13 @@ export class Simulation {
     const clients = { connections: this.#connections, excuses, quiet };
     this.#segments = new NoLostConnection(world, plane, clients);
     this.#oneTaker = new OneTaker(world, plane, parts);
-    this.#nothingLost = new NothingLost(world, plane, parts);
+    const well = new WellCluster(world, parts);
+    this.#nothingLost = new NothingLost(world, plane, well);
+    this.#openings = new Openings({
+      ...{ world, plane, connections: this.#connections },
+      prng: new Prng(seed ^ 0x0be),
+    });
+    this.#servedOnce = new ServedOnce(world, parts, well, this.#openings);
     this.#exceptions = new Exceptions(world, conditions);
     this.#deltas = new Deltas(world);
     const common = { world, conditions, parts };
@@ -132,6 +143,9 @@ export class Simulation {
       quiet,
       excuses,
       this.#connections,
+      well,
+      this.#openings,
+      this.#servedOnce,
       new OneMaster(world, parts),
       new Answering(world, plane, parts),
       new TablesOrder(world),
@@ -183,6 +197,9 @@ export class Simulation {
       floodedLooks: this.#oneTaker.looks,
       movesWatched: this.#nothingLost.looks,
       mostExceptions: this.#exceptions.most,
+      openings: this.#openings.opened,
+      openingsHeld: this.#openings.held,
+      openingsWatched: this.#servedOnce.looks,
       tablesWanted: this.#deltas.wanted,
       ownershipChecks: this.#ownership.evaluations,
       hostileDatagrams: hostile,

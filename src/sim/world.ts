@@ -5,6 +5,7 @@ import { EventQueue } from "#base/event-queue.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import { Prng } from "#base/prng.ts";
 import type { AdmittedNode } from "#core/membership/protocol.ts";
+import type { ClientFrame } from "./client-frame.ts";
 import { NodeClock } from "./clock.ts";
 import type { ClusterConfig } from "./cluster-config.ts";
 import { FAIR, Network } from "./network.ts";
@@ -47,6 +48,8 @@ export class World {
   probes: Probes = probesOf([]);
   /** Of a group that is balanced by measured load, where a run has one. */
   load: ShiftingLoad | undefined;
+  /** A frame that a node held goes on from there; whoever sends frames says how. */
+  sendOn: (from: SimNode, frame: ClientFrame, to: NodeId) => void = () => {};
   nowMs = 0;
   readonly #byAddress: ReadonlyMap<string, SimNode>;
   /** Undefined: to be looked for. */

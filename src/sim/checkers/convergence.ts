@@ -122,6 +122,7 @@ export class Convergence implements Observer {
         (wanted?.checked !== true || this.#world.node(id).isWell);
       const serving = wanted?.nodes.filter(({ id }) => serves(id)) ?? [];
       if (serving.length === 0) continue;
+      if (wanted?.assignment === "lazy") continue;
       if (owners.has(0)) return `slots of ${group.name} have no owner`;
       const total = serving.reduce((sum, { weight }) => sum + weight, 0);
       for (const { id, weight } of serving) {

@@ -1,7 +1,9 @@
 // Every queue stays within its bound, and nobody talks more than the protocol has reason to: two machines that answer each other's
 // answers would.
+import { HOLD_LIMITS } from "#core/steering/hold-queue.ts";
 import { SOCKET_DATAGRAMS, type Heart } from "../heart.ts";
 import { MOST_QUEUED } from "../control.ts";
+import { MOST_UNREAD } from "../held-frames.ts";
 import type { Observer } from "../probes.ts";
 import { MOST_TASKS } from "../task-queue.ts";
 import { Violation } from "../violation.ts";
@@ -17,7 +19,7 @@ export class Queues implements Observer {
   readonly #sent: number[] = [];
   #samples = 0;
   /** The most that was seen, for the summary. */
-  most = { datagrams: 0, tasks: 0, sentPerSecond: 0 };
+  most = { datagrams: 0, tasks: 0, held: 0, sentPerSecond: 0 };
 
   constructor(world: World) {
     this.#world = world;
@@ -33,6 +35,7 @@ export class Queues implements Observer {
       if (agent === undefined) continue;
       this.#within(id, "datagrams", agent.heart.waiting, SOCKET_DATAGRAMS);
       this.#within(id, "tasks", agent.main.tasks.length, MOST_TASKS);
+      this.#within(id, "held", agent.main.held.waiting, MOST_UNREAD + HOLD_LIMITS.frames);
       for (const follower of agent.main.followers.connections) {
         if (follower.queued > MOST_QUEUED) {
           throw new Violation(

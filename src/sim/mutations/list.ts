@@ -238,4 +238,25 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "    if (slot === 3 || !slotDiffers(base, next, slot)) continue;",
     seed: 1,
   },
+  {
+    name: "what waited for an owner of its slot does not go on when there is one",
+    file: "core/steering/holding.ts",
+    find: "return [...(isFiltered ? this.#handedOver(now, before) : []), ...this.decided(now)];",
+    replace: "return isFiltered ? this.#handedOver(now, before) : [];",
+    seed: 1,
+  },
+  {
+    name: "nobody is asked for an owner of a slot that a packet wants",
+    file: "core/steering/slot-requests.ts",
+    find: "    if (slots.length === 0) return;",
+    replace: "    if (slots.length >= 0) return;",
+    seed: 1,
+  },
+  {
+    name: "a slot that a packet wants gets no owner",
+    file: "core/steering/assignment.ts",
+    find: "if (owners[slot] !== NO_NODE) continue;",
+    replace: "if (owners[slot] === NO_NODE) continue;",
+    seed: 1,
+  },
 ];

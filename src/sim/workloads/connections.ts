@@ -93,6 +93,13 @@ export class Connections implements Observer {
     return floodedMac(this.#delivery) !== undefined;
   }
 
+  /** All that becomes of a frame that a client sends to the MAC that it has for the VIPs. */
+  fates(frame: ClientFrame): Fate[] {
+    const mac = floodedMac(this.#delivery);
+    if (mac !== undefined) return this.#plane.flood(mac, frame);
+    return this.entry === undefined ? [] : [this.#plane.walk(this.entry, frame)];
+  }
+
   /** What becomes of a frame that a client sends to the MAC that it has for the VIPs. */
   send(frame: ClientFrame, server: number): Fate | undefined {
     const mac = floodedMac(this.#delivery);

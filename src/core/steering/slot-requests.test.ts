@@ -1,7 +1,7 @@
 // A15: members ask their master for owners of slots, often and much, and it hears of it seldom and in portions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SlotRef } from "#core/steering/assignment.ts";
+import type { SlotRef } from "./assignment.ts";
 import { MAX_SLOTS_WANTED } from "#wire/control/message.ts";
 import { ASK_EVERY_MS, SlotRequests } from "./slot-requests.ts";
 

@@ -1,6 +1,6 @@
 // Asks for owners of slots for which packets wait here (A15). The master asks itself. A member asks its master, in messages of bounded
 // length and at a bounded rate, however many packets come: what does not fit is asked for with the next one.
-import type { SlotRef } from "#core/steering/assignment.ts";
+import type { SlotRef } from "./assignment.ts";
 import { MAX_SLOTS_WANTED } from "#wire/control/message.ts";
 
 /** Between two messages. */
