@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_TABLES, nodeId, type NodeId } from "#base/ids.ts";
+import { ip, ipBytes } from "#base/address.ts";
 import { instant } from "#base/time.ts";
+import { flowKey } from "#wire/flow-key.ts";
 import type { View } from "#core/membership/types.ts";
 import type { Tables } from "#core/steering/tables.ts";
 import { ROUND_MS } from "./balancing.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { Controller } from "./controller.ts";
 import type { Effect } from "./protocol.ts";
+import { GATHER_MS } from "./pinning.ts";
 import { ACKNOWLEDGE_MS } from "./publication.ts";
-import { groupOf, specOf, viewOf } from "./testing/cluster.ts";
+import { groupOf, specOf, viewOf, VIP } from "./testing/cluster.ts";
 
 const [N1, N2, N3] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 const ALL = [N1, N2, N3];
@@ -166,4 +169,38 @@ test("A18, A8: a new master serves what the dead one did, and moves nothing in i
   assert.ok(heir.owners.includes(0), "slots are let go");
   heir.settle([N1, N3]);
   assert.deepEqual(heir.owners, before);
+});
+
+test("A15, B4: a former owner stays in the chain while the slot's owner does not know what is pinned in it", () => {
+  const master = settled([0, 1, 0]);
+  master.step({ type: "spec-changed", spec: spec([0, 0, 1]) });
+  for (let round = 0; round < 4; round++) {
+    master.settle([N2, N3]);
+    master.wait(ACKNOWLEDGE_MS);
+  }
+  const former = (): number[] => [...(master.controller.tables?.groups[0]?.former ?? [])];
+  assert.deepEqual([master.owners, former().includes(N2)], [[3, 3, 3, 3], true]);
+  const says = (tables = master.controller.tables?.version ?? NO_TABLES): void => {
+    const groups = [{ name: "web", unused: [0, 1, 2, 3], rates: [] }];
+    master.step({ type: "slots-reported", id: N2, report: { tables, groups } });
+    master.wait(GATHER_MS);
+  };
+  const flow = flowKey({
+    ...{ protocol: 6, source: ipBytes(ip("192.0.2.7")), sourcePort: 40_000 },
+    ...{ destination: ipBytes(VIP), destinationPort: 80 },
+  });
+  const tables = master.controller.tables?.version ?? NO_TABLES;
+  const report = { tables, established: [flow], ended: [] };
+  master.step({ type: "flows-reported", id: N2, report });
+  master.wait(GATHER_MS);
+  assert.deepEqual(master.controller.tables?.groups[0]?.exceptions.flows, [flow]);
+  master.acknowledge(N2);
+  says();
+  master.wait(ACKNOWLEDGE_MS);
+  assert.ok(former().includes(N2), "the owner has not acknowledged");
+  says();
+  assert.ok(former().includes(N2), "nor is it waited for any more");
+  master.acknowledge(N3);
+  says();
+  assert.ok(!former().includes(N2));
 });

@@ -300,7 +300,9 @@ export class Publication {
     const before = this.#target;
     this.#wanted = this.#next.next(this.#wanted ?? before, this.#desired(cluster), version);
     const from =
-      urgency === "planned" && before !== undefined ? swept(before, this.#unused) : before;
+      urgency === "planned" && before !== undefined
+        ? swept(before, this.#unused, this.#lateOwners)
+        : before;
     const stepped = this.#step(from, this.#wanted, { ...cluster, urgency });
     const { tables: pinned, refused } = withExceptions(before, stepped, this.#pinning.changes);
     const tables = this.#placed(before, pinned, { ...cluster, urgency });
@@ -334,6 +336,12 @@ export class Publication {
     return this.#waitingFor.size > 0
       ? effects
       : [...effects, ...this.publish(now, cluster, "planned")];
+  }
+
+  /** Where every member filters, a slot's owner alone goes by what is pinned in it. */
+  get #lateOwners(): ReadonlySet<NodeId> {
+    const isForward = this.#target?.delivery.method === "forward";
+    return isForward ? NOBODY : new Set([...this.#waitingFor, ...this.#behind]);
   }
 
   /** Not everybody who sends frames by the target has it. */

@@ -13,12 +13,13 @@ function leaveOut(former: Uint16Array, slot: number, at: number): void {
   former[end - 1] = NO_NODE;
 }
 
-function sweptGroup(group: GroupTable, unused: Unused): GroupTable {
+function sweptGroup(group: GroupTable, unused: Unused, late: ReadonlySet<NodeId>): GroupTable {
   let former: Uint16Array | undefined;
   for (const [node, groups] of unused) {
     for (const slot of groups.get(group.name) ?? []) {
       // of a slot on its way somebody may serve new connections whom the tables here call a former owner
-      if ((group.owners[slot] ?? NO_NODE) === NO_NODE) continue;
+      const owner = (group.owners[slot] ?? NO_NODE) as NodeId;
+      if (owner === NO_NODE || late.has(owner)) continue;
       const chain = (former ?? group.former).subarray(
         slot * FORMER_OWNERS,
         (slot + 1) * FORMER_OWNERS,
@@ -32,10 +33,14 @@ function sweptGroup(group: GroupTable, unused: Unused): GroupTable {
   return former === undefined ? group : { ...group, former };
 }
 
-/** The same tables without those former owners; the same object when nothing changes. */
-export function swept(tables: Tables, unused: Unused): Tables {
+/**
+ * The same tables without those former owners; the same object when nothing changes.
+ * @param late owners whose slots are left as they are: they do not know yet what is pinned, so they ask by the chain, and whom they ask must
+ *   know who comes next
+ */
+export function swept(tables: Tables, unused: Unused, late: ReadonlySet<NodeId>): Tables {
   if (unused.size === 0) return tables;
-  const groups = tables.groups.map((group) => sweptGroup(group, unused));
+  const groups = tables.groups.map((group) => sweptGroup(group, unused, late));
   return groups.every((group, index) => group === tables.groups[index])
     ? tables
     : { ...tables, groups };
