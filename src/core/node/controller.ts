@@ -276,7 +276,7 @@ export class Controller {
   }
 
   #received(tables: Tables): Effect[] {
-    if (this.#isMaster || !this.#publication.adopt(tables)) return [];
+    if (this.#isMaster || !this.#publication.adopt(tables, this.#spec)) return [];
     return [
       { type: "install-tables", tables },
       { type: "acknowledge-tables", version: tables.version },

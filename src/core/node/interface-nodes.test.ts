@@ -336,3 +336,19 @@ test("B10: with a method by which every member receives, the master answers for 
   assert.deepEqual(cluster.holders, [N1, N1, N1]);
   assert.equal(cluster.most, 1);
 });
+
+test("B10: where VIPs stay, an operator's move counts though the master dies before it has made tables by it", () => {
+  const [vip = ip("10.0.0.100")] = VIPS;
+  const listed = (...nodes: NodeId[]): ClusterSpec =>
+    spread({ interfaceNodes: { ...EVEN, ranked: [{ vip, nodes }], stays: true } });
+  const cluster = settled(listed(N2, N3));
+  cluster.wait(ROUND_MS);
+  assert.equal(cluster.holders[0], N2);
+  // the configuration is with the members, the tables that follow from it are not
+  for (const id of [N2, N3]) cluster.step(id, { type: "spec-changed", spec: listed(N3, N2) });
+  cluster.dead.add(N1);
+  cluster.meet(N2, [N2, N3], N3);
+  for (let rounds = 0; rounds < 3; rounds++) cluster.wait(ROUND_MS);
+  assert.equal(cluster.holders[0], N3);
+  assert.equal(cluster.most, 1);
+});

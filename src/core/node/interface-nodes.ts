@@ -47,11 +47,14 @@ export interface HolderFacts extends Pick<
 
 const NOTHING: Uncertain = new Map();
 
+const listsOf = (ranked: readonly RankedVip[]): ReadonlyMap<IpAddress, string> =>
+  new Map(ranked.map(({ vip, nodes }) => [vip, nodes.join()]));
+
 export class InterfaceNodes {
   readonly #self: NodeId;
   #uncertain: Uncertain = NOTHING;
   #wasHeir = false;
-  /** The lists of VIPs by which the last tables were made, as text; undefined: this node has not made any. */
+  /** The lists of VIPs by which the last tables were made, as text; undefined: this node has not made or got any since its start. */
   #lists: ReadonlyMap<IpAddress, string> | undefined;
 
   constructor(self: NodeId) {
@@ -62,7 +65,11 @@ export class InterfaceNodes {
   becomeMaster(wasHeir: boolean): void {
     this.#uncertain = NOTHING;
     this.#wasHeir = wasHeir;
-    this.#lists = undefined;
+  }
+
+  /** The master's tables, at a member: whatever list comes after them, a master that dies just then has not gone by. */
+  adopted({ interfaceNodes }: ClusterSpec): void {
+    this.#lists = listsOf(interfaceNodes?.ranked ?? []);
   }
 
   /** Those that have another list than when the last tables were made. */
@@ -88,7 +95,7 @@ export class InterfaceNodes {
       desired === undefined
         ? new Map(next.vips.map((vip) => [vip, own] as const))
         : wantedHolders(present, { ...desired, relisted: this.#relisted(desired) });
-    this.#lists = new Map(desired?.ranked.map(({ vip, nodes }) => [vip, nodes.join()]));
+    this.#lists = listsOf(desired?.ranked ?? []);
     const rules: HolderRules = {
       ...facts,
       self: this.#self,

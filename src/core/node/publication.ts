@@ -127,9 +127,10 @@ export class Publication {
   }
 
   /** Tables of this node's master. False: they are older than what is held, and nothing has changed. */
-  adopt(tables: Tables): boolean {
+  adopt(tables: Tables, spec: ClusterSpec): boolean {
     const known = this.#target;
     if (known !== undefined && compareVersions(tables.version, known.version) < 0) return false;
+    this.#interfaceNodes.adopted(spec);
     this.#target = tables;
     return true;
   }
