@@ -24,6 +24,7 @@ import {
 } from "./context.ts";
 import { Contest, type Rival, rivalOf } from "./contest.ts";
 import { Departures } from "./departures.ts";
+import { Defectors } from "./defectors.ts";
 import { Expulsions } from "./expulsions.ts";
 import { FEWEST_PER_INTERVAL } from "./loss-estimate.ts";
 import { MemberWatch } from "./member-watch.ts";
@@ -48,6 +49,7 @@ export class Governing implements Phase {
   readonly #admissions: Admissions;
   readonly #contest: Contest;
   readonly #expulsions = new Expulsions();
+  readonly #defectors: Defectors;
   #epoch: number;
   /** As its keepalives list them: sorted by address, with this node. */
   #members: readonly Member[] = [];
@@ -70,6 +72,7 @@ export class Governing implements Phase {
   constructor(context: Context, now: Instant, survivors: readonly Survivor[]) {
     this.#context = context;
     this.#absences = new Absences(context);
+    this.#defectors = new Defectors(context);
     this.#departures = new Departures(context, this.#absences);
     this.#admissions = new Admissions(context);
     this.#contest = new Contest(context, now);
@@ -170,6 +173,7 @@ export class Governing implements Phase {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
     this.#watches.delete(id);
+    this.#defectors.forget(id);
     this.#admissions.departed(id);
     // before the view: slots of a dead node move at once, those of other changes wait for acknowledgements
     this.#announceDeparture(now, id, watch.member.address, reason);
@@ -199,7 +203,7 @@ export class Governing implements Phase {
 
   #seen(now: Instant): void {
     const { quorum, detection } = this.#context;
-    const ids = this.#members.map(({ id }) => id);
+    const ids = this.#members.map(({ id }) => id).filter((id) => !this.#defectors.has(id));
     quorum.seen(now, ids, detection.intervalMs);
   }
 
@@ -293,6 +297,7 @@ export class Governing implements Phase {
         if (!this.inDoubt(now)) this.#answer(from);
         return;
       case "offer":
+        this.#defects(sender);
         this.#context.sawEpoch(message.epoch);
         if (this.inDoubt(now)) return;
         this.#claim(now, from, { boot, request: message.request });
@@ -311,6 +316,15 @@ export class Governing implements Phase {
       case "offer-accepted":
         return this.#context.ignore("unexpected");
     }
+  }
+
+  #defects(member: NodeId): void {
+    if (this.#watches.has(member)) this.#defectors.heard(member);
+  }
+
+  /** Some member does not hear this node: others may have what is its own. */
+  get isDeserted(): boolean {
+    return this.#defectors.areThere;
   }
 
   /** A6. */
@@ -332,6 +346,7 @@ export class Governing implements Phase {
     if (boot < watch.boot) return this.#context.ignore("unexpected");
     if (watch.boot !== boot) return this.#sendAway(now, from);
     watch.heard(received.at, keepalive);
+    this.#defectors.forget(sender);
     if (sameConfig(keepalive.config, this.#context.config)) return;
     this.#heardOfRollOut(now, keepalive.config);
     if (now <= this.#rollOutUntil) return;
@@ -377,6 +392,7 @@ export class Governing implements Phase {
   }
 
   #heardKeepalive(now: Instant, received: Received, { members }: MasterKeepalive): void {
+    this.#defects(received.sender);
     this.#contest.heard(received.sender, members);
     if (this.#contest.mayAsk(now)) this.#claim(now, received.from, UNASKED);
   }

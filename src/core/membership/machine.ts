@@ -138,6 +138,7 @@ export class Membership {
     const acceptMs = this.acceptMs(now);
     if (acceptMs === 0 || !quorum.isMost) return 0;
     const phase = this.#phase;
+    if (phase instanceof Governing && phase.isDeserted) return 0;
     // a look at all members; words from any of them make it later only
     const known = this.#outvoted;
     const isSame = known !== undefined && known.phase === phase && known.last === quorum.last;

@@ -143,16 +143,20 @@ function bothSpeak(cluster: VirtualCluster): string | undefined {
   return undefined;
 }
 
+/** @param onTheWayMs for so long a word that ends a right may be under way: no tables are made and acted upon so soon */
 function run(
   cluster: VirtualCluster,
   durationMs: number,
   alive: readonly number[] = cluster.ids,
+  onTheWayMs = 0,
 ): string | undefined {
+  let problemMs = 0;
   for (const end = cluster.nowMs + durationMs; cluster.nowMs < end;) {
     cluster.run(1);
     giveTables(cluster, alive);
     const problem = bothSpeak(cluster);
-    if (problem !== undefined) return problem;
+    problemMs = problem === undefined ? 0 : problemMs + 1;
+    if (problem !== undefined && problemMs > onTheWayMs) return problem;
   }
   return undefined;
 }
@@ -182,6 +186,40 @@ for (const size of [3, 4, 5]) {
       assert.equal(run(cluster, 300 + prng.below(2000)), undefined, `seed ${seed}`);
       cluster.partition();
       assert.equal(run(cluster, 6000), undefined, `seed ${seed}, meeting again`);
+      assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+    }
+  });
+}
+
+for (const size of [2, 3, 4]) {
+  test(`A16, A18: ${size} members of which two do not hear each other, in one direction or in both, and everybody else hears everybody: nobody speaks for whom another one has given up`, () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const cluster = whole(size, seed, "lowest");
+      const prng = new Prng(seed);
+      const pairs = cluster.ids.flatMap((from) =>
+        cluster.ids.flatMap((to): [number, number][] => (from === to ? [] : [[from, to]])),
+      );
+      const [from, to] = prng.pick(pairs);
+      cluster.deafen([from, to], ...(prng.chance(0.5) ? [[to, from] as const] : []));
+      assert.equal(run(cluster, 300 + prng.below(2000), cluster.ids, 2), undefined, `seed ${seed}`);
+      cluster.deafen();
+      assert.equal(run(cluster, 6000, cluster.ids, 2), undefined, `seed ${seed}, meeting again`);
+      assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
+    }
+  });
+}
+
+for (const what of ["hears the others and is not heard", "is heard and hears nobody"] as const) {
+  test(`A16, A18: one of three or four members ${what}: nobody speaks for whom another one has given up`, () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const cluster = whole(3 + (seed % 2), seed);
+      const one = (seed % cluster.ids.length) + 1;
+      const others = cluster.ids.filter((id) => id !== one);
+      const isHeard = what === "is heard and hears nobody";
+      cluster.deafen(...others.map((id) => (isHeard ? [id, one] : [one, id]) as [number, number]));
+      assert.equal(run(cluster, 1500, cluster.ids, 2), undefined, `seed ${seed}`);
+      cluster.deafen();
+      assert.equal(run(cluster, 6000, cluster.ids, 2), undefined, `seed ${seed}, meeting again`);
       assert.ok(everybodySpeaks(cluster), `seed ${seed}: all speak again`);
     }
   });

@@ -82,6 +82,7 @@ export class VirtualCluster {
   readonly admitted: readonly AdmittedNode[];
   /** Which side of a partition a node is on; nodes hear their own side only. */
   readonly #side = new Map<number, number>();
+  readonly #deaf = new Set<string>();
   #nextKey = 0;
   #boot = 1n;
 
@@ -187,6 +188,12 @@ export class VirtualCluster {
     this.step(id, { type: "deadline-reached" });
   }
 
+  /** What `from` sends does not come to `to`, as long as they are named; without names everybody hears everybody. */
+  deafen(...pairs: readonly (readonly [from: number, to: number])[]): void {
+    this.#deaf.clear();
+    for (const [from, to] of pairs) this.#deaf.add(`${from} ${to}`);
+  }
+
   /** Cuts the network; without arguments it is whole again. */
   partition(...sides: readonly (readonly number[])[]): void {
     this.#side.clear();
@@ -277,7 +284,12 @@ export class VirtualCluster {
   }
 
   #connected(a: number, b: number): boolean {
-    return (this.#side.get(a) ?? 0) === (this.#side.get(b) ?? 0);
+    return this.#hears(a, b) && this.#hears(b, a);
+  }
+
+  #hears(to: number, from: number): boolean {
+    const isTogether = (this.#side.get(from) ?? 0) === (this.#side.get(to) ?? 0);
+    return isTogether && !this.#deaf.has(`${from} ${to}`);
   }
 
   #send(node: VirtualNode, to: IpAddress | "everyone", message: Message): void {
@@ -289,7 +301,7 @@ export class VirtualCluster {
     const target = to === "everyone" ? undefined : this.#byAddress.get(to);
     const targets = to === "everyone" ? [...this.#nodes.values()] : target ? [target] : [];
     for (const receiver of targets) {
-      if (receiver.id === id || !this.#connected(id, receiver.id)) continue;
+      if (receiver.id === id || !this.#hears(receiver.id, id)) continue;
       if (this.loss > 0 && this.#prng.chance(this.loss)) continue;
       const atMs = this.nowMs + LATENCY_MS + (this.#prng.uint32() / 2 ** 32) * JITTER_MS;
       const received = { sender: id, boot, counter, from: address, at: instant(atMs), message };
@@ -299,7 +311,7 @@ export class VirtualCluster {
 
   #arrive(sender: VirtualNode, to: NodeId, received: Received, key: number | undefined): void {
     const receiver = this.#node(to);
-    if (receiver.state === "machine-down" || !this.#connected(sender.id, to)) return;
+    if (receiver.state === "machine-down" || !this.#hears(to, sender.id)) return;
     if (receiver.state === "agent-down") {
       const lost = this.loss > 0 && this.#prng.chance(this.loss);
       if (sender.state !== "running" || received.message.type !== "probe" || lost) return;
