@@ -9,13 +9,20 @@ const TABLE = "bridge panoply_lab";
 const names = (ports: readonly Port[]): string =>
   `{ ${ports.map(({ name }) => `"${name}"`).join(", ")} }`;
 
+/** Which frames: those of every group to every other one, or only what the first one sends. */
+export type Deafness = "both-ways" | "from-the-first";
+
 /** Frames between ports of different groups are lost. One group, or none: nothing is lost any more. */
-export async function estrange(groups: readonly (readonly Port[])[]): Promise<void> {
+export async function estrange(
+  groups: readonly (readonly Port[])[],
+  deafness: Deafness = "both-ways",
+): Promise<void> {
   for (const netns of bySwitch(groups.flat()).keys()) {
     const sides = groups
       .map((group) => group.filter((port) => port.netns === netns))
       .filter((side) => side.length > 0);
-    const rules = sides.flatMap((from) =>
+    const senders = deafness === "both-ways" ? sides : sides.slice(0, 1);
+    const rules = senders.flatMap((from) =>
       sides
         .filter((to) => to !== from)
         .map((to) => `iifname ${names(from)} oifname ${names(to)} drop`),

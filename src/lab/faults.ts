@@ -2,7 +2,7 @@
 // silent first and only then ends, so that no kernel or program can say goodbye for it.
 import { existsSync } from "node:fs";
 import { PanError } from "#base/error-codes.ts";
-import { estrange } from "./estrangement.ts";
+import { type Deafness, estrange } from "./estrangement.ts";
 import { ipBatch } from "./ip.ts";
 import { startProgram } from "./launch.ts";
 import { addLoss, lossOf, removeLoss, segmentFrames } from "./loss.ts";
@@ -129,8 +129,14 @@ export class Faults {
     }
   }
 
-  /** Hosts of different groups do not hear each other, and all others hear all of them; without groups that is over. Throws PAN_LAB_FAULT. */
-  async estrange(groups: readonly (readonly string[])[]): Promise<void> {
+  /**
+   * Hosts of different groups do not hear each other (or, from the first, those of the first are not heard by the others), and everybody else
+   * hears all of them; without groups that is over. Throws PAN_LAB_FAULT.
+   */
+  async estrange(
+    groups: readonly (readonly string[])[],
+    deafness: Deafness = "both-ways",
+  ): Promise<void> {
     const { name: lab, topology } = this.#record;
     if (groups.length === 0) return estrange([portsOf(lab, topology.hosts)]);
     await estrange(
@@ -140,6 +146,7 @@ export class Faults {
           group.map((name) => this.#host(name)),
         ),
       ),
+      deafness,
     );
   }
 

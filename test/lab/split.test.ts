@@ -166,6 +166,46 @@ describe("A16: a split between members", { skip }, () => {
   }
 });
 
+describe("A16: members of which some do not hear some others", { skip }, () => {
+  let scene: Scene;
+
+  before(async () => {
+    scene = await Scene.up("deaf", 3);
+  });
+  after(() => scene.down());
+
+  for (const who of ["the master", "another member"] as const) {
+    for (const how of ["and another one do not hear each other", "is not heard by the others"]) {
+      test(`A16, A18: ${who} serves a download, ${who === "the master" ? "it" : "that one"} ${how}: one speaks after the other, and none that was followed`, async () => {
+        const { cluster } = scene;
+        await replicated(cluster);
+        const master = await cluster.master();
+        const witness = await capture(cluster, "ip");
+        const { lab } = cluster;
+        const isWanted = (member: string): boolean =>
+          (member === master) === (who === "the master");
+        const { download, owner, at: begunAt } = await scene.download(STANDARD.vip4, isWanted);
+        const others = cluster.members.filter((member) => member !== owner);
+        if (how === "is not heard by the others") {
+          await lab.faults.estrange([[owner], others], "from-the-first");
+        } else {
+          await lab.faults.estrange([[owner], others.slice(0, 1)]);
+        }
+        await new Promise((resolve) => setTimeout(resolve, APART_MS));
+        const healedAt = now();
+        await lab.faults.estrange([]);
+        await scene.isWhole(download);
+        const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
+        await cluster.settled();
+        const inSplit = frames.filter(({ at }) => at >= begunAt && at <= healedAt);
+        const seen = speakers(inSplit);
+        assert.equal(new Set(seen).size, seen.length, `spoke one after the other: ${seen.join()}`);
+        await until("nobody serves it", async () => (await served(cluster, PORT)) === 0);
+      });
+    }
+  }
+});
+
 describe("A16: a split of two, of which the lower one alone goes on", { skip }, () => {
   let scene: Scene;
 
