@@ -101,9 +101,9 @@ export const TO_APPLICATION: Messages<ToApplication> = {
     },
   },
   rules: {
-    when: "After the snapshot, and again whenever it changes: how a packet becomes a work set. `hash` and `hashKey` as in the configuration and the tables; `policy` and `services` of each group; `total` is its number of slots. The key is a secret of the cluster.",
+    when: "After the snapshot, and again whenever it changes: how a packet becomes a work set. `hash` and `hashKey` as in the configuration and the tables; `policy` and `services` of each group; `total` is its number of slots; `detectionMs`: silence after which a member counts as dead. The key is a secret of the cluster.",
     example: {
-      ...{ type: "rules", hash: "keyed", hashKey: [305419896, 2596069104] },
+      ...{ type: "rules", hash: "keyed", hashKey: [305419896, 2596069104], detectionMs: 200 },
       groups: [
         {
           ...{ group: "web", policy: "weighted", total: 1024 },

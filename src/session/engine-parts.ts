@@ -10,7 +10,7 @@ import type { SessionSockets } from "./sockets.ts";
 export interface EngineParts {
   readonly program: Pick<SessionProgram, "control" | "hold" | "release" | "wire" | "right">;
   readonly raw: Pick<RawPackets, "send">;
-  readonly links: Pick<Links, "tell" | "answer">;
+  readonly links: Pick<Links, "tell" | "answer" | "isCurrent">;
   readonly sockets: SessionSockets;
   readonly clock: Clock;
   /** How many other members hold each session; all, unless it is said. */
@@ -39,6 +39,8 @@ export interface EngineCounts {
   readonly lost: number;
   /** Sessions that went on without protection. */
   readonly exposed: number;
+  /** How often another member did not answer for so long that sessions went on without it. */
+  readonly dropped: number;
   /** SYN-ACKs that no connection came of. */
   readonly neverAccepted: number;
 }

@@ -1,7 +1,7 @@
 // What makes the sessions of one process outlive it (A16): the owner of those that it serves. Decisions are core/takeover's; here they meet
 // sockets, the session program and the streams between members. What it holds and takes over of others is holding.ts's.
 import type { NodeId } from "#base/ids.ts";
-import { isLater } from "#base/sequence.ts";
+import { advance, isLater } from "#base/sequence.ts";
 import { type Instant, instant } from "#base/time.ts";
 import { asOf } from "#core/takeover/clock.ts";
 import type { OwnerEffect } from "#core/takeover/owner.ts";
@@ -55,7 +55,7 @@ export class Engine {
   readonly #peers: PeerWatch;
   readonly #figures = new Figures();
   #last = 0;
-  #counts = { takenOver: 0, handedOver: 0, abandoned: 0, exposed: 0, neverAccepted: 0 };
+  #counts = { takenOver: 0, handedOver: 0, abandoned: 0, exposed: 0, neverAccepted: 0, dropped: 0 };
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -211,7 +211,18 @@ export class Engine {
     const serving = this.#forget(connection);
     if (serving === undefined) return;
     this.#happened({ type: "closed", connection });
+    if (serving.inputEnded) this.#acknowledgeAll(serving);
     this.#parts.program.release(serving.opened.initial.key);
+  }
+
+  /** It is over, and its socket is gone: what was kept back of the peer's end until replicas knew of it would never be said. */
+  #acknowledgeAll(served: Serving): void {
+    const { key } = served.opened.initial;
+    const all = advance(served.opened.essential.receiveNext, served.received + 1);
+    const segment = acknowledgementOf(key, all, this.#parts.program.wire(key));
+    if (segment === undefined) return;
+    this.#parts.program.control(key, { ...controlOf(served), clamp: false });
+    this.#parts.raw.send(key.peer, bareSegment(segment));
   }
 
   /** This process has nothing to do with the connection any more. */
@@ -284,7 +295,7 @@ export class Engine {
   #takeBack(held: HeldConnection): void {
     this.#counts.handedOver -= 1;
     this.#handed.delete(keyText(held.log.opened.initial.key));
-    this.#holding.take(held, true);
+    this.#holding.takeBack(held);
   }
 
   #commit(connection: ConnectionNumber, receiveNext: number): void {
@@ -313,18 +324,28 @@ export class Engine {
     serving.session?.exposed();
   }
 
-  /** A stream to a replica is there, or is no more. */
+  /** A stream to a replica is there, or is no more. It is waited for until it is released. */
   replicaChanged(replica: NodeId, isThere: boolean): void {
     // whoever joins is told what was, with today's clock
     const at = this.#now();
     if (isThere) this.#holding.memberThere(replica);
     else this.#holding.memberLeft(replica);
-    if (!isThere) this.#figures.following.gone(replica);
-    for (const served of isThere ? this.#serving.values() : []) {
+    if (!isThere) return this.#figures.following.gone(replica);
+    for (const served of this.#serving.values()) {
       served.alone = false;
       this.#happened(progressNow(served, at));
     }
-    this.#owner.step({ type: isThere ? "replica-joined" : "replica-left", replica });
+    return this.#owner.step({ type: "replica-joined", replica });
+  }
+
+  /** Without a stream, and not counted on any more (docs/adr/0034). */
+  replicaReleased(replica: NodeId): void {
+    this.#owner.step({ type: "replica-left", replica });
+  }
+
+  /** It did not answer for so long that connections go on without it. */
+  replicaDropped(): void {
+    this.#counts.dropped += 1;
   }
 
   /** It speaks for nothing any more (ADR 8): what it was given and has not told of comes back. */
@@ -388,11 +409,13 @@ export class Engine {
   }
 
   /** Another member has it: this one's socket goes without a word. */
-  #abandon({ opened: { connection }, session, begin }: Serving): void {
+  #abandon({ opened: { connection, initial }, session, begin }: Serving): void {
     this.#counts.abandoned += 1;
     this.#forget(connection);
     session?.vanish();
     begin?.dismiss();
+    // the record from which it was to begin
+    if (begin !== undefined) this.#holding.unshield(initial.key);
     this.#happened({ type: "closed", connection });
   }
 
@@ -439,6 +462,7 @@ export class Engine {
       if (message.type !== "opened") this.#happened({ ...message, connection });
     }
     served.received = log.input.end;
+    served.inputEnded = resumed.inputEnded;
     served.delivered = resumed.outputOffset;
     this.#happened(progressNow(served, at));
     this.#goOn(served);

@@ -9,8 +9,12 @@ import type { SessionSocket } from "./sockets.ts";
 
 /** A record of a connection that nobody accepts is kept so long; a later SYN-ACK makes a new one. */
 const NEVER_ACCEPTED_MS = 10_000;
-/** The program tells of a SYN-ACK at once, or (its map was full) not at all. */
-const NEVER_TOLD_MS = 500;
+/**
+ * The program tells of a SYN-ACK at once, or (its map was full) not at all. After so many looks it is sure: what it tells is read in between, so
+ * a process that stood still does not take what it has not read for what was never told.
+ */
+const NEVER_TOLD_LOOKS = 5;
+const LOOK_EVERY_MS = 20;
 
 export interface HandshakeActions {
   readonly accepted: (event: OpenedEvent, socket: SessionSocket) => void;
@@ -20,14 +24,17 @@ export interface HandshakeActions {
   readonly neverTold: (key: ConnectionKey, socket: SessionSocket) => void;
 }
 
+interface Accepted {
+  readonly key: ConnectionKey;
+  readonly socket: SessionSocket;
+  looks: number;
+}
+
 export class Handshakes {
   readonly #clock: Clock;
   readonly #actions: HandshakeActions;
   readonly #begun = new Map<string, { readonly event: OpenedEvent; readonly at: Instant }>();
-  readonly #accepted = new Map<
-    string,
-    { readonly key: ConnectionKey; readonly socket: SessionSocket; readonly at: Instant }
-  >();
+  readonly #accepted = new Map<string, Accepted>();
 
   constructor(clock: Clock, actions: HandshakeActions) {
     this.#clock = clock;
@@ -46,7 +53,20 @@ export class Handshakes {
     const text = keyText(key);
     const event = this.#begun.get(text)?.event;
     if (event !== undefined) this.#complete(text, event, socket);
-    else this.#accepted.set(text, { key, socket, at: this.#clock.now() });
+    else this.#wait(text, { key, socket, looks: 0 });
+  }
+
+  #wait(text: string, accepted: Accepted): void {
+    this.#accepted.set(text, accepted);
+    this.#clock.later(LOOK_EVERY_MS, () => this.#look(text, accepted));
+  }
+
+  #look(text: string, accepted: Accepted): void {
+    if (this.#accepted.get(text) !== accepted) return;
+    accepted.looks += 1;
+    if (accepted.looks < NEVER_TOLD_LOOKS) return this.#wait(text, accepted);
+    this.#accepted.delete(text);
+    this.#actions.neverTold(accepted.key, accepted.socket);
   }
 
   #complete(text: string, event: OpenedEvent, socket: SessionSocket): void {
@@ -65,11 +85,6 @@ export class Handshakes {
       if (elapsedMs(at, now) < NEVER_ACCEPTED_MS) continue;
       this.#begun.delete(text);
       this.#actions.neverAccepted(event.key);
-    }
-    for (const [text, { key, socket, at }] of [...this.#accepted]) {
-      if (elapsedMs(at, now) < NEVER_TOLD_MS) continue;
-      this.#accepted.delete(text);
-      this.#actions.neverTold(key, socket);
     }
   }
 }

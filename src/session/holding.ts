@@ -64,6 +64,7 @@ export class Holding {
       standIn: (held) => parts.sockets.standIn(held),
       probe: (segment) => this.#probe(segment),
       restore: actions.resume,
+      trouble: parts.trouble,
       lost: (held) => this.lose(held.log.opened.initial.key),
     });
   }
@@ -124,7 +125,7 @@ export class Holding {
   /** Another member is to go on with it. The record stays: that one may be gone before it has told of the connection itself. */
   #wanted(from: NodeId, { owner, connection }: Wanted): void {
     const { links, clock } = this.#parts;
-    const held = this.#replica.whole(owner, connection);
+    const held = links.isCurrent(owner) ? this.#replica.whole(owner, connection) : undefined;
     if (held === undefined) return links.answer(from, { type: "lacking", owner, connection });
     for (const each of held.log.copy()) {
       const message = asOf(clock.now(), held.clockAt, each);
@@ -180,8 +181,9 @@ export class Holding {
     const underway = this.#takeovers.generationOf(key) ?? this.#fetches.generationOf(key);
     if (generation < (underway ?? 0)) return;
     this.#parts.program.hold(key, SILENT);
+    // its record went with it
     if (this.#fetches.abandon(key)) this.#shields.lower(key);
-    this.#takeovers.abandon(key);
+    if (this.#takeovers.abandon(key)) this.#shields.lower(key);
     this.#figures.ended(key);
     this.#actions.replaced(key, generation);
   }
@@ -195,6 +197,7 @@ export class Holding {
 
   /** The owner serves them no more, and this node is to. */
   takeOver(owner: NodeId, isMine: (key: ConnectionKey) => boolean): void {
+    if (!this.#parts.links.isCurrent(owner)) this.#step({ type: "outdated", owner });
     for (const { connection, initial, generation } of [...this.#replica.known(owner)]) {
       if (!isMine(initial.key) || !this.#shields.isLatest(initial.key, generation)) continue;
       this.#step({ type: "take", owner, connection });
@@ -223,6 +226,13 @@ export class Holding {
     if (this.#actions.isServed(key) || this.isUnderway(key)) return this.unshield(key);
     this.#figures.began(key, this.#parts.clock.now());
     this.#fetches.begin(fetch);
+  }
+
+  /** What this process has handed over and nobody went on with. */
+  takeBack(held: HeldConnection): void {
+    const { initial, generation } = held.log.opened;
+    this.#shields.raise(initial.key, generation);
+    this.take(held, true);
   }
 
   /** From now on this node asks the peer. @param final there is no other owner */

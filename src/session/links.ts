@@ -11,12 +11,27 @@ import {
 } from "node:tls";
 import type { IpAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
+import { elapsedMs } from "#base/time.ts";
+import { Currency } from "#core/takeover/currency.ts";
+import { PRESENT_EVERY_MS, Reliance } from "#core/takeover/reliance.ts";
 import { PeerTrust, tlsMaterial } from "#driver/control/peer-trust.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { encodeReplication, replicationDecoder } from "#wire/takeover/frame.ts";
-import type { FromMember, ReplicationMessage, ToMember } from "#wire/takeover/message.ts";
+import type {
+  FromMember,
+  Present,
+  Relied,
+  ReplicationMessage,
+  ToMember,
+} from "#wire/takeover/message.ts";
+import { now } from "./clock.ts";
 
 const RETRY_MS = 200;
+/** After so long without an answer a connection is tried anew: a process that hangs has a kernel that takes connections. */
+const CONNECT_MS = 3000;
+/** What a kernel says when nobody listens, and when the other machine has ended a connection. */
+const NOBODY_LISTENS = "ECONNREFUSED";
+const ENDED_THERE: readonly unknown[] = ["ECONNRESET", "EPIPE"];
 /** A replica that does not read is given up: it connects again and hears everything anew. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 
@@ -28,6 +43,10 @@ export interface MemberAddress {
 export interface LinkEvents {
   /** A stream to a replica is there, or is no more. */
   readonly replica: (id: NodeId, isThere: boolean) => void;
+  /** Its stream has ended, and from now on it does not take its records for those that count. */
+  readonly released: (id: NodeId) => void;
+  /** It has not answered for so long; its stream has been ended. */
+  readonly dropped: (id: NodeId, limitMs: number) => void;
   readonly answered: (from: NodeId, message: FromMember) => void;
   /** A stream from an owner begins: what it told on another one is void. */
   readonly ownerBegan: (owner: NodeId) => void;
@@ -45,6 +64,8 @@ export interface LinkOptions {
 const ANSWERS: readonly string[] = ["acknowledged", "refused", "passed", "lacking"];
 const isAnswer = (message: ReplicationMessage): message is FromMember =>
   ANSWERS.includes(message.type);
+const isToMember = (message: ReplicationMessage): message is ToMember =>
+  !isAnswer(message) && message.type !== "present" && message.type !== "relied";
 
 export class Links {
   readonly #options: LinkOptions;
@@ -54,6 +75,13 @@ export class Links {
   readonly #incoming = new Map<NodeId, TLSSocket>();
   /** Streams to replicas that may be written to. */
   readonly #ready = new Map<NodeId, TLSSocket>();
+  readonly #reliance = new Reliance();
+  readonly #currency = new Currency();
+  /** Replicas without a stream that were promised to be counted on for a little longer. */
+  readonly #promised = new Map<NodeId, NodeJS.Timeout>();
+  /** Members on which nobody listened, since it was last asked who serves what. */
+  readonly #absent = new Set<NodeId>();
+  readonly #asker: NodeJS.Timeout;
   #members: ReadonlyMap<NodeId, IpAddress> = new Map();
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
@@ -66,6 +94,7 @@ export class Links {
       (socket) => this.#accepted(socket),
     );
     this.#server.on("tlsClientError", () => {}); // whoever is no node is not listened to
+    this.#asker = setInterval(() => this.#look(), PRESENT_EVERY_MS).unref();
   }
 
   async listen(): Promise<void> {
@@ -94,21 +123,82 @@ export class Links {
     };
   }
 
-  /** Streams to and from each other member are there. */
-  get isWhole(): boolean {
-    return [...this.#members.keys()].every((id) => this.#ready.has(id) && this.#incoming.has(id));
+  /** For how long a replica that does not answer is counted on. */
+  set limitMs(limitMs: number) {
+    this.#reliance.limitMs = limitMs;
+  }
+
+  /** From now on hasHeard() asks for what members say later. */
+  hearAgain(): void {
+    this.#currency.hearAgain();
+    this.#absent.clear();
+  }
+
+  /** Members that run a session server, as far as anybody knows, and that have not told since what they serve; or have not been told. */
+  get unheard(): NodeId[] {
+    return [...this.#members.keys()].filter((id) => {
+      const hasTold = this.#ready.has(id) && this.#currency.hasSaid(id);
+      return !hasTold && (this.#incoming.has(id) || !this.#absent.has(id));
+    });
+  }
+
+  /** Whether what this node holds of an owner's connections is what that one has gone on with, or had when it was given up. */
+  isCurrent(owner: NodeId): boolean {
+    return this.#currency.isCurrent(now(), owner);
   }
 
   /** Who else is in the cluster. */
   setMembers(members: readonly MemberAddress[]): void {
     const { id: self } = this.#options.identity;
+    const before = this.#members;
     this.#members = new Map(
       members.filter(({ id }) => id !== self).map(({ id, address }) => [id, address]),
     );
+    for (const id of before.keys()) if (!this.#members.has(id)) this.#left(id);
+    for (const id of this.#members.keys()) if (!before.has(id)) this.#currency.returned(id);
     for (const streams of [this.#outgoing, this.#incoming]) {
       for (const [id, socket] of streams) if (!this.#members.has(id)) socket.destroy();
     }
     this.#connectAll();
+  }
+
+  #left(id: NodeId): void {
+    this.#currency.departed(now(), id);
+    this.#absent.delete(id);
+    if (this.#promised.has(id)) this.#release(id);
+  }
+
+  /** Says to owners that this node is there, and looks which replicas have not said so. */
+  #look(): void {
+    const at = now();
+    const { asked, owners } = this.#currency.ask(at);
+    for (const id of owners) this.#write(this.#incoming.get(id), { type: "present", asked });
+    for (const id of this.#reliance.look(at)) {
+      if (!this.#ready.has(id)) continue; // its stream has ended, and it is about to be released
+      this.#options.events.dropped(id, this.#reliance.limitMs);
+      this.#outgoing.get(id)?.destroy();
+    }
+  }
+
+  /** From now on connections go on without it. */
+  #release(id: NodeId): void {
+    clearTimeout(this.#promised.get(id));
+    this.#promised.delete(id);
+    this.#reliance.left(id);
+    this.#options.events.released(id);
+  }
+
+  /** A stream to a replica has ended. @param knows the replica itself has ended it, so it has no record, or none that it would use */
+  #streamEnded(id: NodeId, knows: boolean): void {
+    this.#options.events.replica(id, false);
+    const until = this.#reliance.until(id);
+    if (knows || until === undefined || !this.#members.has(id)) return this.#release(id);
+    const leftMs = Math.max(0, elapsedMs(now(), until));
+    clearTimeout(this.#promised.get(id));
+    this.#promised.set(
+      id,
+      setTimeout(() => this.#release(id), leftMs),
+    );
   }
 
   #connectAll(): void {
@@ -141,25 +231,44 @@ export class Links {
     this.#outgoing.set(id, socket);
     socket.setNoDelay(true);
     const decoder = replicationDecoder();
+    let endedThere = false;
+    const patience = setTimeout(() => socket.destroy(), CONNECT_MS);
     socket.on("secureConnect", () => {
+      clearTimeout(patience);
+      clearTimeout(this.#promised.get(id));
+      this.#promised.delete(id);
       this.#ready.set(id, socket);
+      this.#reliance.joined(now(), id);
       events.replica(id, true);
     });
     socket.on("data", (chunk: Buffer) => {
       for (const received of decoder.push(chunk)) {
         if (received.ok && isAnswer(received.message)) events.answered(id, received.message);
-        else socket.destroy();
+        else if (received.ok && received.message.type === "present") {
+          this.#present(id, received.message);
+        } else socket.destroy();
       }
     });
+    socket.on("end", () => (endedThere = true));
     // "close" follows; a member that is not there (yet) is nothing to report
-    socket.on("error", () => {});
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+      endedThere ||= ENDED_THERE.includes(code);
+      if (code === NOBODY_LISTENS) this.#absent.add(id);
+    });
     socket.on("close", () => {
+      clearTimeout(patience);
       this.#outgoing.delete(id);
-      if (this.#ready.delete(id)) events.replica(id, false);
+      if (this.#ready.delete(id)) this.#streamEnded(id, endedThere);
       if (this.#closed || !this.#members.has(id)) return;
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#connectAll(), RETRY_MS);
     });
+  }
+
+  /** On the stream that it was told everything on, so it has heard that before. */
+  #present(id: NodeId, { asked }: Present): void {
+    const forMs = this.#reliance.present(now(), id);
+    this.#write(this.#ready.get(id), { type: "relied", asked, forMs });
   }
 
   #accepted(socket: TLSSocket): void {
@@ -170,8 +279,12 @@ export class Links {
     this.#incoming.set(id, socket);
     socket.setNoDelay(true);
     socket.on("close", () => {
-      if (this.#incoming.get(id) === socket) this.#incoming.delete(id);
+      if (this.#incoming.get(id) !== socket) return;
+      this.#incoming.delete(id);
+      this.#currency.ended(id, false);
     });
+    this.#absent.delete(id);
+    this.#currency.began(id);
     this.#options.events.ownerBegan(id);
     const decoder = replicationDecoder();
     socket.on("data", (chunk: Buffer) => this.#heard(id, socket, decoder.push(chunk)));
@@ -182,11 +295,27 @@ export class Links {
     socket: Socket,
     received: ReturnType<ReturnType<typeof replicationDecoder>["push"]>,
   ): void {
-    const messages = received.flatMap((each) =>
-      each.ok && !isAnswer(each.message) ? [each.message] : [],
-    );
-    if (messages.length > 0) this.#options.events.told(id, messages);
-    if (messages.length < received.length) socket.destroy();
+    let told: ToMember[] = [];
+    const flush = (): void => {
+      if (told.length > 0) this.#options.events.told(id, told);
+      told = [];
+    };
+    let fits = true;
+    for (const each of received) {
+      if (each.ok && isToMember(each.message)) told.push(each.message);
+      else if (each.ok && each.message.type === "relied") {
+        flush();
+        this.#relied(id, each.message);
+      } else fits = false;
+    }
+    flush();
+    if (fits) return;
+    this.#currency.ended(id, true);
+    socket.destroy();
+  }
+
+  #relied(id: NodeId, { asked, forMs }: Relied): void {
+    this.#currency.relied(id, asked, forMs);
   }
 
   /** To a replica. */
@@ -215,6 +344,8 @@ export class Links {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearInterval(this.#asker);
+    for (const timer of this.#promised.values()) clearTimeout(timer);
     // what replicas were told last still goes out
     for (const socket of this.#outgoing.values()) socket.destroySoon();
     for (const socket of this.#incoming.values()) socket.destroy();

@@ -14,6 +14,7 @@ import { type NodeId, nodeId } from "#base/ids.ts";
 import { netdev } from "#driver/bpf/netdev.ts";
 import { steeringId } from "#driver/bpf/predecessor.ts";
 import { SessionProgram } from "#driver/bpf/session-program.ts";
+import { relianceMs } from "#core/takeover/reliance.ts";
 import { openBundle } from "#driver/identity/open-bundle.ts";
 import { RawPackets } from "#driver/tcp/raw-packets.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
@@ -112,6 +113,8 @@ export class SessionServer {
       port,
       events: {
         replica: (id, isThere) => server.#replica(id, isThere),
+        released: (id) => engine().replicaReleased(id),
+        dropped: (id, limitMs) => server.#dropped(id, limitMs),
         answered: (from, message) => engine().answered(from, message),
         ownerBegan: (owner) => {
           server.#tenure.begun();
@@ -155,10 +158,13 @@ export class SessionServer {
     });
     this.#tenure = new Tenure(REAL_CLOCK, {
       right: () => this.#program.right(),
-      isWhole: () => this.#isTogether && this.#links.isWhole,
+      hearAgain: () => this.#links.hearAgain(),
+      isWhole: () => this.#isTogether && this.#links.unheard.length === 0,
+      waits: () => this.#waits(),
       grant: (tenure) => {
         this.#program.grant(tenure);
         this.#takeOver();
+        this.#handOver(); // what was to go while nobody knew whose it is
       },
     });
   }
@@ -180,6 +186,7 @@ export class SessionServer {
       },
       onRules: (rules: Rules) => {
         this.#placement = new Placement(rules);
+        this.#links.limitMs = relianceMs(rules.detectionMs);
       },
       onEvent: (event) => this.#event(event),
       onTrouble: (error) => this.#options.onTrouble?.(inWords(error)),
@@ -240,6 +247,27 @@ export class SessionServer {
       this.#engine.handOver((key) => this.#workSets.otherOwner(this.#placement?.of(key)));
     }, ms);
     this.#later.add(timer);
+  }
+
+  #dropped(id: NodeId, limitMs: number): void {
+    this.#engine.replicaDropped();
+    const words = `the session server of ${this.#nameOf(id)} has not answered for ${limitMs} ms: sessions go on without its copies until it does`;
+    this.#options.onTrouble?.(new Error(words));
+  }
+
+  /** What holds this node's sessions up after it was away. */
+  #waits(): void {
+    const names = this.#links.unheard.map((id) => this.#nameOf(id)).join(", ");
+    const words =
+      names === ""
+        ? "this node has not found the cluster: its sessions are silent until it has"
+        : `this node was away, and ${names} has not said what it has taken over: sessions are silent until it does. Look at the session server there, and whether TCP port ${this.#options.port ?? DEFAULT_SESSION_PORT} is let through`;
+    this.#options.onTrouble?.(new Error(words));
+  }
+
+  #nameOf(id: NodeId): string {
+    const [name] = [...this.#names].find(([, known]) => known === id) ?? [];
+    return name ?? `node ${id}`;
   }
 
   #replica(id: NodeId, isThere: boolean): void {

@@ -24,6 +24,7 @@ export interface Serving {
   alone: boolean;
   /** What came in, and what of the output the peer has, as told last. */
   received: number;
+  inputEnded: boolean;
   delivered: number;
   /** What every replica holds. */
   states: number;
@@ -34,7 +35,14 @@ export interface Serving {
 
 export const serving = (opened: Opened, committed: number): Serving => ({
   ...{ opened, session: undefined, committed, guarded: true, protected: true, alone: false },
-  ...{ received: 0, delivered: 0, states: 0, outputEnded: false, begin: undefined },
+  ...{
+    received: 0,
+    inputEnded: false,
+    delivered: 0,
+    states: 0,
+    outputEnded: false,
+    begin: undefined,
+  },
 });
 
 export interface ServingActions {
@@ -64,7 +72,10 @@ export function hostOf(served: Serving, actions: ServingActions): SessionHost {
       served.received += bytes.byteLength;
       inPieces("input", offset, bytes);
     },
-    inputEnded: () => happened({ type: "input-ended", connection, offset: served.received }),
+    inputEnded: () => {
+      served.inputEnded = true;
+      happened({ type: "input-ended", connection, offset: served.received });
+    },
     output: (offset, bytes) => inPieces("output", offset, bytes),
     snapshot: (snapshot) => happened({ type: "snapshot", connection, snapshot }),
     outputEnded: (offset) => happened({ type: "output-ended", connection, offset }),

@@ -11,6 +11,7 @@ function scene() {
   const happened: string[] = [];
   const right = { speaks: false, tenure: 1, isAway: false };
   const time = { ms: 0 };
+  const kernel = { isFull: false };
   let tick = (): void => {};
   const clock = {
     now: () => instant(time.ms),
@@ -23,7 +24,11 @@ function scene() {
   const takeovers = new Takeovers(clock, {
     right: () => right,
     revoked: () => happened.push("revoked"),
-    standIn: () => () => happened.push("stand-in gone"),
+    standIn: () => {
+      if (kernel.isFull) throw new Error("no memory");
+      return () => happened.push("stand-in gone");
+    },
+    trouble: (error) => happened.push(error.message),
     probe: () => happened.push("probe"),
     restore: () => happened.push("restored"),
     lost: (_held, reason) => happened.push(`lost: ${reason}`),
@@ -42,7 +47,7 @@ function scene() {
   const begin = (final: boolean): void => {
     takeovers.begin({ log, clockAt: instant(0) }, final);
   };
-  return { happened, right, takeovers, answer, run, begin, key };
+  return { happened, right, kernel, takeovers, answer, run, begin, key };
 }
 
 test("A16: without the right to speak a peer is not asked, its segments are not taken for answers, and nothing is given up", () => {
@@ -87,4 +92,14 @@ test("A16: what is another's now stops, but for what this node was handed", () =
     run(10);
     assert.deepEqual(happened, expected);
   }
+});
+
+test("A16: where the kernel would not have a stand-in, that is told, and the peer is asked all the same", () => {
+  const { happened, right, kernel, takeovers, answer, begin, key } = scene();
+  right.speaks = true;
+  kernel.isFull = true;
+  begin(false);
+  takeovers.heard(answer);
+  assert.deepEqual(happened, ["no memory", "probe", "restored"]);
+  assert.equal(takeovers.abandon(key), false);
 });

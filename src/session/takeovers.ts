@@ -24,10 +24,11 @@ export interface TakeoverActions {
   readonly right: () => RightToSpeak;
   /** It was begun before this node was on its own, or is another's now: who is to take it over is decided anew. */
   readonly revoked: (held: HeldConnection) => void;
-  /** Answers what removes it: it goes before the connection is restored. */
+  /** Answers what removes it: it goes before the connection is restored. Throws where the kernel would not have it. */
   readonly standIn: (held: HeldConnection) => () => void;
   readonly probe: (segment: ProbeSegment) => void;
   readonly restore: (held: HeldConnection, resumed: Resumed) => void;
+  readonly trouble: (error: Error) => void;
   readonly lost: (held: HeldConnection, reason: "reset" | "silent" | "incomplete") => void;
 }
 
@@ -65,9 +66,19 @@ export class Takeovers {
     const resumption = new Resumption(held, FREE_RECEIVE_BUFFER);
     const text = keyText(held.log.opened.initial.key);
     const { tenure } = this.#actions.right();
-    const dismiss = this.#actions.standIn(held);
+    const dismiss = this.#standIn(held);
     this.#underway.set(text, { held, resumption, final, tenure, dismiss });
     this.#step(text, { type: "tick" });
+  }
+
+  /** Without one the peer's answers may go to a former owner. It is asked again and again all the same, and that one is forgotten. */
+  #standIn(held: HeldConnection): () => void {
+    try {
+      return this.#actions.standIn(held);
+    } catch (error) {
+      this.#actions.trouble(error as Error);
+      return () => {};
+    }
   }
 
   /** A segment of a peer. Of a connection that is held here only: this node may be about to hear that it is to take it over. */
@@ -127,10 +138,12 @@ export class Takeovers {
     this.#actions.revoked(held);
   }
 
-  /** Another member has it after all. */
-  abandon(key: ConnectionKey): void {
+  /** Another member has it after all. False: it was not on its way here. */
+  abandon(key: ConnectionKey): boolean {
+    const wasUnderway = this.has(key);
     this.#end(keyText(key));
     this.#watch();
+    return wasUnderway;
   }
 
   #end(text: string): void {

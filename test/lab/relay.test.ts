@@ -169,6 +169,33 @@ describe("A16: an interactive session through the relay", { skip }, () => {
     });
   }
 
+  test("A16: a member whose relay hangs is left out after a while, is told everything when it runs again, and takes nothing over from what it held then", async () => {
+    const typist = new Typist(STANDARD.vip4);
+    await typist.type("before\n");
+    await typist.sees("before\n");
+    const server = await serverOf(cluster, PORT);
+    const [hanging = ""] = cluster.members.filter((member) => member !== server);
+    const process = relays.get(hanging);
+    process?.kill("SIGSTOP");
+    await typist.type("meanwhile\n");
+    await typist.sees("meanwhile\n");
+    await shows(server, "the one that hangs is left out", ({ replicas }) => replicas === 1);
+    process?.kill("SIGCONT");
+    await shows(server, "it is told everything again", ({ replicas, lagMs }) => {
+      return replicas === 2 && lagMs === 0;
+    });
+    process?.kill("SIGSTOP");
+    await typist.type("half a ");
+    await shows(server, "it is left out again", ({ replicas }) => replicas === 1);
+    await cluster.lab.faults.kill(server);
+    process?.kill("SIGCONT");
+    await typist.type("line\n");
+    await typist.sees("half a line\n");
+    assert.equal(typist.seen, "before\nmeanwhile\nhalf a line\n");
+    typist.leave();
+    await revive(server);
+  });
+
   test("A16: a request that was with the backend is done again, and answered once", async () => {
     const typist = new Typist(STANDARD.vip4);
     await typist.type("quick\nslow to come\n");

@@ -244,6 +244,17 @@ test("A16: what was kept back is not safe by itself when the right is back: a re
   }
 });
 
+test("A8: without the right to speak nothing is handed over: others may have it by now, and know more", () => {
+  const owner = new Owner();
+  owner.step({ type: "replica-joined", replica: A });
+  happened(owner, openedAs(1));
+  const handOver = { type: "hand-over", connection: 1, to: A } as const;
+  owner.step({ type: "right", speaks: false });
+  assert.deepEqual(owner.step(handOver), []);
+  owner.step({ type: "right", speaks: true });
+  assert.equal(owner.step(handOver)[0]?.type, "silence");
+});
+
 test("A16: without the right to speak nobody hears that a limit was reached either: it would let go what waits for replicas", () => {
   const owner = new Owner("all", { connections: 2, bytesPerConnection: 4, bytes: 100 });
   happened(owner, openedAs(1));

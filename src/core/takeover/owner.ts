@@ -246,6 +246,8 @@ export class Owner {
   #handOver(connection: ConnectionNumber, to: NodeId): OwnerEffect[] {
     const served = this.#served.get(connection);
     if (served === undefined || served.exposed || served.handedTo !== undefined) return [];
+    // Others may have it by now, and know more.
+    if (!this.#speaks) return [];
     // Without a stream, or where it was refused, the connection stays where it is.
     if (!this.#spread.wouldTake(to, connection)) return [];
     served.handedTo = to;

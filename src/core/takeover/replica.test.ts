@@ -48,6 +48,16 @@ test("A16: a handed connection is resumed at once; a taken one only once", () =>
   assert.deepEqual(replica.step(NOW, take), []);
 });
 
+test("A16: what its owner may have gone on without is not taken over from: another member is to say what is there", () => {
+  const replica = new Replica();
+  told(replica, openedAs(1), inputOf(1, 0, "hello"));
+  replica.step(NOW, { type: "outdated", owner: OWNER });
+  assert.equal(replica.whole(OWNER, 1), undefined, "nor is it given to another member");
+  const [fetch] = replica.step(NOW, { type: "take", owner: OWNER, connection: 1 });
+  assert.equal(fetch?.type, "fetch");
+  assert.equal(replica.bytes, 0);
+});
+
 test("A16: limits and contradictions are refused, counted, and leave nothing behind", () => {
   const replica = new Replica({ connections: 1, bytesPerConnection: 4, bytes: 100 });
   told(replica, openedAs(1));

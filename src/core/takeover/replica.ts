@@ -27,6 +27,8 @@ export type ReplicaInput =
   | { readonly type: "put-back-noted"; readonly fetch: Fetch }
   /** Another member had it. */
   | { readonly type: "fetched"; readonly fetch: Fetch; readonly connection: HeldConnection }
+  /** The owner may have gone on without this member (currency.ts): what is held is not what is there. Of all its connections, as far as known. */
+  | { readonly type: "outdated"; readonly owner: NodeId }
   /** The owner's process has begun anew, or its connections are others' now. */
   | { readonly type: "owner-gone"; readonly owner: NodeId };
 
@@ -140,6 +142,9 @@ export class Replica {
         return this.#putBackNoted(input.fetch);
       case "fetched":
         return this.#fetched(input.fetch, input.connection);
+      case "outdated":
+        this.#outdate(input.owner);
+        return [];
       case "owner-gone":
         return this.#gone(input.owner);
     }
@@ -269,6 +274,13 @@ export class Replica {
     const records = this.#taken.get(fetch);
     this.#taken.delete(fetch);
     return records === undefined ? [] : [this.#resume(records, connection, false)];
+  }
+
+  /** Like those that another member holds. */
+  #outdate(owner: NodeId): void {
+    for (const copy of this.#owners.get(owner)?.held.values() ?? []) {
+      this.#owners.get(owner)?.held.set(copy.log.opened.connection, { ...copy, whole: false });
+    }
   }
 
   #isVoid(records: OwnerRecords): boolean {

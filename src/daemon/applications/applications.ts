@@ -120,7 +120,7 @@ export class Applications {
   }
 
   #refreshRules(tables: Tables): void {
-    const rules = rulesOf(tables);
+    const rules = rulesOf(tables, this.#options.config().detection.intervalMs);
     if (JSON.stringify(rules) === JSON.stringify(this.#rules)) return;
     this.#rules = rules;
     this.#server.inform(rules);

@@ -2,10 +2,11 @@
 import type { Tables } from "#core/steering/tables.ts";
 import type { Rules } from "#wire/applications/message.ts";
 
-export const rulesOf = ({ hash, hashKey, groups }: Tables): Rules => ({
+export const rulesOf = ({ hash, hashKey, groups }: Tables, detectionMs: number): Rules => ({
   type: "rules",
   hash,
   hashKey: [hashKey[0], hashKey[1]],
+  detectionMs,
   groups: groups.map(({ name, policy, owners, services }) => ({
     group: name,
     policy,

@@ -25,6 +25,8 @@ export interface KernelHost {
   readonly leaves: (key: ConnectionKey, segment: Segment) => void;
   /** The session program tells its process. */
   readonly tell: (event: SessionEvent) => void;
+  /** Its process reads: now, or when it runs again. */
+  readonly turn: (run: () => void) => void;
   /** Whether this machine may take and send frames (ADR 8). */
   readonly hasLease: () => boolean;
 }
@@ -119,8 +121,8 @@ export class SimulatedKernel {
     const socket = new SimulatedSocket(() => this.#host.nowMs());
     const tcp = new Tcp(is, {
       send: (segment) => this.#leaves(text, segment),
-      bytes: (bytes) => void socket.push(bytes),
-      end: () => void socket.push(null),
+      bytes: (bytes) => this.#host.turn(() => !socket.destroyed && socket.push(bytes)),
+      end: () => this.#host.turn(() => !socket.destroyed && socket.push(null)),
       drain: () => socket.drained(),
       reset: () => void socket.destroy(new Error("ECONNRESET")),
     });

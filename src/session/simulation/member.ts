@@ -1,5 +1,5 @@
 // A made-up member: its machine, and the session server on it with the real engine. A frozen one hears late what it was told.
-import { instant } from "#base/time.ts";
+import { type Instant, instant } from "#base/time.ts";
 import { type NodeId, nodeId } from "#base/ids.ts";
 import type { ReplicaCount } from "#core/takeover/replica-choice.ts";
 import type { OpenedEvent } from "#driver/bpf/session-program.ts";
@@ -10,6 +10,8 @@ import { Engine } from "../engine.ts";
 import type { Session } from "../session.ts";
 import { Tenure } from "../tenure.ts";
 import { WorkSets } from "../work-sets.ts";
+import { Currency } from "#core/takeover/currency.ts";
+import { PRESENT_EVERY_MS, Reliance } from "#core/takeover/reliance.ts";
 import { readBareSegment, SimulatedKernel } from "./kernel.ts";
 import type { Segment } from "./tcp.ts";
 
@@ -24,6 +26,9 @@ export interface MemberWorld {
   readonly serve: (session: Session) => void;
   readonly replicas: ReplicaCount;
   readonly tell: (from: NodeId, to: NodeId, message: ToMember) => void;
+  /** Members that `member` tells, and that have not answered it for too long. */
+  readonly dropped: (member: NodeId, replicas: readonly NodeId[]) => void;
+  readonly present: (from: NodeId, to: NodeId, asked: number) => void;
   readonly answer: (from: NodeId, to: NodeId, message: FromMember) => void;
 }
 
@@ -36,10 +41,16 @@ export class Member {
   readonly engine: Engine;
   readonly tenure: Tenure;
   readonly workSets: WorkSets;
+  readonly reliance = new Reliance();
+  readonly currency = new Currency();
   readonly #world: MemberWorld;
+  readonly #clock: Clock;
+  /** Replicas without a stream that are still counted on; what ends that. */
+  readonly #promised = new Map<NodeId, () => void>();
   readonly #gone = new Map<NodeId, number>();
   /** What its process is told while it stands still; undefined: it runs. */
   #late: (() => void)[] | undefined;
+  #isHanging = false;
   alive = true;
   /** Its machine's link. */
   linked = true;
@@ -57,6 +68,7 @@ export class Member {
       nowMs: world.nowMs,
       leaves: (key, segment) => world.leaves(this.id, key, segment),
       tell: (event) => this.turn(() => this.engine.told([event])),
+      turn: (run) => this.turn(run),
       hasLease: () => world.nowMs() < this.unheardSince + LEASE_MS,
     });
     const clock: Clock = {
@@ -70,6 +82,7 @@ export class Member {
       links: {
         tell: (to, message) => world.tell(this.id, to, message),
         answer: (to, message) => world.answer(this.id, to, message),
+        isCurrent: (owner) => this.currency.isCurrent(this.#now(), owner),
       },
       sockets: this.kernel.sockets,
       clock,
@@ -77,7 +90,11 @@ export class Member {
       onSession: world.serve,
       trouble: (error) => (this.trouble = error),
     });
+    clock.every(PRESENT_EVERY_MS, () => this.#look());
+    this.#clock = clock;
     this.tenure = new Tenure(clock, {
+      hearAgain: () => this.currency.hearAgain(),
+      waits: () => {},
       right: () => this.kernel.program.right(),
       isWhole: () => world.isWhole(this.id),
       grant: (tenure) => {
@@ -85,6 +102,44 @@ export class Member {
         this.#takeOver();
       },
     });
+  }
+
+  #now(): Instant {
+    return instant(this.#world.nowMs());
+  }
+
+  /** What session/links.ts does every now and then. */
+  #look(): void {
+    const { asked, owners } = this.currency.ask(this.#now());
+    for (const owner of owners) this.#world.present(this.id, owner, asked);
+    this.#world.dropped(this.id, this.reliance.look(this.#now()));
+  }
+
+  /** A stream to a replica begins. */
+  streamBegan(replica: NodeId): void {
+    this.#promised.get(replica)?.();
+    this.#promised.delete(replica);
+    this.reliance.joined(this.#now(), replica);
+    this.engine.replicaChanged(replica, true);
+  }
+
+  /** @param knows the replica has ended it itself */
+  streamEnded(replica: NodeId, knows: boolean): void {
+    this.engine.replicaChanged(replica, false);
+    const until = this.reliance.until(replica);
+    if (knows || until === undefined) return this.#release(replica);
+    const leftMs = Math.max(0, until - this.#world.nowMs());
+    this.#promised.set(
+      replica,
+      this.#clock.later(leftMs, () => this.#release(replica)),
+    );
+  }
+
+  #release(replica: NodeId): void {
+    this.#promised.get(replica)?.();
+    this.#promised.delete(replica);
+    this.reliance.left(replica);
+    this.engine.replicaReleased(replica);
   }
 
   #sendRaw(_to: string, packet: Uint8Array): void {
@@ -109,14 +164,25 @@ export class Member {
     this.unheardSince = this.#world.nowMs();
   }
 
+  /** Its process alone stands still: its kernel goes on, and its agent renews the lease. */
+  hang(): void {
+    this.#late = [];
+    this.#isHanging = true;
+  }
+
   thaw(): void {
+    this.#isHanging = false;
     const late = this.#late ?? [];
     this.#late = undefined;
     for (const run of late) this.turn(run);
   }
 
   get isFrozen(): boolean {
-    return this.#late !== undefined;
+    return this.#late !== undefined && !this.#isHanging;
+  }
+
+  get isHanging(): boolean {
+    return this.#isHanging;
   }
 
   /** A handshake ends here; its application gets it a little later. */
@@ -129,12 +195,15 @@ export class Member {
   // What session/server.ts makes of its agent's words.
 
   left(member: NodeId): void {
+    this.currency.departed(this.#now(), member);
+    if (this.#promised.has(member)) this.#release(member);
     this.#gone.set(member, this.#world.nowMs());
     this.#takeOver();
     this.engine.memberGone(member);
   }
 
   joined(member: NodeId): void {
+    this.currency.returned(member);
     this.#gone.delete(member);
   }
 

@@ -3,7 +3,7 @@ import type { ReplicaCount } from "#core/takeover/replica-choice.ts";
 import { serveLines } from "./application.ts";
 import { World } from "./world.ts";
 
-export const FAULTS = ["kill", "freeze", "cut", "split", "move"] as const;
+export const FAULTS = ["kill", "freeze", "cut", "split", "move", "hang"] as const;
 const FIRST_MS = 300;
 const EVERY_MS = 3000;
 /** Much longer than everything that is said and lost. */

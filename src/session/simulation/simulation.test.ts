@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { giveLines, serveLines } from "./application.ts";
 import { run } from "./run.ts";
+import type { SimulatedClient } from "./client.ts";
 import { World } from "./world.ts";
 
 /** Four members, each connection on its own and on as many others. */
@@ -118,3 +119,54 @@ test("A16: a connection whose server and only holder are cut off together waits 
     assert.equal(lost, 0, `seed ${seed}`);
   }
 });
+
+test("A16: a member whose process hangs stands still with what it serves; after a while everybody else goes on without it", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const world = new World({ ...SCENE, seed, serve: serveLines });
+    let others = 0;
+    world.at(300, () => {
+      const hanging = world.prng.pick(world.present);
+      const isItsOwn = ({ key }: SimulatedClient): boolean =>
+        hanging.engine.generationOf(key) !== undefined;
+      const ofOthers = world.clients.filter((client) => !isItsOwn(client));
+      others += ofOthers.length;
+      world.hang(hanging);
+      world.at(45_000, () => {
+        const waiting = ofOthers.filter(({ isDone }) => !isDone).length;
+        assert.equal(waiting, 0, `seed ${seed}: ${waiting} of others stand still`);
+        world.return(hanging);
+      });
+    });
+    await world.run(2 * LIMIT_MS);
+    assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+    assert.ok(others > 0, `seed ${seed}: the others served nothing`);
+    assert.ok(world.dropped > 0, `seed ${seed}: nobody was given up`);
+  }
+});
+
+for (const fault of ["hangs", "does not hear one of the others"] as const) {
+  test(`A16: a member that ${fault} and was left out gets what it takes over from the one that was not`, async () => {
+    let fetched = 0;
+    for (let seed = 1; seed <= 8; seed++) {
+      const world = new World({ ...SCENE, seed, connections: 12, serve: serveLines });
+      world.at(300, () => {
+        const [victim, outdated] = world.present;
+        if (victim === undefined || outdated === undefined) return;
+        if (fault === "hangs") world.hang(outdated);
+        else world.quarrel(victim, outdated);
+        world.at(1700 + world.prng.below(1500), () => world.kill(victim));
+        world.at(3700, () => {
+          world.makeUp();
+          if (fault === "hangs") world.return(outdated);
+        });
+      });
+      await world.run(2 * LIMIT_MS);
+      assert.equal(world.problem, undefined, `seed ${seed} at ${world.nowMs.toFixed(0)} ms`);
+      for (const { engine } of world.members) {
+        fetched += engine.counts.fetched;
+        assert.equal(engine.counts.lost, 0, `seed ${seed}`);
+      }
+    }
+    assert.ok(fetched > 0, "nothing had to be got from another member");
+  });
+}

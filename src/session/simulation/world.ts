@@ -6,11 +6,11 @@ import type { NodeId } from "#base/ids.ts";
 import { Prng } from "#base/prng.ts";
 import { advance } from "#base/sequence.ts";
 import { byPreference, type ReplicaCount } from "#core/takeover/replica-choice.ts";
-import type { FromMember, ToMember } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import { keyText } from "../key-text.ts";
 import type { Session } from "../session.ts";
 import { SimulatedClient } from "./client.ts";
+import { Streams } from "./streams.ts";
 import { Member, SLOTS, slotOf } from "./member.ts";
 import type { Segment } from "./tcp.ts";
 
@@ -35,15 +35,8 @@ const DETECTION_MS = 200;
 /** For how long a client believes one side of a split. */
 const BELIEVED_MS = 150;
 
-/** A stream between two members: in order, until it ends. */
-interface Stream {
-  readonly from: Member;
-  readonly to: Member;
-  open: boolean;
-  begun: boolean;
-  /** When the last message arrives. */
-  lastAt: number;
-}
+const pairOf = (one: Member, other: Member): string =>
+  [one.id, other.id].sort((a, b) => a - b).join();
 
 export class World {
   readonly prng: Prng;
@@ -53,15 +46,25 @@ export class World {
   readonly #queue = new EventQueue();
   readonly #owners: NodeId[] = [];
   readonly #former: NodeId[][] = [];
-  readonly #streams: Stream[] = [];
+  readonly #streams: Streams;
   /** The last generation that spoke on each connection. */
   readonly #spoke = new Map<string, { member: Member; generation: number }>();
+  /** Pairs that do not hear each other. */
+  readonly #strangers = new Set<string>();
   nowMs = 0;
   problem: string | undefined;
 
   constructor(spec: WorldSpec) {
     this.#spec = spec;
     this.prng = new Prng(spec.seed);
+    this.#streams = new Streams({
+      prng: this.prng,
+      nowMs: () => this.nowMs,
+      at: (ms, run) => this.at(ms, run),
+      member: (id) => this.member(id),
+      present: () => this.present,
+      hear: (one, other) => this.#hear(one, other),
+    });
     for (let number = 1; number <= spec.members; number++) this.#add(number);
     for (let slot = 0; slot < SLOTS; slot++) {
       const owner = this.prng.pick(this.members);
@@ -79,17 +82,19 @@ export class World {
       nowMs: () => this.nowMs,
       every: (ms, turn) => this.#every(ms, turn),
       later: (ms, turn) => this.#later(ms, turn),
-      isWhole: (id) => this.#isWhole(id),
+      isWhole: (id) => this.#streams.isWhole(id),
       serve: this.#spec.serve,
       replicas: this.#spec.replicas ?? "all",
       leaves: (from, key, segment) => this.#toClient(from, key, segment),
-      tell: (from, to, message) => this.#tell(from, to, message),
-      answer: (from, to, message) => this.#answer(from, to, message),
+      tell: (from, to, message) => this.#streams.tell(from, to, message),
+      answer: (from, to, message) => this.#streams.answer(from, to, message),
+      present: (from, to, asked) => this.#streams.present(from, to, asked),
+      dropped: (owner, replicas) => this.#streams.drop(owner, replicas),
     });
     for (const other of this.members) {
       if (!other.alive) continue;
-      this.#stream(member, other);
-      this.#stream(other, member);
+      this.#streams.begin(member, other);
+      this.#streams.begin(other, member);
     }
     this.members.push(member);
     return member;
@@ -256,70 +261,31 @@ export class World {
     }
   }
 
-  // Streams between members.
-
-  #stream(from: Member, to: Member): void {
-    const stream: Stream = { from, to, open: true, begun: false, lastAt: 0 };
-    this.#streams.push(stream);
-    this.at(1 + this.prng.below(5), () => {
-      stream.begun = stream.open;
-      to.turn(() => {
-        to.tenure.begun();
-        to.engine.ownerBegan(from.id);
-      });
-      from.turn(() => from.engine.replicaChanged(to.id, true));
-    });
+  #hear(one: Member, other: Member): boolean {
+    const areApart = one.apart || other.apart || this.#strangers.has(pairOf(one, other));
+    return one.linked && other.linked && !areApart;
   }
 
-  /** A machine that cannot be heard is waited for, until somebody ends the stream. */
-  #carry(stream: Stream | undefined, to: "from" | "to", run: (member: Member) => void): void {
-    if (stream === undefined) return;
-    stream.lastAt = Math.max(stream.lastAt, this.nowMs + 0.3 + this.prng.below(40) / 10);
-    const arrive = (): void => {
-      if (!stream.open) return;
-      const { from, to: other } = stream;
-      if (!from.alive || !other.alive) return;
-      const isHeard = from.linked && other.linked && !from.apart && !other.apart;
-      if (isHeard) stream[to].turn(() => stream.open && run(stream[to]));
-      else this.at(50, arrive);
-    };
-    this.#queue.add(stream.lastAt, arrive);
-  }
-
-  #isWhole(id: NodeId): boolean {
-    const others = this.present.filter((other) => other.id !== id);
-    return others.every((other) =>
-      [this.#between(id, other.id), this.#between(other.id, id)].every((one) => one !== undefined),
-    );
-  }
-
-  /** One that has begun: what a process that was frozen has yet to say on a stream that has ended is not said on the next one. */
-  #between(from: NodeId, to: NodeId): Stream | undefined {
-    const isTheirs = (one: Stream): boolean => one.from.id === from && one.to.id === to;
-    return this.#streams.find((one) => one.begun && one.open && isTheirs(one));
-  }
-
-  #tell(from: NodeId, to: NodeId, message: ToMember): void {
-    this.#carry(this.#between(from, to), "to", (member) => member.engine.heard(from, [message]));
-  }
-
-  #answer(from: NodeId, to: NodeId, message: FromMember): void {
-    this.#carry(this.#between(to, from), "from", (member) => member.engine.answered(from, message));
-  }
-
-  #endStreams(member: Member, other: Member): void {
-    for (const stream of this.#streams) {
-      const isTheirs =
-        (stream.from === member && stream.to === other) ||
-        (stream.from === other && stream.to === member);
-      if (!stream.open || !isTheirs) continue;
-      stream.open = false;
-      const { from, to } = stream;
-      from.turn(() => from.engine.replicaChanged(to.id, false));
-    }
+  /** How often a replica was given up. */
+  get dropped(): number {
+    return this.#streams.dropped;
   }
 
   // What happens to members.
+
+  /** Its process stands still for so long; its agent does not. */
+  hang(member: Member): void {
+    member.hang();
+  }
+
+  /** Two members that do not hear each other, and that everybody else hears, their master among them. */
+  quarrel(one: Member, other: Member): void {
+    this.#strangers.add(pairOf(one, other));
+  }
+
+  makeUp(): void {
+    this.#strangers.clear();
+  }
 
   kill(member: Member): void {
     member.alive = false;
@@ -389,7 +355,7 @@ export class World {
     this.at(DETECTION_MS, () => {
       const others = this.present.filter((member) => member !== victim);
       for (const other of others) {
-        this.#endStreams(victim, other);
+        this.#streams.end(victim, other);
         this.at(this.prng.below(20), () => other.turn(() => other.left(victim.id)));
       }
       if (others.length === 0) return;
@@ -423,6 +389,7 @@ export class World {
 
   /** It is a member again, with the session server that it had, or with a new one where it was dead. */
   return(member: Member): void {
+    if (member.isHanging) return member.thaw();
     const back = member.alive ? member : this.#add(member.id);
     if (!back.linked || back.apart) back.turn(() => this.#giveBack(back));
     back.linked = true;
@@ -432,9 +399,9 @@ export class World {
     for (const other of others) {
       other.turn(() => other.joined(back.id));
       if (!member.alive) continue;
-      this.#endStreams(back, other);
-      this.#stream(back, other);
-      this.#stream(other, back);
+      this.#streams.end(back, other);
+      this.#streams.begin(back, other);
+      this.#streams.begin(other, back);
     }
     back.unheardSince = Infinity;
     if (back.isFrozen) back.thaw();

@@ -112,6 +112,8 @@ export interface Rules {
   readonly hash: HashKind;
   /** Two numbers of 32 bits. */
   readonly hashKey: readonly [number, number];
+  /** Silence after which a member counts as dead. Absent: an older agent. */
+  readonly detectionMs?: number;
   readonly groups: readonly {
     readonly group: string;
     readonly policy: string;

@@ -82,6 +82,8 @@ test("A16: input, its end, acknowledgement and refusal, byte by byte", () => {
       "00000013 01 0f 0201 03 05000000 0100000000000000 6869",
     ],
     [{ type: "lacking", connection: 9, owner: nodeId(258) }, "00000008 01 10 09000000 0201"],
+    [{ type: "present", asked: 258 }, "00000006 01 11 02010000"],
+    [{ type: "relied", asked: 258, forMs: 1400 }, "0000000a 01 12 02010000 78050000"],
   ];
   for (const [message, hex] of cases) {
     assert.deepEqual(Buffer.from(encodeReplication(message) ?? []), bytesOf(hex));

@@ -34,6 +34,11 @@ function encode(message: ReplicationMessage): Uint8Array {
     putOffset(out, message.messages);
     return out.written();
   }
+  if (message.type === "present" || message.type === "relied") {
+    out.u32(message.asked);
+    if (message.type === "relied") out.u32(message.forMs);
+    return out.written();
+  }
   if (message.type === "passed") {
     out.u16(message.owner);
     out.u8(COPIED.indexOf(message.message.type));
@@ -120,6 +125,8 @@ function read(type: Type, bytes: ByteReader): ReplicationMessage | undefined {
     return messages === undefined ? undefined : { type, messages };
   }
   if (type === "passed") return readPassed(bytes);
+  if (type === "present") return { type, asked: bytes.u32() };
+  if (type === "relied") return { type, asked: bytes.u32(), forMs: bytes.u32() };
   const connection = bytes.u32();
   switch (type) {
     case "opened":
@@ -194,6 +201,8 @@ const REPLICATION = new Framing<ReplicationMessage>({
     { type: "wanted", code: 14, maxPayload: 6 },
     { type: "passed", code: 15, maxPayload: MAX_PAYLOAD },
     { type: "lacking", code: 16, maxPayload: 6 },
+    { type: "present", code: 17, maxPayload: 4 },
+    { type: "relied", code: 18, maxPayload: 8 },
   ],
   encode,
   decode,

@@ -113,6 +113,20 @@ export interface Lacking extends OfConnection {
   readonly owner: NodeId;
 }
 
+/** From a replica, of the stream that it comes back on: it is there (docs/adr/0034). */
+export interface Present {
+  readonly type: "present";
+  /** A number of its own, rising. */
+  readonly asked: number;
+}
+
+/** The owner's answer: everything before has been told, and for so long from the question on it counts on this replica. */
+export interface Relied {
+  readonly type: "relied";
+  readonly asked: number;
+  readonly forMs: number;
+}
+
 /** About one connection, from its owner. */
 export type OwnerMessage =
   | Opened
@@ -130,4 +144,4 @@ export type CopyMessage = Exclude<OwnerMessage, Noted | Closed | Handed>;
 /** On a stream to a member, and back on it. */
 export type ToMember = OwnerMessage | Wanted;
 export type FromMember = ReplicaMessage | Passed | Lacking;
-export type ReplicationMessage = ToMember | FromMember;
+export type ReplicationMessage = ToMember | FromMember | Present | Relied;
