@@ -39,9 +39,10 @@ const one = (value: number): Samples => [{ value }];
 const byReason = (counts: Status["datapath"]["counters"]): Samples =>
   counts.map(({ reason, count }) => ({ labels: { reason }, value: count }));
 
-function nodeFamilies({ node, cluster, datapath, uptimeMs }: Status): Family[] {
+function nodeFamilies({ node, cluster, datapath, membership, uptimeMs }: Status): Family[] {
   const { config, epoch, keepaliveIntervalMs } = cluster;
   const { version, leaseValid } = datapath;
+  const ofSessions = "1 while sessions of this node may send to their clients (A16)";
   const ofLease = "1 while this node may answer for the virtual addresses";
   return [
     gauge("panoply_up_seconds", "Time since the agent started", one(uptimeMs / 1000)),
@@ -56,6 +57,7 @@ function nodeFamilies({ node, cluster, datapath, uptimeMs }: Status): Family[] {
       one(version.counter),
     ),
     gauge("panoply_lease_valid", ofLease, one(flag(leaseValid))),
+    gauge("panoply_sessions_may_speak", ofSessions, one(flag(membership.sessionsMaySpeak))),
     gauge(
       "panoply_keepalive_interval_seconds",
       "Interval between keepalives",

@@ -208,6 +208,7 @@ test("API: metrics are the numbers of the status", async (t) => {
     'panoply_datapath_packets_total{reason="forward-owner"} 1500012',
     'panoply_messages_dropped_total{reason="bad-signature"} 4',
     "panoply_lease_valid 1",
+    "panoply_sessions_may_speak 1",
     "# TYPE panoply_keepalives_sent_total counter",
   ]) {
     assert.ok(lines.includes(line), line);

@@ -205,6 +205,13 @@ export const Status = Type.Object(
       version: TableVersion,
     }),
     membership: Type.Object({
+      together: Type.Array(Type.String(), {
+        description:
+          "Nodes that were together last: sessions speak in the part of the cluster that has most of these (A16). Up to a second old",
+      }),
+      sessionsMaySpeak: Type.Boolean({
+        description: "Sessions of this node may send to their clients. Up to a second old",
+      }),
       keepalivesSent: Type.Integer(),
       keepalivesReceived: Type.Integer(),
       watchdogExpiries: Type.Integer(),

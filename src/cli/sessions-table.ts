@@ -38,6 +38,12 @@ export const sessionRow = (of: Sessions): readonly string[] => [
 /** A report that old says that its server hangs; they come each second. */
 const OLD_REPORT_MS = 10_000;
 
+/** A machine that is not among most of those that were together last serves no session, however well it runs (docs/adr/0029). */
+export const silence = ({ sessionsMaySpeak, together }: Status["membership"]): readonly string[] =>
+  sessionsMaySpeak
+    ? []
+    : [`  silent: sessions speak where most of ${together.join(", ")} are, who were together last`];
+
 /** What an operator is to know besides, a line each. */
 export function sessionRemarks(all: readonly Sessions[]): string[] {
   return all.flatMap((of) => {

@@ -89,6 +89,14 @@ test("status: a node alone, without services, packets or departures", () => {
   assert.doesNotMatch(page, /Service groups|Departures/);
 });
 
+test("A16: status says when sessions of this node may not speak, and where they do", () => {
+  const { membership } = STATUS;
+  const silent = { ...STATUS, membership: { ...membership, sessionsMaySpeak: false } };
+  const page = renderStatus(silent, false);
+  assert.match(page, /^ {2}silent: sessions speak where most of m1, m2, m3 are, who were/m);
+  assert.doesNotMatch(renderStatus({ ...silent, sessions: [] }, false), /silent: sessions/);
+});
+
 test("quantities: counts keep three digits", () => {
   const cases: [number, string][] = [
     [0, "0"],

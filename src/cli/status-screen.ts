@@ -4,7 +4,7 @@ import { ip } from "#base/address.ts";
 import type { Status } from "#api/contract.ts";
 import { formatService } from "#config/service.ts";
 import { formatByteRate, formatCount, formatDuration, formatRatio } from "./quantity.ts";
-import { SESSION_COLUMNS, sessionRemarks, sessionRow } from "./sessions-table.ts";
+import { SESSION_COLUMNS, sessionRemarks, sessionRow, silence } from "./sessions-table.ts";
 import { type Column, formatTable } from "./table.ts";
 
 type Style = "bold" | "dim" | "green" | "yellow" | "red";
@@ -209,10 +209,10 @@ function packets({ datapath, membership, control }: Status, paint: Paint): strin
   return section("Packets and messages", columns, rows, paint);
 }
 
-function sessions({ sessions: all }: Status, paint: Paint): string[] {
+function sessions({ sessions: all, membership }: Status, paint: Paint): string[] {
   return [
     ...section("Sessions that outlive their member", SESSION_COLUMNS, all.map(sessionRow), paint),
-    ...sessionRemarks(all).map((remark) => paint("yellow", remark)),
+    ...[...silence(membership), ...sessionRemarks(all)].map((remark) => paint("yellow", remark)),
   ];
 }
 

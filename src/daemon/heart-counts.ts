@@ -29,9 +29,9 @@ export class HeartCounts {
     this.#worstDelayMs = Math.max(this.#worstDelayMs, lateMs);
   }
 
-  snapshot(heard: HeartCounters["heard"]): HeartCounters {
+  snapshot(seen: Pick<HeartCounters, "heard" | "together" | "maySpeak">): HeartCounters {
     return {
-      heard,
+      ...seen,
       sent: Object.fromEntries(this.#sent),
       received: Object.fromEntries(this.#received),
       dropped: Object.fromEntries(this.#dropped),

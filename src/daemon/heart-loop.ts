@@ -273,7 +273,10 @@ export class HeartLoop {
       lossEstimate: loss,
       lastHeardMs: Math.max(0, now - heardAt),
     }));
-    this.#surroundings.emit({ type: "counters", counters: this.#counts.snapshot(heard) });
+    const together = [...this.#machine.together];
+    const maySpeak = (this.#leases?.speak.untilNs ?? 0n) > process.hrtime.bigint();
+    const counters = this.#counts.snapshot({ heard, together, maySpeak });
+    this.#surroundings.emit({ type: "counters", counters });
   }
 }
 

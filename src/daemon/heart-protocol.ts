@@ -113,6 +113,10 @@ export interface HeartCounters {
   readonly bytesReceived: number;
   /** Longest time between two turns of the loop beyond what was asked for, in milliseconds. */
   readonly worstDelayMs: number;
+  /** Who is the measure of most (docs/adr/0029): with whom this node was together last. */
+  readonly together: readonly NodeId[];
+  /** Sessions of this node may speak. */
+  readonly maySpeak: boolean;
 }
 
 export type Scheduling = "real-time" | "raised" | "ordinary";

@@ -29,6 +29,8 @@ const NOT_COUNTED = {
   bytesSent: 0,
   bytesReceived: 0,
   worstDelayMs: 0,
+  together: [nodeId(1), nodeId(2)],
+  maySpeak: true,
 };
 const [self] = config.nodes;
 assert.ok(self);
@@ -112,6 +114,16 @@ test("A2: who was refused at the control channel is shown, by reason", () => {
     connected: 1,
     counts: [{ reason: "refused-not-admitted", count: 3 }],
   });
+});
+
+test("A16: who were together last is said by name, and whether sessions may speak; nothing before the heart has told", () => {
+  const membership = (heart: StatusSources["heart"]): unknown => {
+    const { together, sessionsMaySpeak } = buildStatus({ ...sources, heart }).membership;
+    return { together, sessionsMaySpeak };
+  };
+  assert.deepEqual(membership(undefined), { together: [], sessionsMaySpeak: false });
+  const heart = { ...NOT_COUNTED, heard: [] };
+  assert.deepEqual(membership(heart), { together: ["a", "b"], sessionsMaySpeak: true });
 });
 
 test("A15: slots without an owner and frames that wait are shown", () => {

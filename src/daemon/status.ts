@@ -83,7 +83,7 @@ export function buildStatus(sources: StatusSources): Status {
       arms: [...sources.datapath.arms],
       counters: reasonCounts(sources.traffic),
     },
-    membership: membershipCounts(sources.heart, failovers),
+    membership: membership(sources, nameOf),
     control: {
       connected: sources.control.connected,
       counts: [...sources.control.counts].map(([reason, count]) => ({ reason, count })),
@@ -218,11 +218,13 @@ function reasonCounts(traffic: Traffic): Status["datapath"]["counters"] {
 const sum = (counts: Readonly<Record<string, number>> | undefined): number =>
   Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
 
-function membershipCounts(
-  heart: HeartCounters | undefined,
-  failovers: FailoverLog,
+function membership(
+  { heart, failovers }: StatusSources,
+  nameOf: (id: NodeId) => string | undefined,
 ): Status["membership"] {
   return {
+    together: (heart?.together ?? []).flatMap((id) => nameOf(id) ?? []),
+    sessionsMaySpeak: heart?.maySpeak ?? false,
     keepalivesSent: sum(heart?.sent),
     keepalivesReceived: sum(heart?.received),
     watchdogExpiries: failovers.watchdogExpiries,

@@ -140,6 +140,8 @@ export const STATUS: Status = {
   membership: {
     keepalivesSent: 900,
     keepalivesReceived: 1800,
+    together: ["m1", "m2", "m3"],
+    sessionsMaySpeak: true,
     watchdogExpiries: 1,
     drops: [{ reason: "bad-signature", count: 4 }],
   },
