@@ -1,5 +1,6 @@
 // What `pan status` shows: one node's view of itself, its cluster and its traffic, taken at one moment.
 import { type Static, Type } from "typebox";
+import { PEER_MAC_KINDS } from "#base/peering.ts";
 import { EventsStatus } from "./events.ts";
 import { SessionsStatus } from "./sessions.ts";
 import { Count, DeliveryMethod, ServiceName, TableVersion } from "./shapes.ts";
@@ -180,6 +181,11 @@ export const Status = Type.Object(
           mac: Type.Optional(Type.String({ description: "Cluster MAC that clients are told" })),
         },
         { description: "Of the tables in force here (A13)" },
+      ),
+      peerMacs: Type.Optional(
+        Type.Enum(PEER_MAC_KINDS, {
+          description: "Which MACs members that share one have among each other (C3, C11, C12)",
+        }),
       ),
       keepaliveIntervalMs: Type.Number(),
     }),

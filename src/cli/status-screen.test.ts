@@ -15,7 +15,7 @@ import { formatTable } from "./table.ts";
 
 const PAGE = `Cluster demo  master alpha, secondary beta
   epoch 3, configuration 7 (00112233aabbccdd), tables 3.12, keepalive every 67 ms
-  delivery unicast, cluster MAC 02:bf:0a:4d:00:64
+  delivery unicast, cluster MAC 02:bf:0a:4d:00:64; peers at masked MACs
 Node beta  10.77.0.2, member, up 1h 02m
   tc on eth0, tables 3.12 in force, may answer for VIPs
   connections are closed in 34.0 s, 3 slots wait to move, 40 connections are pinned, 2 frames are held

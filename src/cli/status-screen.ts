@@ -64,7 +64,7 @@ function summary(status: Status, paint: Paint): string[] {
   return [
     `${paint("bold", `Cluster ${cluster.name}`)}  master ${cluster.master ?? NONE}, secondary ${cluster.secondary ?? NONE}`,
     `  epoch ${cluster.epoch}, configuration ${config.counter} (${config.digest}), tables ${tables.epoch}.${tables.counter}, keepalive every ${formatDuration(cluster.keepaliveIntervalMs)}`,
-    `  delivery ${deliveryText(cluster.delivery)}`,
+    `  delivery ${deliveryText(cluster.delivery)}${peersText(cluster)}`,
     `${paint("bold", `Node ${node.name}`)}  ${node.address}, ${node.role}, up ${formatDuration(uptimeMs)}`,
     `  ${path}, tables ${datapath.version.epoch}.${datapath.version.counter} in force, ${lease}`,
     ...(waiting.length === 0 ? [] : [`  ${waiting.join(", ")}`]),
@@ -80,6 +80,9 @@ function rightToAnswer({ vips, node, datapath }: Status): string {
 /** As `pan delivery show` prints it. */
 export const deliveryText = ({ method, mac }: Status["cluster"]["delivery"]): string =>
   mac === undefined ? method : `${method}, cluster MAC ${mac}`;
+
+const peersText = ({ peerMacs }: Status["cluster"]): string =>
+  peerMacs === undefined ? "" : `; peers at ${peerMacs} MACs`;
 
 /** As `pan vips` prints it. */
 export function vipTable({ addresses }: Status["vips"]): string[] {

@@ -73,6 +73,7 @@ export function buildStatus(sources: StatusSources): Status {
       config: sources.configVersion,
       tables: tables?.version ?? NO_TABLES,
       delivery: deliveryStatus(sources.delivery),
+      ...(config.peering === undefined ? {} : { peerMacs: config.peering.mac }),
       keepaliveIntervalMs: view?.keepaliveIntervalMs ?? 0,
     },
     members: config.nodes.map((node) => memberStatus(node, sources)),

@@ -45,6 +45,7 @@ export const STATUS: Status = {
     config: { counter: 7, digest: "00112233aabbccdd" },
     tables,
     delivery: { method: "unicast", mac: "02:bf:0a:4d:00:64" },
+    peerMacs: "masked",
     keepaliveIntervalMs: 66.7,
   },
   members: [
