@@ -137,7 +137,14 @@ export const Config = Type.Object(
 export type Config = Static<typeof Config>;
 
 export const NewConfig = Type.Object(
-  { yaml: Type.String({ maxLength: LIMITS.fileCharacters }) },
+  {
+    yaml: Type.String({ maxLength: LIMITS.fileCharacters }),
+    force: Type.Optional(
+      Type.Boolean({
+        description: "Also what would cut members off from each other, by what the master knows",
+      }),
+    ),
+  },
   { title: "NewConfig", additionalProperties: false },
 );
 

@@ -37,6 +37,9 @@ export const PeersStatus = Type.Object(
           refused: Type.Array(Type.String(), {
             description: "Addresses whose dedicated MAC is another node's (C14)",
           }),
+          querier: Type.Optional(
+            Type.String({ description: "IGMP querier of the network; absent: none was heard" }),
+          ),
           counts: Type.Array(Count, {
             description: "Frames since the programs were made, by reason",
           }),

@@ -66,21 +66,25 @@ export interface PeerMacs {
 /** Switches flood it, and hosts that take all group frames get it. */
 export const isGroupMac = (mac: MacAddress): boolean => ((macBytes(mac)[0] ?? 0) & 1) === 1;
 
-/**
- * Who rewrites where the operator has not chosen (C7): as published the responder, unless a reply that tells a dedicated MAC could be
- * flooded to outsiders (C8). @param listed MACs of nodes, for the kind "table"
- */
-export function defaultRewrite(
+/** Whether frames to peers go to MACs of groups. @param listed MACs of nodes, for the kind "table" */
+export function areGroupMacs(
   { kind, primary, sharedMac }: PeerMacs,
   listed: readonly MacAddress[],
-): PeerRewrite {
-  const flooded = {
+): boolean {
+  return {
     masked: false,
     multicast: true,
     table: listed.some(isGroupMac),
     shared: isGroupMac(sharedMac ?? sharedPeerMac(primary)),
-  };
-  return flooded[kind] ? "initiator" : "responder";
+  }[kind];
+}
+
+/**
+ * Who rewrites where the operator has not chosen (C7): as published the responder, unless a reply that tells a dedicated MAC could be
+ * flooded to outsiders (C8). @param listed MACs of nodes, for the kind "table"
+ */
+export function defaultRewrite(macs: PeerMacs, listed: readonly MacAddress[]): PeerRewrite {
+  return areGroupMacs(macs, listed) ? "initiator" : "responder";
 }
 
 /** The MAC that peers reach an address of a node at. @param node whose `mac` is the table's entry */

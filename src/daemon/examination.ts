@@ -152,7 +152,7 @@ async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
     rows: report.rows,
     refused: report.refused,
     missing: report.missing,
-    querier: peers.querier,
+    querier: report.querier,
     unreachable: silent.map(({ name, address }) => ({
       name,
       resolved: isResolved(report, address),

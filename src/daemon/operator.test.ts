@@ -31,7 +31,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     status: () => assert.fail("nobody asks"),
     events: fakeEvents(),
     applications: () => assert.fail("nobody asks"),
-    peers: () => assert.fail("nobody asks"),
+    peers: () => ({ configured: false, peers: [] }),
     doctor: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),
@@ -98,6 +98,27 @@ test("B8: a change is answered once the members hold it, at the master and for a
   await master.answer("drain", drainA);
   steps.push("answered");
   assert.deepEqual(steps, ["members hold 2", "answered", "members hold 2", "answered"]);
+});
+
+test("C9: a configuration that would starve members is refused whoever is asked, unless the operator insists", async () => {
+  const peering = { clusterMac: "02:bf:0a:00:00:64", mac: "masked", dedicated: [], refused: [] };
+  const taken: string[] = [];
+  const { operator: master } = operator({
+    peers: () => ({
+      ...{ configured: true, peers: [] },
+      peering: { ...peering, querier: "10.0.0.254", counts: [] },
+    }),
+    replace: (yaml) => {
+      taken.push(yaml);
+      return inForce;
+    },
+  });
+  const yaml = `${YAML}delivery: { method: unicast }\npeering: { primary: 10.0.0.100, mac: multicast }\n`;
+  await assert.rejects(master.port.putConfig({ body: { yaml } }), { code: "PAN_CONFLICT" });
+  assert.equal((await master.answer("putConfig", { body: { yaml } })).status, 409);
+  assert.deepEqual(taken, []);
+  await master.port.putConfig({ body: { yaml, force: true } });
+  assert.deepEqual(taken, [yaml]);
 });
 
 test("A failure to store the change is reported, and the change has not happened", async () => {

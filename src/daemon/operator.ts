@@ -10,6 +10,7 @@ import { answerFor, errorFrom } from "#api/problem.ts";
 import type { ConfigVersion, NodeId } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
+import { requireConfig } from "#config/load.ts";
 import type { ClusterConfig, Service } from "#config/schema.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
@@ -17,6 +18,7 @@ import type { Asked } from "./events/recorder.ts";
 import type { ChangeAnswer } from "./followers.ts";
 import { ASK_WITHIN_MS, INSTANCES, instancesAnswer, withInstances } from "./known-instances.ts";
 import { panoplyVersion } from "./package-version.ts";
+import { refuseStarving } from "./starving.ts";
 
 const CHANGES = [
   "addService",
@@ -146,11 +148,17 @@ export class Operator {
     const asked = { change: inWords(kind, body), ...(via === undefined ? {} : { via }) };
     const { version } =
       kind === "putConfig"
-        ? this.#host.replace((input as Input<"putConfig">).body.yaml, asked)
+        ? this.#replace((input as Input<"putConfig">).body, asked)
         : this.#host.edit((config) => edited(config, kind, input), asked);
     await this.#host.agreed(version);
     const { counter, digest } = version;
     return { config: { counter, digest }, waiting: [...this.#host.waiting()] };
+  }
+
+  #replace({ yaml, force }: Input<"putConfig">["body"], asked: Asked): ConfigInForce {
+    const next = requireConfig(yaml, "the new configuration");
+    if (force !== true) refuseStarving(this.#host.config().config, next, this.#host.peers());
+    return this.#host.replace(yaml, asked);
   }
 
   #groups(): Output<"services">["groups"] {

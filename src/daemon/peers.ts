@@ -53,6 +53,8 @@ export interface PeersReport {
   readonly missing: readonly IpAddress[];
   readonly counts: ReadonlyMap<NodeId, PeerCount>;
   readonly reasons: Readonly<Record<PeerReason, Count>>;
+  /** The IGMP querier of the network, if one was heard. */
+  readonly querier: IpAddress | undefined;
 }
 
 const NUD_PERMANENT = 0x80;
@@ -120,11 +122,6 @@ export class Peers {
     if (isOther) this.announce();
   }
 
-  /** The IGMP querier of the network, if one was heard. */
-  get querier(): IpAddress | undefined {
-    return this.#igmp.querier;
-  }
-
   /** Every few seconds: addresses come and go, switches forget, and a peer that was started anew does not know who asked it before (C15). */
   repair(): void {
     this.refresh();
@@ -166,6 +163,7 @@ export class Peers {
       missing: ownRows.map(({ address }) => address).filter((address) => !own.has(address)),
       counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
       reasons: table.reasons(),
+      querier: this.#igmp.querier,
     };
   }
 

@@ -73,6 +73,23 @@ export function snoop(cluster: LabCluster, querier: boolean): void {
   set("mcast_querier", querier ? "1" : "0");
 }
 
+/**
+ * The switch has a static entry for each member's MAC of a group, at that member's port: frames to it leave by no other, and no querier
+ * starves it. Or has them no more.
+ */
+export function listGroups(cluster: LabCluster, kind: PeerMacKind, listed: boolean): void {
+  const netns = cluster.lab.netns(STANDARD.switch);
+  for (const member of members(cluster)) {
+    const macs = new Set(
+      [member.address4, member.address6].map((each) => dedicated(kind, member, each)),
+    );
+    for (const each of macs) {
+      const entry = ["dev", BRIDGE, "port", `p-${member.name}`, "grp", each, "permanent"];
+      run("nsenter", `--net=${netns}`, "bridge", "mdb", listed ? "add" : "del", ...entry);
+    }
+  }
+}
+
 /** The dedicated MAC of a member's address. */
 export function dedicated(
   kind: PeerMacKind,

@@ -13,6 +13,7 @@ import {
   CM,
   dedicated,
   interfaceMac,
+  listGroups,
   members,
   meshWorks,
   neighbour,
@@ -28,10 +29,14 @@ import {
 const BYTES = 1 << 20;
 
 /** Puts another configuration in force, everywhere, and makes every stack ask anew. */
-async function reconfigure(cluster: LabCluster, change: (yaml: string) => string): Promise<void> {
+async function reconfigure(
+  cluster: LabCluster,
+  change: (yaml: string) => string,
+  insistence: { readonly force?: true } = {},
+): Promise<void> {
   const agent = cluster.client(await cluster.master());
   const { yaml } = await agent.config({});
-  const { config } = await agent.putConfig({ body: { yaml: change(yaml) } });
+  const { config } = await agent.putConfig({ body: { yaml: change(yaml), ...insistence } });
   for (const name of cluster.members) {
     const holds = ({ cluster: { config: has } }: Awaited<ReturnType<LabCluster["status"]>>) =>
       has.counter === config.counter;
@@ -177,6 +182,18 @@ describe("kinds of dedicated MACs, and choices", { skip }, () => {
     await reconfigure(cluster, (yaml) => yaml.replace(`"${next}"`, `"${two.address6}"`));
   });
 
+  test("C9: a switch with static entries of MACs of groups loses nothing beside a querier, and floods none", async () => {
+    await reconfigure(cluster, peering("mac: masked"));
+    snoop(cluster, true);
+    for (const kind of ["multicast", "shared"] as const) {
+      listGroups(cluster, kind, true);
+      await reconfigure(cluster, peering(`mac: ${kind}`), { force: true });
+      await meshWorks(cluster, kind, BYTES, ring(members(cluster)));
+      await reconfigure(cluster, peering("mac: masked"));
+      listGroups(cluster, kind, false);
+    }
+  });
+
   test("C1: with a querier, the doctor says that MACs of groups lose IPv4, and what to set; then all is well", async () => {
     await reconfigure(cluster, peering("mac: masked"));
     snoop(cluster, true);
@@ -189,7 +206,9 @@ describe("kinds of dedicated MACs, and choices", { skip }, () => {
     await meshWorks(cluster, "masked", BYTES, ring(members(cluster)));
     const agent = cluster.client(await cluster.master());
     const { yaml } = await agent.config({});
-    await agent.putConfig({ body: { yaml: peering("mac: multicast")(yaml) } });
+    const starving = peering("mac: multicast")(yaml);
+    await assert.rejects(agent.putConfig({ body: { yaml: starving } }), { code: "PAN_CONFLICT" });
+    await agent.putConfig({ body: { yaml: starving, force: true } });
     await until("the querier is noticed", async () =>
       /^warning: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/.test(await verdict()),
     );

@@ -13,13 +13,14 @@ export const registerConfigApply: Register = (program, context) => {
     .command("apply")
     .description("replace the cluster's configuration: checked first, then all of it or nothing")
     .argument("<file>", "cluster configuration; - reads standard input")
+    .option("--force", "also what would cut members off from each other, by what the master knows")
     .addHelpText(
       "after",
       examples("pan config apply cluster.yaml", "pan config apply - < cluster.yaml"),
     )
-    .action(async (file: string, _options: object, command: Command) => {
-      const yaml = await readConfig(file);
-      const changed = await (await context.connect(command)).putConfig({ body: { yaml } });
+    .action(async (file: string, { force }: { force?: true }, command: Command) => {
+      const body = { yaml: await readConfig(file), ...(force === undefined ? {} : { force }) };
+      const changed = await (await context.connect(command)).putConfig({ body });
       reportChange(context.terminal, changed);
     });
   config

@@ -1,0 +1,46 @@
+// C9: which changes of a configuration are refused beside an IGMP querier.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PeersStatus } from "#api/peers.ts";
+import { requireConfig } from "#config/load.ts";
+import type { ClusterConfig } from "#config/schema.ts";
+import { refuseStarving } from "./starving.ts";
+
+const using = (peering: string, listed = "02:00:5e:00:00:01"): ClusterConfig =>
+  requireConfig(
+    `cluster: { name: small, interface: eth0 }
+delivery: { method: unicast }
+nodes: [{ name: a, id: 1, address: 10.0.0.1, mac: "${listed}" }, { name: b, id: 2, address: 10.0.0.2 }]
+groups: [{ name: web, services: ["tcp 10.0.0.100:80"] }]
+peering: { primary: 10.0.0.100, ${peering} }
+`,
+    "test",
+  );
+
+const known = (querier: { readonly querier?: string }): PeersStatus => {
+  const counts: PeersStatus["peers"] = [];
+  const own = { clusterMac: "02:bf:0a:00:00:64", mac: "masked", dedicated: [], refused: [] };
+  return { configured: true, peering: { ...own, ...querier, counts: [] }, peers: counts };
+};
+
+test("C9: beside a querier a change to MACs of groups is refused, with what to do; any other is not", () => {
+  const masked = using("mac: masked");
+  const heard = known({ querier: "10.0.0.254" });
+  const starving = [
+    using("mac: multicast"),
+    using("mac: shared"),
+    using("mac: table", "03:00:5e:00:00:01"),
+  ];
+  for (const next of starving) {
+    assert.throws(() => refuseStarving(masked, next, heard), {
+      code: "PAN_CONFLICT",
+      message: /^10\.0\.0\.254 asks for groups .*static entries .*--force/,
+    });
+    refuseStarving(masked, next, known({}));
+    refuseStarving(masked, next, { configured: false, peers: [] });
+    refuseStarving(next, using("mac: multicast"), heard); // it works already
+    refuseStarving(next, masked, heard);
+  }
+  refuseStarving(masked, using("mac: table"), heard);
+  refuseStarving(masked, using('mac: shared, sharedMac: "02:00:5e:00:00:09"'), heard);
+});
