@@ -246,7 +246,7 @@ function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
   if (querier === undefined) return ok(check, "none was heard since the agent started");
   const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroupMac)}, while ARP and IPv6 pass`;
   const remedy =
-    "turn IGMP snooping off on the switch, make the members' ports router ports, or give it static entries of these MACs; then, unless that is to stay, set peering.mac to masked";
+    "turn IGMP snooping off on the switch, or make the members' ports router ports; then, unless that is to stay, set peering.mac to masked";
   return bad("warning", check, found, remedy);
 }
 

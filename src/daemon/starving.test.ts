@@ -34,7 +34,7 @@ test("C9: beside a querier a change to MACs of groups is refused, with what to d
   for (const next of starving) {
     assert.throws(() => refuseStarving(masked, next, heard), {
       code: "PAN_CONFLICT",
-      message: /^10\.0\.0\.254 asks for groups .*static entries .*--force/,
+      message: /^10\.0\.0\.254 asks for groups .*router ports, .*--force/,
     });
     refuseStarving(masked, next, known({}));
     refuseStarving(masked, next, { configured: false, peers: [] });

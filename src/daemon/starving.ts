@@ -27,6 +27,6 @@ export function refuseStarving(
   throw new PanError(
     "PAN_CONFLICT",
     `${querier} asks for groups (IGMP) on this network: a switch that listens drops members' IPv4 frames to MACs of groups, and the cluster falls apart. ` +
-      "Give the switch static entries of these MACs, or turn IGMP snooping off; then apply with --force",
+      "Make the members' ports router ports, or turn IGMP snooping off on the switch; then apply with --force",
   );
 }

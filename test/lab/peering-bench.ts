@@ -74,21 +74,38 @@ export function snoop(cluster: LabCluster, querier: boolean): void {
 }
 
 /**
- * The switch has a static entry for each member's MAC of a group, at that member's port: frames to it leave by no other, and no querier
- * starves it. Or has them no more.
+ * Members' ports are router ports: beside a querier a switch that listens to IGMP sends frames to MACs of groups out of these alone, where it
+ * would drop those of IPv4. Or they are as any port again.
  */
-export function listGroups(cluster: LabCluster, kind: PeerMacKind, listed: boolean): void {
+export function routerPorts(cluster: LabCluster, are: boolean): void {
   const netns = cluster.lab.netns(STANDARD.switch);
-  for (const member of members(cluster)) {
-    const macs = new Set(
-      [member.address4, member.address6].map((each) => dedicated(kind, member, each)),
-    );
-    for (const each of macs) {
-      const entry = ["dev", BRIDGE, "port", `p-${member.name}`, "grp", each, "permanent"];
-      run("nsenter", `--net=${netns}`, "bridge", "mdb", listed ? "add" : "del", ...entry);
-    }
+  for (const { name } of members(cluster)) {
+    const port = ["link", "set", "dev", `p-${name}`, "mcast_router", are ? "2" : "1"];
+    run("nsenter", `--net=${netns}`, "bridge", ...port);
   }
 }
+
+/** A bridge believes in its querier some seconds after it was told to be one; until then it floods. */
+export async function querierCounts(cluster: LabCluster): Promise<void> {
+  const [from, to] = members(cluster);
+  assert.ok(from && to);
+  await until(
+    "the switch sends frames between members to no outsider",
+    async () => {
+      const capture = await Capture.start(cluster, client, "everything");
+      await pings(cluster, from.name, to.address4);
+      await pings(cluster, client, to.address4);
+      const macs = [dedicatedOf(await neighbour(cluster, from.name, to.address4))];
+      return (await capture.end(macs)).length === 0;
+    },
+    500,
+  );
+}
+
+const dedicatedOf = (found: string | undefined): string => {
+  assert.ok(found !== undefined, "the members know each other");
+  return found;
+};
 
 /** The dedicated MAC of a member's address. */
 export function dedicated(
