@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "abi.h"
+
 enum peer_abi {
 	PEER_ADDRESSES = 16384, /* of all members */
 	PEER_DEDICATED = 8, /* MACs of this node that peers send to */
@@ -16,6 +18,11 @@ enum peer_abi {
 	PEER_NO_LEARNING = 4, /* the stack does not learn from requests (C10) */
 	PEER_LOCAL_RESPONDER = 8, /* C13 */
 	PEER_SOURCE_CHECK = 16, /* C15 */
+	/* Indices of map peer_leaks; names in src/core/peering/leaks.ts. */
+	PEER_LEAK_CLUSTER_SOURCE = 0,
+	PEER_LEAK_OWN_SOURCE = 1,
+	PEER_LEAK_OUTSIDER = 2,
+	PEER_LEAKS = 3,
 };
 
 /* What was done with a frame; order and names of src/core/peering/reasons.ts. The first one is not counted. */
@@ -55,6 +62,14 @@ struct peer_counter {
 	__u64 seen_ns; /* CLOCK_MONOTONIC, by the kernel's tick; 0: never */
 };
 
+/* Map peer_leaks: frames by which a MAC is where it must not be; one per CPU. */
+struct peer_leak {
+	__u64 packets;
+	__u64 seen_ns; /* of the last one, as in struct peer_counter */
+	__u64 mac; /* its Ethernet source */
+	struct address address; /* and whom it says that it is from; zeros: it does not say */
+};
+
 /* Map .data.peer, shared memory. */
 struct peer_config {
 	__u64 cluster_mac;
@@ -67,6 +82,7 @@ struct peer_config {
 	__u32 choices; /* PEER_INITIATOR … */
 	enum peer_reason reserved; /* not read; makes the enums part of the object's type information */
 	enum peer_abi reserved_abi;
+	__u64 live_until_ns; /* CLOCK_MONOTONIC; PEER_LIVE means nothing afterwards, since no agent says who lives */
 };
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The maps of the peering programs. All but counters and peer_asked are written by the agent only. own_addresses is the packet
+ * The maps of the peering programs. All but counters, peer_leaks and peer_asked are written by the agent only. own_addresses is the packet
  * program's as well (maps.h): a frame to the cluster MAC for one of the node's own addresses is for this node.
  */
 #ifndef PANOPLY_PEER_MAPS_H
@@ -65,6 +65,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counter);
 } peer_reasons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PEER_LEAKS);
+	__type(key, __u32);
+	__type(value, struct peer_leak);
+} peer_leaks SEC(".maps");
 
 static __always_inline void count_reason(struct __sk_buff *frame, __u32 reason)
 {

@@ -166,6 +166,39 @@ static __always_inline int drop(struct __sk_buff *frame, __u32 reason)
 	return TC_ACT_SHOT;
 }
 
+static __noinline int note_leak(struct __sk_buff *frame, __u64 source, __u32 index)
+{
+	struct message message = {};
+	struct ends ends = {};
+	struct peer_leak *leak;
+	__be16 type = 0;
+
+	if (bpf_skb_load_bytes(frame, 12, &type, sizeof(type)))
+		return 0;
+	read_message(frame, type, &message);
+	leak = bpf_map_lookup_elem(&peer_leaks, &index);
+	if (!leak)
+		return 0;
+	if (!read_ends(frame, type, &message, &ends))
+		__builtin_memset(&ends.source, 0, sizeof(ends.source));
+	leak->packets++;
+	leak->seen_ns = bpf_ktime_get_coarse_ns();
+	leak->mac = source;
+	leak->address = ends.source;
+	return 0;
+}
+
+/* Who sends to a dedicated MAC and is no member has learned it, and only a node itself has its MACs as sources. */
+static __always_inline void look_at_source(struct __sk_buff *frame, __u64 source, int ours, int discovery)
+{
+	if (source == config.cluster_mac)
+		return;
+	if (discovery && (source == config.outsider_source || is_dedicated(source)))
+		note_leak(frame, source, PEER_LEAK_OWN_SOURCE);
+	else if (ours && !node_of_source(source))
+		note_leak(frame, source, PEER_LEAK_OUTSIDER);
+}
+
 /* The frame is ours, or a discovery message, or it came to the shared MAC. */
 static __noinline int arrive(struct __sk_buff *frame, struct ethernet *ethernet, int ours)
 {
@@ -178,6 +211,7 @@ static __noinline int arrive(struct __sk_buff *frame, struct ethernet *ethernet,
 	if (!ethernet)
 		return TC_ACT_UNSPEC;
 	read_message(frame, ethernet->type, &message);
+	look_at_source(frame, ethernet->source, ours, message.kind);
 	if (config.shared || config.choices & (PEER_BY_SOURCE | PEER_SOURCE_CHECK))
 		known = read_ends(frame, ethernet->type, &message, &ends);
 	if (config.shared && ethernet->destination == config.shared && !(known && is_own(&ends.destination)))
@@ -229,13 +263,16 @@ int peer_ingress(struct __sk_buff *frame)
 
 	if (unlikely(!read_ethernet(frame, &ethernet) || frame->vlan_present))
 		return TC_ACT_UNSPEC;
+	/* what a local responder answers is from the cluster MAC to the cluster MAC (C13) */
+	if (unlikely(ethernet.source == config.cluster_mac) && ethernet.destination != config.cluster_mac)
+		note_leak(frame, ethernet.source, PEER_LEAK_CLUSTER_SOURCE);
 	ours = is_dedicated(ethernet.destination);
 	if (!ours && !(config.choices & PEER_BY_SOURCE) && likely(!may_be_message(frame, ethernet.type)))
 		return TC_ACT_UNSPEC;
 	return arrive(frame, &ethernet, ours);
 }
 
-/* C13: answered here, for a member that lives. */
+/* C13: answered here, for a member that lives, as long as an agent says who does. */
 static __always_inline int answer_here(struct __sk_buff *frame, struct message *message)
 {
 	struct peer *peer;
@@ -246,7 +283,7 @@ static __always_inline int answer_here(struct __sk_buff *frame, struct message *
 	    (!message->sender.word[2] || message->kind == MESSAGE_ARP))
 		return 0;
 	peer = bpf_map_lookup_elem(&peers, &message->target);
-	if (!peer || !(peer->flags & PEER_LIVE))
+	if (!peer || !(peer->flags & PEER_LIVE) || bpf_ktime_get_coarse_ns() >= config.live_until_ns)
 		return 0;
 	turn_into_answer(frame, message, peer->mac, config.cluster_mac);
 	store_macs(frame, config.cluster_mac, config.cluster_mac);

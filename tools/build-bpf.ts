@@ -52,7 +52,7 @@ export const LAYOUTS: readonly Layout[] = [
     object: "peer.o",
     header: "bpf/peer-abi.h",
     file: path.join(folder, "peer-abi.gen.ts"),
-    structs: /^(peer|peer_counter|peer_config)$/,
+    structs: /^(peer|peer_counter|peer_leak|peer_config)$/,
     constants: "peer_abi",
     prefix: /^$/,
     reasons: "peer_reason",

@@ -30,6 +30,7 @@ const row = (neighbour: string) => ({
   name: "m2",
   neighbour: { link: 2, address: ip("10.77.0.12"), mac: mac(neighbour), state: 2 },
 });
+const two = { name: "m2", address: ip("10.77.0.12") };
 const peering: PeeringFacts = {
   clusterMac: CM,
   dedicated: [MASKED],
@@ -39,6 +40,7 @@ const peering: PeeringFacts = {
   querier: undefined,
   rewrite: "responder",
   unreachable: [],
+  leaks: [],
 };
 const healthy: DoctorFacts = {
   cluster: { master: "m1", absent: [], waiting: [] },
@@ -113,17 +115,46 @@ test("C1, C8: what is wrong is said with what to do", () => {
       /warning dedicated MACs and outsiders: .*set peering\.rewrite to initiator/,
     ],
     [
-      { peering: { ...peering, unreachable: [{ name: "m2", resolved: false }] } },
-      /m2 does not answer ARP/,
+      { peering: { ...peering, unreachable: [{ ...two, resolved: false }] } },
+      /wrong reaching peers: m2 does not answer ARP for 10\.77\.0\.12/,
+    ],
+    [
+      { peering: { ...peering, dedicated: [GROUP], unreachable: [{ ...two, resolved: true }] } },
+      /m2 answers ARP for 10\.77\.0\.12, and no IPv4 comes back \| .*set peering\.mac to masked/,
     ],
     [
       {
-        peering: { ...peering, dedicated: [GROUP], unreachable: [{ name: "m2", resolved: true }] },
+        peering: {
+          ...peering,
+          unreachable: [{ name: "m2", address: ip("fd77::12"), resolved: true }],
+        },
       },
-      /m2 answers ARP, and no IPv4 comes back \| .*set peering\.mac to masked/,
+      /m2 answers neighbour discovery for fd77::12, and no IPv6 comes back \| .*filter/,
     ],
   ];
   for (const [facts, words] of cases) assert.match(found(facts), words);
+});
+
+test("C8: a MAC that was seen where it must not be is told of for ten minutes, with what to do", () => {
+  const leak = { packets: 3, agoMs: 5000, mac: CM, address: ip("10.77.0.13"), name: "m3" };
+  const told = (...leaks: PeeringFacts["leaks"]): string =>
+    found({ peering: { ...peering, leaks } });
+  assert.match(
+    told({ ...leak, leak: "cluster-source" }),
+    /^wrong leaked MACs: 3 frames came from the cluster MAC 02:bf.*5 s ago, from 10\.77\.0\.13 \(m3\).* \| .*start its agent again/m,
+  );
+  assert.match(
+    told({ leak: "own-source", packets: 1, agoMs: 0, mac: MASKED }),
+    /^wrong leaked MACs: a frame came from this node's own MAC 02:10:01.*the last one 0 s ago \| another machine/m,
+  );
+  assert.match(
+    told({ ...leak, leak: "outsider", mac: mac("02:00:00:00:00:aa") }),
+    /^warning leaked MACs: .*from 02:00:00:00:00:aa, which is no member's.* \| empty that machine's neighbour cache/m,
+  );
+  assert.match(
+    told({ ...leak, leak: "outsider", agoMs: 600_000 }),
+    /^ok leaked MACs: none was seen in the last 10 minutes/m,
+  );
 });
 
 test("C8: a querier does not matter where dedicated MACs are unicast", () => {

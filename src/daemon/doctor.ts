@@ -1,10 +1,12 @@
 // `pan doctor`: what of this host and its network is not as the cluster needs it, and what to do. Gathering is apart from judging: each
 // judgement is a function of facts.
 import type { Diagnosis } from "#api/peers.ts";
-import { compareIp, type IpAddress, type MacAddress } from "#base/address.ts";
+import { compareIp, familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
 import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
+import type { PeerLeak } from "#core/peering/leaks.ts";
 import { overheadOf, type TunnelKind } from "#wire/tunnel.ts";
+import { judgeLeaks } from "./leak-findings.ts";
 import type { PeerRow } from "./peers.ts";
 
 type Finding = Diagnosis["findings"][number];
@@ -43,8 +45,24 @@ export interface PeeringFacts {
   readonly missing: readonly IpAddress[];
   readonly querier: IpAddress | undefined;
   readonly rewrite: PeerRewrite;
-  /** Live peers that do not answer by IPv4, and those that do not even answer ARP. */
-  readonly unreachable: readonly { readonly name: string; readonly resolved: boolean }[];
+  /** Listed addresses of live peers that do not answer, and those of which not even the MAC is known. */
+  readonly unreachable: readonly {
+    readonly name: string;
+    readonly address: IpAddress;
+    readonly resolved: boolean;
+  }[];
+  readonly leaks: readonly LeakFact[];
+}
+
+/** Frames that show a MAC where it must not be, and the last one of them. */
+export interface LeakFact {
+  readonly leak: PeerLeak;
+  readonly packets: number;
+  readonly agoMs: number;
+  readonly mac: MacAddress;
+  /** Whom it said that it is from, and the node that this is. */
+  readonly address?: IpAddress;
+  readonly name?: string;
 }
 
 export interface ClusterFacts {
@@ -220,6 +238,7 @@ function judgePeering(facts: PeeringFacts): Finding[] {
     judgeQuerier(facts),
     ...judgeRewrite(facts),
     ...judgeReach(facts),
+    ...judgeLeaks(facts.leaks),
   ];
 }
 
@@ -262,15 +281,18 @@ function judgeRewrite({ rewrite, dedicated }: PeeringFacts): Finding[] {
 function judgeReach({ rows, unreachable, dedicated }: PeeringFacts): Finding[] {
   const check = "reaching peers";
   if (!rows.some(({ live }) => live)) return [ok(check, "no live member to ask")];
-  if (unreachable.length === 0) return [ok(check, "every live member answers by IPv4")];
-  return unreachable.map(({ name, resolved }) => {
+  if (unreachable.length === 0) return [ok(check, "every live member answers at every address")];
+  return unreachable.map(({ name, address, resolved }) => {
+    const [family, question] =
+      familyOf(address) === 4 ? ["IPv4", "ARP"] : ["IPv6", "neighbour discovery"];
     if (!resolved) {
       const remedy = "see pan peers on both; the section peering must be the same on all members";
-      return bad("wrong", check, `${name} does not answer ARP`, remedy);
+      return bad("wrong", check, `${name} does not answer ${question} for ${address}`, remedy);
     }
     const remedy = dedicated.some(isGroupMac)
       ? "a switch drops frames to group MACs: set peering.mac to masked"
       : "see whether a filter on the way drops TCP to the cluster's port";
-    return bad("wrong", check, `${name} answers ARP, and no IPv4 comes back`, remedy);
+    const found = `${name} answers ${question} for ${address}, and no ${family} comes back`;
+    return bad("wrong", check, found, remedy);
   });
 }

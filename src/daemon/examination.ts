@@ -9,6 +9,7 @@ import { occupied } from "#driver/bpf/attachment.ts";
 import { findNetdev, hasCarrier } from "#driver/bpf/netdev.ts";
 import type { Hook } from "#driver/bpf/types.ts";
 import { ARP_SETTINGS, effectiveSysctl } from "#driver/host/arp-settings.ts";
+import { monotonicMs } from "#driver/cluster/cluster-socket.ts";
 import type { SwitchProbe } from "#driver/host/switch-probe.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import { overheadOf } from "#wire/tunnel.ts";
@@ -17,10 +18,11 @@ import {
   diagnose,
   type DoctorFacts,
   type InterfaceFacts,
+  type LeakFact,
   type PeeringFacts,
 } from "./doctor.ts";
 import type { HostFacts, PortFacts } from "./host-facts.ts";
-import type { Peers, PeersReport } from "./peers.ts";
+import type { PeerRow, Peers, PeersReport } from "./peers.ts";
 import { toldMac } from "./perform.ts";
 import type { NodeTunnels } from "./tunnels/node-tunnels.ts";
 
@@ -41,6 +43,7 @@ export interface Patient {
 
 const PROBE_MS = 300;
 const CONNECT_MS = 1000;
+const CONNECTIONS_AT_ONCE = 64;
 const IFA_F_DADFAILED = 0x08;
 
 export async function examine(patient: Patient): Promise<Diagnosis> {
@@ -140,11 +143,9 @@ function othersOf({ self, view, store }: Patient) {
 
 async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
   const { port } = patient.store.current.config.cluster;
-  const others = othersOf(patient);
-  const answers = await Promise.all(others.map(({ address }) => answersTcp(address, port)));
+  const silent = await silentAmong(peers.report().rows, port);
   // asking has filled the neighbour cache
   const report = peers.report();
-  const silent = others.filter((_, index) => answers[index] !== true);
   return {
     clusterMac: report.clusterMac,
     dedicated: [...new Set(report.own.map(({ mac }) => mac))],
@@ -155,9 +156,35 @@ async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
     querier: report.querier,
     unreachable: silent.map(({ name, address }) => ({
       name,
+      address,
       resolved: isResolved(report, address),
     })),
+    leaks: leaksIn(report, patient),
   };
+}
+
+/** Addresses of live members, of both families and of every interface, that nothing comes back from. */
+async function silentAmong(rows: readonly PeerRow[], port: number): Promise<PeerRow[]> {
+  const silent: PeerRow[] = [];
+  const live = rows.filter((row) => row.live);
+  for (let at = 0; at < live.length; at += CONNECTIONS_AT_ONCE) {
+    const some = live.slice(at, at + CONNECTIONS_AT_ONCE);
+    const answers = await Promise.all(some.map(({ address }) => answersTcp(address, port)));
+    silent.push(...some.filter((_, index) => answers[index] !== true));
+  }
+  return silent;
+}
+
+function leaksIn({ leaks }: PeersReport, { store }: Patient): LeakFact[] {
+  const { nodes } = store.current.config;
+  return Array.from(leaks, ([leak, { seenMs, ...count }]) => {
+    const node = nodes.find(
+      ({ address, addresses = [] }) =>
+        count.address !== undefined && [address, ...addresses].includes(count.address),
+    );
+    const name = node === undefined ? {} : { name: node.name };
+    return { leak, agoMs: Math.max(0, monotonicMs() - seenMs), ...count, ...name };
+  });
 }
 
 const isResolved = ({ rows }: PeersReport, address: string): boolean =>

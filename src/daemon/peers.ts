@@ -14,11 +14,14 @@ import {
   type HostList,
   type HostRow,
 } from "#core/peering/host-list.ts";
+import type { PeerLeak } from "#core/peering/leaks.ts";
+import { ownAddresses } from "#core/peering/own-addresses.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
 import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
-import type { OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
+import { findNetdev } from "#driver/bpf/netdev.ts";
+import type { LeakCount, OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";
 import { IgmpWatch } from "#driver/host/igmp-watch.ts";
 import { PeerFrames } from "#driver/host/peer-frames.ts";
@@ -53,13 +56,20 @@ export interface PeersReport {
   readonly missing: readonly IpAddress[];
   readonly counts: ReadonlyMap<NodeId, PeerCount>;
   readonly reasons: Readonly<Record<PeerReason, Count>>;
+  readonly leaks: ReadonlyMap<PeerLeak, LeakCount>;
   /** The IGMP querier of the network, if one was heard. */
   readonly querier: IpAddress | undefined;
 }
 
 const NUD_PERMANENT = 0x80;
 
-const isLoopback = (address: IpAddress): boolean => address === "::1" || address.startsWith("127.");
+/** Who lives is known for so long after it was said: several repairs. */
+const INFORMED_NS = 10_000_000_000n;
+
+interface OwnAddress extends OwnEntry {
+  /** Index of its interface. */
+  readonly link: number;
+}
 
 export class Peers {
   readonly #options: PeersOptions;
@@ -70,7 +80,7 @@ export class Peers {
   readonly #frames: PeerFrames;
   readonly #igmp: IgmpWatch;
   #list: HostList = { rows: [], refused: [] };
-  #own: readonly OwnEntry[] = [];
+  #own: readonly OwnAddress[] = [];
   #view: View | undefined;
   #warned = "";
 
@@ -79,8 +89,7 @@ export class Peers {
     this.#primary = peering.primary;
     this.#netlink = Rtnetlink.open();
     this.#observe();
-    const { facts } = options;
-    const interfaces = [facts, ...facts.arms].map((port) => port.interface);
+    const interfaces = this.#interfaces;
     this.#programs = PeerPrograms.open(interfaces, options.ownAddressesFd, this.#settings());
     this.#frames = new PeerFrames(interfaces);
     this.#igmp = new IgmpWatch();
@@ -91,6 +100,12 @@ export class Peers {
   static open(options: PeersOptions): Peers | undefined {
     const { peering } = options.config();
     return peering === undefined ? undefined : new Peers(options, peering);
+  }
+
+  /** Those that have the cluster MAC; the cluster interface first. */
+  get #interfaces(): string[] {
+    const { facts } = this.#options;
+    return [facts, ...facts.arms].map((port) => port.interface);
   }
 
   get ownMacs(): OwnMacs {
@@ -106,7 +121,9 @@ export class Peers {
   announce(): void {
     const { clusterMac, outsiderSource } = this.#settings();
     this.#teach();
-    for (const { address } of this.#own) this.#frames.announce(address, clusterMac, outsiderSource);
+    for (const { address, link } of this.#own) {
+      this.#frames.announce({ address, mac: clusterMac }, outsiderSource, link);
+    }
   }
 
   viewChanged(view: View): void {
@@ -163,6 +180,7 @@ export class Peers {
       missing: ownRows.map(({ address }) => address).filter((address) => !own.has(address)),
       counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
       reasons: table.reasons(),
+      leaks: table.leaks(),
       querier: this.#igmp.querier,
     };
   }
@@ -172,6 +190,7 @@ export class Peers {
     try {
       const others = this.#others().map((row) => ({ ...row, live: false }));
       this.#programs.table.write(others, this.#own);
+      this.#programs.informed(0n);
     } finally {
       this.#frames.close();
       this.#igmp.close();
@@ -214,11 +233,13 @@ export class Peers {
     const listed = new Map(
       this.#list.rows.flatMap((row) => (row.node === self.id ? [[row.address, row.mac]] : [])),
     );
-    const virtual = new Set(virtualAddresses(current));
     const first = dedicatedMac(macs, this.#self, self.address);
-    this.#own = [...new Set(this.#netlink.addresses().map(({ address }) => address))]
-      .filter((address) => !virtual.has(address) && !isLoopback(address))
-      .map((address) => ({ address, mac: listed.get(address) ?? first }));
+    this.#own = ownAddresses(this.#netlink.addresses(), {
+      first: self.address,
+      listed: new Set(listed.keys()),
+      virtual: new Set(virtualAddresses(current)),
+      links: new Set(this.#interfaces.flatMap((name) => findNetdev(name)?.ifindex ?? [])),
+    }).map(({ address, link }) => ({ address, link, mac: listed.get(address) ?? first }));
   }
 
   /** What an operator has made permanent stays. */
@@ -271,12 +292,22 @@ export class Peers {
 
   #write(): void {
     const { log } = this.#options;
-    const left = this.#programs.table.write(this.#others(), this.#own);
+    const noRoom = this.#programs.table.write(this.#others(), this.#own);
+    this.#programs.informed(process.hrtime.bigint() + INFORMED_NS);
     const refused = this.#list.refused.map(({ address, mac }) => `${address} (${mac})`);
-    const trouble = JSON.stringify([left, refused]);
+    const trouble = JSON.stringify([noRoom, refused]);
     if (trouble === this.#warned) return;
     this.#warned = trouble;
-    if (left > 0) log.warn({ left }, "addresses of peers that found no room are outsiders'");
+    if (noRoom.peers > 0) {
+      log.warn({ left: noRoom.peers }, "addresses of peers that found no room are outsiders'");
+    }
+    if (noRoom.own > 0) {
+      const left = this.#own.slice(-noRoom.own).map(({ address }) => address);
+      log.warn(
+        { left },
+        "own addresses that found no room: what comes to the cluster MAC for them is dropped",
+      );
+    }
     if (refused.length > 0) {
       log.warn({ refused }, "another node has the same address or dedicated MAC (C14)");
     }

@@ -10,7 +10,7 @@ import type { PeeringContext } from "#core/peering/rules.ts";
 import { PEER_NAMES, type Direction } from "#driver/bpf/attachment.ts";
 import { bpfCheck, libbpf } from "#driver/bpf/libbpf.ts";
 import { PEER_CONFIG } from "#driver/bpf/peer-abi.gen.ts";
-import { PEER_SETTINGS_MAP, writeSettings } from "#driver/bpf/peer-programs.ts";
+import { PEER_SETTINGS_MAP, writeDeadline, writeSettings } from "#driver/bpf/peer-programs.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
 import { Mapping } from "#driver/libc.ts";
 import { PEER_MAPS, PeerTable, type PeerMapFds } from "#driver/bpf/peer-table.ts";
@@ -24,6 +24,8 @@ const ACTIONS: ReadonlyMap<number, string> = new Map([
   [2, "drop"],
   [7, "turn"],
 ]);
+
+const FOREVER = 0xffff_ffff_ffff_ffffn;
 
 export interface BenchNode {
   readonly id: NodeId;
@@ -39,6 +41,8 @@ export interface Bench {
   readonly live: readonly NodeId[];
   readonly macs: PeerMacs;
   readonly choices: PeerChoices;
+  /** Nobody says any more who lives. */
+  readonly left?: true;
 }
 
 const rowsOf = ({ nodes, live, macs }: Bench): readonly HostRow[] => {
@@ -93,6 +97,7 @@ export function contextOf(bench: Bench): PeeringContext {
       const [first, ...more] = new Set(owners.map(({ node }) => node));
       return more.length > 0 ? 0 : first;
     },
+    informed: bench.left !== true,
     asked: new Set(),
   };
 }
@@ -101,11 +106,13 @@ export class PeerProgram {
   readonly #object: LoadedObject;
   readonly #table: PeerTable;
   #counts: ReturnType<PeerTable["reasons"]>;
+  #leaks: ReturnType<PeerTable["leaks"]> = new Map();
 
   constructor(bench: Bench) {
     this.#object = LoadedObject.load("peer.o");
     const mapping = new Mapping(this.#object.mapFd(PEER_SETTINGS_MAP), PEER_CONFIG.size);
     writeSettings(mapping, settingsOf(bench));
+    writeDeadline(mapping, bench.left === true ? process.hrtime.bigint() : FOREVER);
     mapping.unmap();
     const fds = PEER_MAPS.map((name) => [name, this.#object.mapFd(name)] as const);
     this.#table = new PeerTable(Object.fromEntries(fds) as Record<keyof PeerMapFds, number>);
@@ -120,6 +127,10 @@ export class PeerProgram {
 
   countOf(node: NodeId): ReturnType<PeerTable["countOf"]> {
     return this.#table.countOf(node);
+  }
+
+  leaks(): ReturnType<PeerTable["leaks"]> {
+    return this.#table.leaks();
   }
 
   run(direction: Direction, frame: Uint8Array) {
@@ -145,7 +156,13 @@ export class PeerProgram {
     this.#counts = this.#table.reasons();
     const names = Object.keys(before) as PeerReason[];
     const reason = names.find((name) => this.#counts[name].packets > before[name].packets);
+    const seen = this.#leaks;
+    this.#leaks = this.#table.leaks();
+    const grown = [...this.#leaks].filter(
+      ([leak, { packets }]) => packets > (seen.get(leak)?.packets ?? 0),
+    );
     return {
+      leaks: grown.map(([leak]) => leak),
       action: ACTIONS.get(returned) ?? `returned ${returned}`,
       reason: reason ?? "pass-other",
       frame: bytes,

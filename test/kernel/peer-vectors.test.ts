@@ -7,6 +7,7 @@ import { nodeId } from "#base/ids.ts";
 import { PEER_MAC_KINDS, peerMac, type PeerChoices, type PeerMacKind } from "#base/peering.ts";
 import { maskedMac } from "#base/delivery.ts";
 import { Prng } from "#base/prng.ts";
+import { PEER_LEAKS, type PeerLeak } from "#core/peering/leaks.ts";
 import { PEER_REASONS, type PeerReason } from "#core/peering/reasons.ts";
 import { arrive, depart, type PeeringContext } from "#core/peering/rules.ts";
 import { PUBLISHED } from "#core/peering/testing/vector.ts";
@@ -72,6 +73,38 @@ test("C8: what an interface of a VLAN sends from the cluster MAC leaves with the
   const into = program.runTagged("in", own);
   assert.equal(hex(into.frame), hex(own));
   assert.equal(into.reason, "pass-other");
+  program.close();
+});
+
+test("C13: when the agent has not said for a while who lives, no local responder answers", () => {
+  const request = unhex(
+    "ffffffffffff 02bfaabbccdd 0806 0001 0800 06 04 0001 02bfaabbccdd 0c0c0465 000000000000 0c0c0466",
+  );
+  const setting = bench("masked", { localResponder: true });
+  for (const [more, reason] of [
+    [{}, "answer-local"],
+    [{ left: true }, "mask-source"],
+  ] as const) {
+    const program = new PeerProgram({ ...setting, ...more });
+    assert.equal(program.run("out", request).reason, reason);
+    program.close();
+  }
+});
+
+test("C8: a leaked MAC is counted, with its source and whom the frame says it is from", () => {
+  const program = new PeerProgram(bench("masked"));
+  const rest = "0806 0001 0800 06 04 0001 02bfaabbccdd 0c0c0409 000000000000 0c0c0465";
+  program.run("in", unhex(`ffffffffffff 02bfaabbccdd ${rest}`));
+  program.run("in", unhex(`ffffffffffff 02bfaabbccdd ${rest}`));
+  program.run("in", unhex(`021001bbccdd 0200000000aa 88cc ${"00".repeat(46)}`));
+  const leaks = program.leaks();
+  const cluster = leaks.get("cluster-source");
+  assert.equal(cluster?.packets, 2);
+  assert.deepEqual([cluster?.mac, cluster?.address], ["02:bf:aa:bb:cc:dd", "12.12.4.9"]);
+  assert.ok((cluster?.seenMs ?? 0) > 0);
+  const outsider = leaks.get("outsider");
+  assert.deepEqual([outsider?.mac, outsider?.address], ["02:00:00:00:00:aa", undefined]);
+  assert.equal(leaks.get("own-source"), undefined);
   program.close();
 });
 
@@ -183,8 +216,12 @@ class FrameMaker {
   }
 }
 
-function compare(kind: PeerMacKind, choices: Partial<PeerChoices>, seed: number): Set<PeerReason> {
-  const reached = new Set<PeerReason>();
+function compare(
+  kind: PeerMacKind,
+  choices: Partial<PeerChoices>,
+  seed: number,
+): Set<PeerReason | PeerLeak> {
+  const reached = new Set<PeerReason | PeerLeak>();
   const setting = bench(kind, choices, seed % NODES.length);
   const program = new PeerProgram(setting);
   const context: PeeringContext = contextOf(setting);
@@ -197,11 +234,13 @@ function compare(kind: PeerMacKind, choices: Partial<PeerChoices>, seed: number)
       const where = `${kind} ${JSON.stringify(choices)} seed ${seed} ${way}: ${hex(frame)}`;
       const outcome = program.run(way, frame);
       const expected = frame.slice();
-      const { action, reason } = (way === "in" ? arrive : depart)(expected, context);
+      const { action, reason, leak } = (way === "in" ? arrive : depart)(expected, context);
       assert.equal(outcome.reason, reason, where);
       assert.equal(outcome.action, action, where);
       if (action !== "drop") assert.equal(hex(outcome.frame), hex(expected), where);
+      assert.deepEqual(outcome.leaks, leak === undefined ? [] : [leak], where);
       reached.add(reason);
+      if (leak !== undefined) reached.add(leak);
     }
   } finally {
     program.close();
@@ -210,13 +249,13 @@ function compare(kind: PeerMacKind, choices: Partial<PeerChoices>, seed: number)
 }
 
 test("C1 … C15: programs and model agree on random frames, for every kind of MAC and choice", () => {
-  const reached = new Set<PeerReason>();
+  const reached = new Set<PeerReason | PeerLeak>();
   let seed = 1;
   for (const kind of PEER_MAC_KINDS) {
     for (const choices of CHOICES) {
       for (const reason of compare(kind, choices, seed++)) reached.add(reason);
     }
   }
-  const missing = PEER_REASONS.filter((reason) => !reached.has(reason));
+  const missing = [...PEER_REASONS, ...PEER_LEAKS].filter((reason) => !reached.has(reason));
   assert.deepEqual(missing, [], "the generator reaches every reason");
 });

@@ -5,13 +5,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ip, mac, macBytes } from "#base/address.ts";
+import { ip, ipFromBytes, mac, macBytes } from "#base/address.ts";
 import { clusterMac } from "#base/delivery.ts";
 import { nodeId } from "#base/ids.ts";
 import { dedicatedMac, type PeerMacKind } from "#base/peering.ts";
+import { discoveryIn } from "#core/peering/discovery.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { BRIDGE } from "#lab/wiring.ts";
-import { STANDARD, standardMembers, type StandardMember } from "#lab/standard.ts";
+import { insideAddress, STANDARD, standardMembers, type StandardMember } from "#lab/standard.ts";
 import { run } from "../kernel/netns.ts";
 import { CALM, labName, until } from "./agent-bench.ts";
 
@@ -19,6 +20,21 @@ export const { vip4, vip6, client } = STANDARD;
 export const CM = clusterMac("unicast", ip(vip4));
 const TRANSFER_PORT = 5600;
 const script = (name: string): string => path.join(import.meta.dirname, name);
+
+/** An outsider on the second network of two-armed members. */
+export const insider = "o1";
+const insideOutsider = {
+  name: insider,
+  links: [
+    {
+      switch: STANDARD.inside.switch,
+      interface: STANDARD.interface,
+      addresses: [STANDARD.client4, STANDARD.client6].map(
+        (each, index) => `${insideAddress(each)}/${index === 0 ? 24 : 64}`,
+      ),
+    },
+  ],
+};
 
 export interface PeeringSetup {
   readonly part: string;
@@ -42,6 +58,7 @@ export async function peeringCluster(setup: PeeringSetup): Promise<LabCluster> {
     name: labName(part),
     members,
     twoArmed,
+    ...(twoArmed ? { extraHosts: [insideOutsider] } : {}),
     memberConfig: (member) => `addresses: [${ownAddresses(member, twoArmed)}]${tableEntry(member)}`,
     extraConfig: `${CALM}delivery: { method: unicast }\npeering: { primary: ${vip4}, mac: ${kind}${choices} }\n`,
     downOnExit: true,
@@ -58,9 +75,7 @@ export async function peeringCluster(setup: PeeringSetup): Promise<LabCluster> {
 }
 
 function ownAddresses({ address4, address6 }: StandardMember, twoArmed: boolean): string {
-  const inside = [address4, address6].map((each) =>
-    each.replace(/^10\.77\./, "10.88.").replace(/^fd77:/, "fd88:"),
-  );
+  const inside = [address4, address6].map(insideAddress);
   return [address6, ...(twoArmed ? inside : [])].map((each) => `"${each}"`).join(", ");
 }
 
@@ -142,7 +157,7 @@ export async function transfers(
   const { status, stdout, stderr } = await cluster.lab.exec(
     from,
     [...argv, String(TRANSFER_PORT), to],
-    { timeoutMs: 60_000 },
+    { timeoutMs: 60_000 + bytes / 10_000 },
   );
   assert.equal(status, 0, stderr);
   const { sent, came } = JSON.parse(stdout) as { sent: string; came: string };
@@ -159,7 +174,15 @@ export async function neighbour(
   return /lladdr (\S+)/.exec(stdout)?.[1];
 }
 
-/** Pairs ping and transfer by both families; then the sender's tables have the receiver's dedicated MACs. */
+/** Of each transfer; PANOPLY_TRANSFER_BYTES=1073741824 is what part C promises, and takes minutes. */
+export const transferBytes = (otherwise: number): number =>
+  Number(process.env["PANOPLY_TRANSFER_BYTES"] ?? otherwise);
+
+/** Who talks to whom where kinds and choices are tried: with PANOPLY_TRANSFER_BYTES all with all. */
+export const someOf = <T>(all: readonly T[]): (readonly [T, T])[] =>
+  process.env["PANOPLY_TRANSFER_BYTES"] === undefined ? ring(all) : pairs(all);
+
+/** Pairs ping and transfer by both families; then the tables of both have the other's dedicated MACs. */
 export async function meshWorks(
   cluster: LabCluster,
   kind: PeerMacKind,
@@ -167,15 +190,16 @@ export async function meshWorks(
   among: readonly (readonly [StandardMember, StandardMember])[],
 ): Promise<void> {
   for (const [from, to] of among) {
-    for (const address of [to.address4, to.address6]) {
+    for (const [address, sender] of [
+      [to.address4, from.address4],
+      [to.address6, from.address6],
+    ] as const) {
       await pings(cluster, from.name, address);
       await transfers(cluster, from.name, address, bytes);
-      const expected = dedicated(kind, to, address);
-      assert.equal(
-        await neighbour(cluster, from.name, address),
-        expected,
-        `${from.name} ${address}`,
-      );
+      const asking = await neighbour(cluster, from.name, address);
+      assert.equal(asking, dedicated(kind, to, address), `${from.name} has ${address}`);
+      const asked = await neighbour(cluster, to.name, sender);
+      assert.equal(asked, dedicated(kind, from, sender), `${to.name} has ${sender}`);
     }
   }
 }
@@ -239,15 +263,18 @@ export class Capture {
     this.#file = file;
   }
 
-  /** addressed: what an outsider's stack may take: to its own MAC, broadcasts, and groups that are nobody's dedicated MAC. */
+  /**
+   * addressed: what an outsider's stack may take: to its own MAC, broadcasts, and groups that are nobody's dedicated MAC.
+   * Neither has the cluster's own broadcasts, which name a node that joins by its MAC, as data that nobody learns from (docs/adr/0013).
+   */
   static async start(
     cluster: LabCluster,
     host: string,
     which: "addressed" | "everything",
   ): Promise<Capture> {
     const own = await interfaceMac(cluster, host);
-    // the cluster's own broadcasts name a node that joins by its MAC, as data that nobody learns from (docs/adr/0013)
-    const addressed = `not udp port 7450 and (ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f))`;
+    const everything = "not (udp port 7450 and ether broadcast)";
+    const addressed = `${everything} and (ether dst ${own} or ether broadcast or (ether multicast and not ether[0:2] = 0x03bf and not ether[0:2] = 0x031f))`;
     const file = path.join(cluster.folder, `capture-${which}-${Date.now()}.pcap`);
     const argv = [
       "tcpdump",
@@ -263,7 +290,7 @@ export class Capture {
     ];
     const child = spawn(
       "nsenter",
-      [`--net=${cluster.lab.netns(host)}`, ...argv, ...(which === "addressed" ? [addressed] : [])],
+      [`--net=${cluster.lab.netns(host)}`, ...argv, which === "addressed" ? addressed : everything],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
     let said = "";
@@ -272,12 +299,17 @@ export class Capture {
     return new Capture(child, file);
   }
 
+  /** All that came, whole up to the length that is kept. */
+  async frames(): Promise<readonly Buffer[]> {
+    this.#child.kill("SIGINT");
+    await once(this.#child, "close");
+    return framesIn(readFileSync(this.#file));
+  }
+
   /** The frames that have one of the MACs in them, in hex after the MAC. */
   async end(macs: readonly string[] = []): Promise<readonly string[]> {
     if (this.#ended !== undefined) return this.#ended;
-    this.#child.kill("SIGINT");
-    await once(this.#child, "close");
-    const frames = framesIn(readFileSync(this.#file));
+    const frames = await this.frames();
     assert.ok(frames.length > 0, "a capture without frames shows nothing");
     this.#ended = macs.flatMap((each) =>
       frames
@@ -286,4 +318,17 @@ export class Capture {
     );
     return this.#ended;
   }
+}
+
+/** Whom a frame asks for, if it is an ARP request or a Neighbor Solicitation from one of these members for another. */
+export function questionIn(
+  frame: Uint8Array,
+  among: readonly StandardMember[],
+): string | undefined {
+  const message = frame.byteLength < 14 ? undefined : discoveryIn(frame);
+  if (message?.question !== "request") return undefined;
+  const addresses = among.flatMap(({ address4, address6 }) => [address4, address6]);
+  const [from, to] = [message.sender, message.target].map((bytes) => ipFromBytes(bytes.slice()));
+  const isOfPeers = [from, to].every((each) => each !== undefined && addresses.includes(each));
+  return isOfPeers ? to : undefined;
 }

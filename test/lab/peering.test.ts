@@ -24,11 +24,11 @@ import {
   pings,
   ring,
   snoop,
+  transferBytes,
 } from "./peering-bench.ts";
 import { Witness } from "./delivery-bench.ts";
 
-/** Of each transfer; PANOPLY_TRANSFER_BYTES=1073741824 is what part C promises, and takes minutes. */
-const BYTES = Number(process.env["PANOPLY_TRANSFER_BYTES"] ?? 4 << 20);
+const BYTES = transferBytes(4 << 20);
 const KIND = "masked";
 
 describe("members that share one MAC", { skip }, () => {
@@ -115,9 +115,11 @@ describe("members that share one MAC", { skip }, () => {
     assert.deepEqual(await everything.end(macs()), [], "nothing for the dead member is flooded");
     const { peers } = await cluster.client("m1").peers({});
     assert.equal(peers.find(({ name }) => name === "m3")?.live, false);
+    const joining = await Capture.start(cluster, client, "everything");
     await cluster.lab.faults.revive("m3");
     await cluster.settled();
     await meshWorks(cluster, KIND, BYTES, ring(members(cluster)));
+    assert.deepEqual(await joining.end(macs()), [], "nor while it joins");
   });
 
   test("C9: with an IGMP querier on the network as well", async () => {
@@ -193,5 +195,33 @@ describe("members that share one MAC", { skip }, () => {
     assert.deepEqual(await toOutsiders.end(macs()), []);
     const { stdout } = await cluster.lab.exec(client, ["ip", "neigh"]);
     for (const mac of macs()) assert.ok(!stdout.includes(mac), `${master}: ${stdout}`);
+  });
+
+  test("C8: who has learned a dedicated MAC, and who sends from the cluster MAC, is named by the doctor", async () => {
+    const [one] = members(cluster);
+    assert.ok(one !== undefined);
+    const onClient = async (...argv: string[]): Promise<void> => {
+      const { status, stderr } = await cluster.lab.exec(client, argv);
+      assert.equal(status, 0, stderr);
+    };
+    const device = ["dev", STANDARD.interface];
+    const leaks = async (): Promise<string> => {
+      const { findings } = await cluster.client(one.name).doctor({});
+      const found = findings.filter(({ check }) => check === "leaked MACs");
+      return found.map((each) => `${each.verdict}: ${each.found}`).join("\n");
+    };
+    const outsider = await interfaceMac(cluster, client);
+    assert.doesNotMatch(await leaks(), new RegExp(outsider));
+    const lladdr = ["lladdr", dedicated(KIND, one), "nud", "permanent"];
+    await onClient("ip", "neigh", "replace", one.address4, ...lladdr, ...device);
+    await pings(cluster, client, one.address4);
+    assert.match(
+      await leaks(),
+      new RegExp(`^warning: .* from ${outsider}, which is no member's`, "m"),
+    );
+    await onClient("ip", "neigh", "del", one.address4, ...device);
+    await onClient("ip", "link", "set", STANDARD.interface, "address", CM);
+    await cluster.lab.exec(client, ["ping", "-n", "-c1", "-W1", one.address4]);
+    assert.match(await leaks(), new RegExp(`^wrong: .* came from the cluster MAC ${CM}`, "m"));
   });
 });

@@ -87,12 +87,8 @@ test("C8: a request counts as a peer's only by source IP and cluster MAC togethe
   const wrongMac = arp(BROADCAST, "0200000000aa", `0001 0200000000aa ${IP1} ${NONE} ${IP2}`);
   const wrongIp = arp(BROADCAST, SHARED, `0001 ${SHARED} 0c0c0409 ${NONE} ${IP2}`);
   for (const frame of [outsider, wrongMac, wrongIp]) {
-    assert.deepEqual(arrived(frame, contextOf(TWO)), {
-      action: "pass",
-      reason: "pass-other",
-      toHost: false,
-      bytes: hex(frame),
-    });
+    const { action, reason, toHost, bytes } = arrived(frame, contextOf(TWO));
+    assert.deepEqual([action, reason, toHost, bytes], ["pass", "pass-other", false, hex(frame)]);
   }
 });
 
@@ -165,6 +161,8 @@ test("C13: a local responder answers for live members, from the cluster MAC to t
     { peer: () => ({ node: nodeId(2), mac: unhex(D2), live: false }) },
   );
   assert.equal(departed(ROW[600], dead).action, "pass", "the wire shows whether it is alive");
+  const left = contextOf(ONE, { localResponder: true }, { informed: false });
+  assert.equal(departed(ROW[600], left).action, "pass", "no agent says who lives");
   const probe = arp(BROADCAST, SHARED, `0001 ${SHARED} 00000000 ${NONE} ${IP2}`);
   assert.equal(departed(probe, context).action, "pass", "an address may be asked for before use");
 });
@@ -287,4 +285,23 @@ test("What is no discovery and too short passes", () => {
   assert.equal(internetChecksum(ND[610].subarray(54)) === 0, false, "needs the pseudo-header");
   assert.equal(CM, "02:bf:aa:bb:cc:dd");
   assert.equal(hex(ipBytes(ip("12.12.4.101"))), IP1);
+});
+
+test("C8: a frame from the cluster MAC, from one of our own, or from an outsider to a dedicated MAC is noted; members' are not", () => {
+  const masked = { outsiderSource: unhex("020002bbccdd"), peerSource: unhex("020002bbccdd") };
+  const context = contextOf(TWO, {}, masked);
+  const member = "020001bbccdd";
+  const asked = (from: string): Uint8Array =>
+    arp(BROADCAST, from, `0001 ${SHARED} ${IP1} ${NONE} ${IP2}`);
+  assert.equal(arrived(asked(member), context).leak, undefined);
+  assert.equal(arrived(data(D2, member), context).leak, undefined);
+  assert.equal(arrived(asked(SHARED), context).leak, "cluster-source");
+  assert.equal(arrived(ROW[640], context).leak, undefined, "a local responder's answer");
+  assert.equal(arrived(asked("020002bbccdd"), context).leak, "own-source");
+  assert.equal(arrived(asked(D2), context).leak, "own-source");
+  assert.equal(arrived(data(D2, "0200000000aa"), context).leak, "outsider");
+  assert.equal(arrived(data(SHARED, "0200000000aa"), context).leak, undefined, "as it should");
+  const unasked = contextOf(TWO, { sourceCheck: true }, masked);
+  const dropped = arrived(data(D2, "0200000000aa"), unasked);
+  assert.deepEqual([dropped.reason, dropped.leak], ["drop-unasked", "outsider"]);
 });

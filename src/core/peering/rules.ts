@@ -8,6 +8,7 @@
 //     ARP or ND that tells CM for a peer        told MAC := D(peer)                                   rows 610, 640 (C7)
 //     ... and asks for us, not to be learned    answered here as row 620, the stack never sees it     C10
 //     ARP reply to one of our dedicated MACs    target MAC := CM                                      row 640 (C7)
+//     from a MAC that is not the sender's       noted (leaks.ts), whatever else is done               C8
 //
 //   out of the stack
 //     a request for a live peer                 answered here: from CM to CM, told MAC = D(peer)      C13
@@ -23,6 +24,7 @@ import type { PeerChoices } from "#base/peering.ts";
 import { ETHERNET_LENGTH, ETHERTYPE_ARP, EthernetView } from "#wire/ethernet.ts";
 import { hasAsker, turnIntoAnswer } from "./answer.ts";
 import { discoveryIn, endsOf, Redirect, type Discovery } from "./discovery.ts";
+import type { PeerLeak } from "./leaks.ts";
 import type { PeerReason } from "./reasons.ts";
 
 /** What is known of a member's address (C2). */
@@ -52,6 +54,8 @@ export interface PeeringContext {
   readonly macOf: (node: number) => Uint8Array | undefined;
   /** Whose MAC that is, of the host list; 0: of several (C11); undefined: no peer's. */
   readonly nodeOfMac: (mac: Uint8Array) => number | undefined;
+  /** An agent says who lives; when it has not for a while, nobody is answered for (C13). */
+  readonly informed: boolean;
   /** Nodes that have asked for this one (C15); grows. */
   readonly asked: Set<NodeId>;
 }
@@ -62,6 +66,8 @@ export interface PeerVerdict {
   readonly reason: PeerReason;
   /** The stack must be told that the frame is for this host. */
   readonly toHost: boolean;
+  /** What the frame shows beside that. */
+  readonly leak?: PeerLeak;
 }
 
 const verdict = (
@@ -100,6 +106,25 @@ function peerAt(
 /** A frame on its way into the stack; it is rewritten in place. */
 export function arrive(frame: Uint8Array, context: PeeringContext): PeerVerdict {
   if (frame.byteLength < ETHERNET_LENGTH) return verdict("pass-other");
+  const leak = leakIn(frame, context);
+  const taken = take(frame, context);
+  return leak === undefined ? taken : { ...taken, leak };
+}
+
+/** What a local responder answers is from the cluster MAC to the cluster MAC. */
+function leakIn(frame: Uint8Array, context: PeeringContext): PeerLeak | undefined {
+  const { source, destination } = new EthernetView(frame);
+  const { clusterMac, outsiderSource, dedicated } = context;
+  if (same(source, clusterMac)) {
+    return same(destination, clusterMac) ? undefined : "cluster-source";
+  }
+  const isOwn = [outsiderSource, ...dedicated].some((mac) => same(mac, source));
+  if (isOwn && discoveryIn(frame) !== undefined) return "own-source";
+  const ours = dedicated.some((mac) => same(mac, destination));
+  return ours && nodeOfSource(source, context) === 0 ? "outsider" : undefined;
+}
+
+function take(frame: Uint8Array, context: PeeringContext): PeerVerdict {
   const ethernet = new EthernetView(frame);
   const { destination } = ethernet;
   const ends = endsOf(frame);
@@ -187,7 +212,7 @@ export function depart(frame: Uint8Array, context: PeeringContext): PeerVerdict 
 
 function answerHere(message: Discovery, context: PeeringContext): boolean {
   const { choices, clusterMac: cm } = context;
-  if (!choices.localResponder || message.question !== "request") return false;
+  if (!choices.localResponder || !context.informed || message.question !== "request") return false;
   if (!same(message.mac, cm) || !hasAsker(message)) return false;
   const peer = context.peer(message.target);
   if (peer === undefined || !peer.live) return false;

@@ -8,6 +8,10 @@ export const PEER_BY_SOURCE = 2;
 export const PEER_NO_LEARNING = 4;
 export const PEER_LOCAL_RESPONDER = 8;
 export const PEER_SOURCE_CHECK = 16;
+export const PEER_LEAK_CLUSTER_SOURCE = 0;
+export const PEER_LEAK_OWN_SOURCE = 1;
+export const PEER_LEAK_OUTSIDER = 2;
+export const PEER_LEAKS = 3;
 
 /** Why a frame got its verdict, by counter index. */
 export const PEER_REASON_NAMES = [
@@ -43,9 +47,18 @@ export const PEER_COUNTER = {
   seenNs: 32,
 } as const;
 
+/** struct peer_leak: size and offsets in bytes. */
+export const PEER_LEAK = {
+  size: 40,
+  packets: 0,
+  seenNs: 8,
+  mac: 16,
+  address: 24,
+} as const;
+
 /** struct peer_config: size and offsets in bytes. */
 export const PEER_CONFIG = {
-  size: 128,
+  size: 136,
   clusterMac: 0,
   outsiderSource: 8,
   peerSource: 16,
@@ -56,4 +69,5 @@ export const PEER_CONFIG = {
   choices: 112,
   reserved: 116,
   reservedAbi: 120,
+  liveUntilNs: 128,
 } as const;

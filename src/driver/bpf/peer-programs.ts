@@ -35,6 +35,11 @@ export function writeSettings(mapping: Mapping, settings: PeerSettings): boolean
   return true;
 }
 
+export function writeDeadline({ bytes }: Mapping, untilNs: bigint): void {
+  const at = bytes.byteOffset + PEER_CONFIG.liveUntilNs;
+  Atomics.store(new BigUint64Array(bytes.buffer, at, 1), 0, untilNs);
+}
+
 export class PeerPrograms {
   readonly #object: LoadedObject;
   readonly #settings: Mapping;
@@ -80,6 +85,11 @@ export class PeerPrograms {
   /** Goes by other MACs or choices from now on. False: they are the same. */
   change(settings: PeerSettings): boolean {
     return writeSettings(this.#settings, settings);
+  }
+
+  /** Who lives is known until then; a local responder answers for nobody later (C13). @param untilNs CLOCK_MONOTONIC */
+  informed(untilNs: bigint): void {
+    writeDeadline(this.#settings, untilNs);
   }
 
   /** Lets go of them; they go on. */

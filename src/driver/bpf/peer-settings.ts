@@ -59,11 +59,12 @@ function choiceBits(choices: PeerChoices): number {
   ].reduce((all, bit) => all | bit, 0);
 }
 
+/** What lies in the map before the deadline, which `PeerPrograms.informed` renews. */
 export function peerSettingsBytes(settings: PeerSettings): Uint8Array {
   if (settings.dedicated.length > PEER_DEDICATED) {
     throw new RangeError(`A node has at most ${PEER_DEDICATED} dedicated MACs`);
   }
-  const bytes = Buffer.alloc(PEER_CONFIG.size);
+  const bytes = Buffer.alloc(PEER_CONFIG.liveUntilNs);
   bytes.set(macBytes(settings.clusterMac), PEER_CONFIG.clusterMac);
   bytes.set(macBytes(settings.outsiderSource), PEER_CONFIG.outsiderSource);
   bytes.set(macBytes(settings.peerSource), PEER_CONFIG.peerSource);

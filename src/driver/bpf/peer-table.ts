@@ -1,8 +1,16 @@
 // The peering programs' maps: the host list goes in, counters come out. Written entry by entry, only what differs; what an
 // earlier agent left is read back, and what is not listed any more goes.
-import { ipBytes, macBytes, type IpAddress, type MacAddress } from "#base/address.ts";
-import { putMapped } from "#base/mapped-address.ts";
+import {
+  ipBytes,
+  ipFromBytes,
+  macBytes,
+  macFromBytes,
+  type IpAddress,
+  type MacAddress,
+} from "#base/address.ts";
+import { putMapped, unmapped } from "#base/mapped-address.ts";
 import type { NodeId } from "#base/ids.ts";
+import type { PeerLeak } from "#core/peering/leaks.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { ADDRESS, COUNTER, NODES, OWN_ADDRESSES } from "./abi.gen.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
@@ -10,6 +18,10 @@ import {
   PEER,
   PEER_ADDRESSES,
   PEER_COUNTER,
+  PEER_LEAK,
+  PEER_LEAK_CLUSTER_SOURCE,
+  PEER_LEAK_OUTSIDER,
+  PEER_LEAK_OWN_SOURCE,
   PEER_LIVE,
   PEER_REASON_NAMES,
 } from "./peer-abi.gen.ts";
@@ -36,6 +48,20 @@ export interface PeerCount {
   readonly seenMs?: number;
 }
 
+/** Frames that show the same leak. */
+export interface LeakCount {
+  readonly packets: number;
+  /** Of the last one: when it came, on CLOCK_MONOTONIC, its Ethernet source, and whom it says that it is from. */
+  readonly seenMs: number;
+  readonly mac: MacAddress;
+  readonly address?: IpAddress;
+}
+
+export interface NoRoom {
+  readonly own: number;
+  readonly peers: number;
+}
+
 export interface PeerMapFds {
   readonly own_addresses: number;
   readonly peers: number;
@@ -43,6 +69,7 @@ export interface PeerMapFds {
   readonly peer_nodes: number;
   readonly peer_counters: number;
   readonly peer_reasons: number;
+  readonly peer_leaks: number;
 }
 export const PEER_MAPS = [
   "own_addresses",
@@ -51,6 +78,7 @@ export const PEER_MAPS = [
   "peer_nodes",
   "peer_counters",
   "peer_reasons",
+  "peer_leaks",
 ] as const;
 
 /** IPv4 as ::ffff:a.b.c.d. */
@@ -125,16 +153,18 @@ export class PeerTable {
 
   /**
    * @param peers other nodes' addresses only
-   * @returns how many entries found no room; then those addresses are treated as outsiders'
+   * @returns how many found no room: the last ones of `own`, and of `peers`, which are treated as outsiders' then
    */
-  write(peers: readonly PeerEntry[], own: readonly OwnEntry[]): number {
-    const left = [
-      this.#own.write(own.map(({ address, mac }) => [addressKey(address), macNumber(mac)])),
-      this.#macs.write(nodesOfMacs(peers)),
-      this.#peers.write(peers.map((peer) => [addressKey(peer.address), peerValue(peer)])),
-    ];
+  write(peers: readonly PeerEntry[], own: readonly OwnEntry[]): NoRoom {
+    const noRoom = {
+      own: this.#own.write(own.map(({ address, mac }) => [addressKey(address), macNumber(mac)])),
+      peers: Math.max(
+        this.#macs.write(nodesOfMacs(peers)),
+        this.#peers.write(peers.map((peer) => [addressKey(peer.address), peerValue(peer)])),
+      ),
+    };
     this.#writeNodes(peers);
-    return Math.max(...left);
+    return noRoom;
   }
 
   /** Of each node the MAC of its last address, IPv6 after IPv4: link-local addresses are IPv6. */
@@ -181,12 +211,50 @@ export class PeerTable {
     return Object.fromEntries(counts) as Record<PeerReason, Count>;
   }
 
+  /** Of those that were seen since the maps were made. */
+  leaks(): ReadonlyMap<PeerLeak, LeakCount> {
+    const counts = LEAKS.flatMap(([leak, index]) => {
+      const values = this.#perCpu(this.#fds.peer_leaks, index, PEER_LEAK.size);
+      const count = leakCount(values);
+      return count === undefined ? [] : [[leak, count] as const];
+    });
+    return new Map(counts);
+  }
+
   #perCpu(fd: number, index: number, size: number): Buffer {
     const values = Buffer.alloc(this.#cpus * size);
     const key = Buffer.from(Uint32Array.of(index).buffer);
     bpfCheck(libbpf().lookupElem(fd, key, values), "read a counter of the peering programs");
     return values;
   }
+}
+
+const LEAKS: readonly (readonly [PeerLeak, number])[] = [
+  ["cluster-source", PEER_LEAK_CLUSTER_SOURCE],
+  ["own-source", PEER_LEAK_OWN_SOURCE],
+  ["outsider", PEER_LEAK_OUTSIDER],
+];
+
+/** Of all CPUs; undefined: none. */
+function leakCount(values: Buffer): LeakCount | undefined {
+  let packets = 0;
+  let seenNs = 0n;
+  let last = values;
+  for (let at = 0; at < values.byteLength; at += PEER_LEAK.size) {
+    const one = values.subarray(at, at + PEER_LEAK.size);
+    packets += Number(one.readBigUInt64LE(PEER_LEAK.packets));
+    const seen = one.readBigUInt64LE(PEER_LEAK.seenNs);
+    if (seen >= seenNs) [seenNs, last] = [seen, one];
+  }
+  if (packets === 0) return undefined;
+  const bytes = (from: number, length: number): Uint8Array => last.subarray(from, from + length);
+  const address = bytes(PEER_LEAK.address, ADDRESS.size);
+  return {
+    packets,
+    seenMs: Number(seenNs) / 1e6,
+    mac: macFromBytes(bytes(PEER_LEAK.mac, 6)),
+    ...(address.every((byte) => byte === 0) ? {} : { address: ipFromBytes(unmapped(address)) }),
+  };
 }
 
 const SEVERAL = 0;

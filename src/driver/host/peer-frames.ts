@@ -21,6 +21,7 @@ export interface Placed {
 }
 
 interface Port {
+  readonly link: number;
   /** Through the egress programs, or past them. */
   readonly through: PacketSocket;
   readonly past: PacketSocket;
@@ -33,7 +34,7 @@ export class PeerFrames {
   constructor(interfaces: readonly string[]) {
     this.#ports = interfaces.map((name) => {
       const link = libc.ifNameToIndex(name);
-      return { through: PacketSocket.open(link), past: PacketSocket.pastQdisc(link) };
+      return { link, through: PacketSocket.open(link), past: PacketSocket.pastQdisc(link) };
     });
   }
 
@@ -47,9 +48,11 @@ export class PeerFrames {
     }
   }
 
-  announce(address: IpAddress, mac: MacAddress, from: MacAddress): void {
-    for (const frame of announcementFrames(address, mac, from)) {
-      for (const { through } of this.#ports) through.send(frame);
+  /** @param link on the interface of that index, if it is one of these; undefined: on all */
+  announce(placed: Placed, from: MacAddress, link?: number): void {
+    const ports = this.#ports.filter((port) => link === undefined || port.link === link);
+    for (const frame of announcementFrames(placed.address, placed.mac, from)) {
+      for (const { through } of ports) through.send(frame);
     }
   }
 
@@ -83,7 +86,7 @@ export class PeerFrames {
 export function announceAt(device: string, addresses: readonly IpAddress[], mac: MacAddress): void {
   const frames = new PeerFrames([device]);
   try {
-    for (const address of addresses) frames.announce(address, mac, mac);
+    for (const address of addresses) frames.announce({ address, mac }, mac);
   } finally {
     frames.close();
   }

@@ -55,6 +55,7 @@ export function contextOf(
     macOf: (node) => rows.find(({ host }) => host.id === node && node !== self.id)?.mac,
     nodeOfMac: (wanted) =>
       rows.find((row) => row.host.id !== self.id && hex(row.mac) === hex(wanted))?.host.id,
+    informed: true,
     asked: new Set(),
     ...more,
   };
