@@ -19,9 +19,10 @@ import {
   peeringCluster,
   pings,
   ring,
+  transferBytes,
 } from "./peering-bench.ts";
 
-const BYTES = 1 << 20;
+const BYTES = transferBytes(1 << 20);
 const KIND = "multicast";
 const NEXT = "10.77.0.33";
 
