@@ -38,8 +38,12 @@ export const PeersStatus = Type.Object(
             description: "Addresses whose dedicated MAC is another node's (C14)",
           }),
           querier: Type.Optional(
-            Type.String({ description: "IGMP querier of the network; absent: none was heard" }),
+            Type.String({
+              description:
+                "IGMP querier of the cluster's networks; absent: none was heard in the last 255 seconds",
+            }),
           ),
+          mldQuerier: Type.Optional(Type.String({ description: "The same of MLD, for IPv6" })),
           counts: Type.Array(Count, {
             description: "Frames since the programs were made, by reason",
           }),

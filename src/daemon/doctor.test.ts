@@ -37,7 +37,7 @@ const peering: PeeringFacts = {
   rows: [row("02:10:02:4d:00:64")],
   refused: [],
   missing: [],
-  querier: undefined,
+  queriers: {},
   rewrite: "responder",
   unreachable: [],
   leaks: [],
@@ -107,8 +107,12 @@ test("C1, C8: what is wrong is said with what to do", () => {
       /10\.77\.0\.12 of m2 is at the cluster MAC.*flush/,
     ],
     [
-      { peering: { ...peering, dedicated: [GROUP], querier: ip("0.0.0.0") } },
-      /warning IGMP querier: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/,
+      { peering: { ...peering, dedicated: [GROUP], queriers: { igmp: ip("0.0.0.0") } } },
+      /warning IGMP and MLD queriers: .*lose IPv4 frames to 03:bf.*set peering\.mac to masked/,
+    ],
+    [
+      { peering: { ...peering, dedicated: [GROUP], queriers: { mld: ip("fe80::1") } } },
+      /warning IGMP and MLD queriers: fe80::1 \(MLD\) asks .*lose IPv6 frames to 03:bf.*, while IPv4 passes/,
     ],
     [
       { peering: { ...peering, dedicated: [GROUP] } },
@@ -158,8 +162,8 @@ test("C8: a MAC that was seen where it must not be is told of for ten minutes, w
 });
 
 test("C8: a querier does not matter where dedicated MACs are unicast", () => {
-  const facts = { peering: { ...peering, querier: ip("0.0.0.0") } };
-  assert.match(found(facts), /ok IGMP querier: does not matter/);
+  const facts = { peering: { ...peering, queriers: { igmp: ip("0.0.0.0") } } };
+  assert.match(found(facts), /ok IGMP and MLD queriers: do not matter/);
 });
 
 test("B11: the way to a node beyond the segment: how long packets may be, and whether it is known at all", () => {

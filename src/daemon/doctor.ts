@@ -5,6 +5,7 @@ import { compareIp, familyOf, type IpAddress, type MacAddress } from "#base/addr
 import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
 import type { PeerLeak } from "#core/peering/leaks.ts";
+import { named, starved, type Queriers } from "#core/peering/queriers.ts";
 import { overheadOf, type TunnelKind } from "#wire/tunnel.ts";
 import { judgeLeaks } from "./leak-findings.ts";
 import type { PeerRow } from "./peers.ts";
@@ -43,7 +44,7 @@ export interface PeeringFacts {
   readonly refused: readonly HostRow[];
   /** Listed as this node's, and not on the machine. */
   readonly missing: readonly IpAddress[];
-  readonly querier: IpAddress | undefined;
+  readonly queriers: Queriers;
   readonly rewrite: PeerRewrite;
   /** Listed addresses of live peers that do not answer, and those of which not even the MAC is known. */
   readonly unreachable: readonly {
@@ -259,13 +260,15 @@ function judgeNeighbours({ rows, clusterMac }: PeeringFacts): Finding[] {
   });
 }
 
-function judgeQuerier({ querier, dedicated }: PeeringFacts): Finding {
-  const check = "IGMP querier";
-  if (!dedicated.some(isGroupMac)) return ok(check, "does not matter: dedicated MACs are unicast");
-  if (querier === undefined) return ok(check, "none was heard since the agent started");
-  const found = `${querier} asks for groups: switches that listen lose IPv4 frames to ${dedicated.find(isGroupMac)}, while ARP and IPv6 pass`;
+function judgeQuerier({ queriers, dedicated }: PeeringFacts): Finding {
+  const check = "IGMP and MLD queriers";
+  if (!dedicated.some(isGroupMac)) return ok(check, "do not matter: dedicated MACs are unicast");
+  const family = starved(queriers);
+  if (family === "") return ok(check, "none was heard in the last 255 seconds");
+  const passes = { IPv4: ", while ARP and IPv6 pass", IPv6: ", while IPv4 passes" }[family] ?? "";
+  const found = `${named(queriers)} asks for groups: switches that listen lose ${family} frames to ${dedicated.find(isGroupMac)}${passes}`;
   const remedy =
-    "turn IGMP snooping off on the switch, or make the members' ports router ports; then, unless that is to stay, set peering.mac to masked";
+    "turn IGMP and MLD snooping off on the switch, or make the members' ports router ports; then, unless that is to stay, set peering.mac to masked";
   return bad("warning", check, found, remedy);
 }
 

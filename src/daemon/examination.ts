@@ -153,7 +153,7 @@ async function askPeers(patient: Patient, peers: Peers): Promise<PeeringFacts> {
     rows: report.rows,
     refused: report.refused,
     missing: report.missing,
-    querier: report.querier,
+    queriers: report.queriers,
     unreachable: silent.map(({ name, address }) => ({
       name,
       address,

@@ -12,7 +12,7 @@ export function peersStatus(
 ): PeersStatus {
   const configured = config.peering !== undefined;
   if (report === undefined) return { configured, peers: [] };
-  const { peering, clusterMac, own, rows, refused, counts, reasons, querier } = report;
+  const { peering, clusterMac, own, rows, refused, counts, reasons, queriers } = report;
   const ids = [...new Set(rows.map(({ node }) => node))];
   return {
     configured,
@@ -21,7 +21,8 @@ export function peersStatus(
       mac: peering.mac,
       dedicated: [...new Set(own.map(({ mac }) => mac))],
       refused: refused.map(({ address }) => address),
-      ...(querier === undefined ? {} : { querier }),
+      ...(queriers.igmp === undefined ? {} : { querier: queriers.igmp }),
+      ...(queriers.mld === undefined ? {} : { mldQuerier: queriers.mld }),
       counts: Object.entries(reasons)
         .filter(([reason]) => reason !== "pass-other")
         .map(([reason, { packets }]) => ({ reason, count: packets })),

@@ -16,6 +16,7 @@ import {
 } from "#core/peering/host-list.ts";
 import type { PeerLeak } from "#core/peering/leaks.ts";
 import { ownAddresses } from "#core/peering/own-addresses.ts";
+import { QuerierMemory, type Queriers } from "#core/peering/queriers.ts";
 import type { PeerReason } from "#core/peering/reasons.ts";
 import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
@@ -23,8 +24,8 @@ import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
 import { findNetdev } from "#driver/bpf/netdev.ts";
 import type { LeakCount, OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";
-import { IgmpWatch } from "#driver/host/igmp-watch.ts";
 import { PeerFrames } from "#driver/host/peer-frames.ts";
+import { QuerierWatch } from "#driver/host/querier-watch.ts";
 import type { Neighbour } from "#driver/netlink/neighbour-message.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { HostFacts } from "./host-facts.ts";
@@ -57,8 +58,8 @@ export interface PeersReport {
   readonly counts: ReadonlyMap<NodeId, PeerCount>;
   readonly reasons: Readonly<Record<PeerReason, Count>>;
   readonly leaks: ReadonlyMap<PeerLeak, LeakCount>;
-  /** The IGMP querier of the network, if one was heard. */
-  readonly querier: IpAddress | undefined;
+  /** Of the cluster's networks, as far as they were heard lately. */
+  readonly queriers: Queriers;
 }
 
 const NUD_PERMANENT = 0x80;
@@ -78,7 +79,8 @@ export class Peers {
   readonly #netlink: Rtnetlink;
   readonly #programs: PeerPrograms;
   readonly #frames: PeerFrames;
-  readonly #igmp: IgmpWatch;
+  readonly #watch: QuerierWatch;
+  readonly #heard = new QuerierMemory();
   #list: HostList = { rows: [], refused: [] };
   #own: readonly OwnAddress[] = [];
   #view: View | undefined;
@@ -92,7 +94,7 @@ export class Peers {
     const interfaces = this.#interfaces;
     this.#programs = PeerPrograms.open(interfaces, options.ownAddressesFd, this.#settings());
     this.#frames = new PeerFrames(interfaces);
-    this.#igmp = new IgmpWatch();
+    this.#watch = new QuerierWatch(interfaces);
     this.#write();
   }
 
@@ -144,7 +146,7 @@ export class Peers {
     this.refresh();
     const { clusterMac } = this.#settings();
     this.#teach();
-    void this.#igmp.querier; // takes what has come
+    this.#queriers(); // takes what has come
     if (!this.#peering.sourceCheck) return;
     for (const row of this.#others()) {
       // what is for the MAC of a dead node is flooded once a switch has forgotten it
@@ -157,6 +159,12 @@ export class Peers {
   #teach(): void {
     const { dedicated, shared } = this.#settings();
     this.#frames.teach(dedicated.filter((mac) => !isGroupMac(mac) && mac !== shared));
+  }
+
+  #queriers(): Queriers {
+    const now = performance.now();
+    this.#heard.hear(this.#watch.heard(), now);
+    return this.#heard.at(now);
   }
 
   report(): PeersReport {
@@ -181,7 +189,7 @@ export class Peers {
       counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
       reasons: table.reasons(),
       leaks: table.leaks(),
-      querier: this.#igmp.querier,
+      queriers: this.#queriers(),
     };
   }
 
@@ -193,7 +201,7 @@ export class Peers {
       this.#programs.informed(0n);
     } finally {
       this.#frames.close();
-      this.#igmp.close();
+      this.#watch.close();
       this.#programs.close();
       this.#netlink.close();
     }

@@ -17,7 +17,10 @@ peering: { primary: 10.0.0.100, ${peering} }
     "test",
   );
 
-const known = (querier: { readonly querier?: string }): PeersStatus => {
+const known = (querier: {
+  readonly querier?: string;
+  readonly mldQuerier?: string;
+}): PeersStatus => {
   const counts: PeersStatus["peers"] = [];
   const own = { clusterMac: "02:bf:0a:00:00:64", mac: "masked", dedicated: [], refused: [] };
   return { configured: true, peering: { ...own, ...querier, counts: [] }, peers: counts };
@@ -34,7 +37,7 @@ test("C9: beside a querier a change to MACs of groups is refused, with what to d
   for (const next of starving) {
     assert.throws(() => refuseStarving(masked, next, heard), {
       code: "PAN_CONFLICT",
-      message: /^10\.0\.0\.254 asks for groups .*router ports, .*--force/,
+      message: /^10\.0\.0\.254 \(IGMP\) asks for groups .*router ports, .*--force/,
     });
     refuseStarving(masked, next, known({}));
     refuseStarving(masked, next, { configured: false, peers: [] });
@@ -43,4 +46,12 @@ test("C9: beside a querier a change to MACs of groups is refused, with what to d
   }
   refuseStarving(masked, using("mac: table"), heard);
   refuseStarving(masked, using('mac: shared, sharedMac: "02:00:5e:00:00:09"'), heard);
+});
+
+test("C9: beside a querier of MLD it is IPv6 that members would lose", () => {
+  const heard = known({ mldQuerier: "fe80::1" });
+  assert.throws(() => refuseStarving(using("mac: masked"), using("mac: multicast"), heard), {
+    code: "PAN_CONFLICT",
+    message: /^fe80::1 \(MLD\) asks for groups .* drops members' IPv6 frames/,
+  });
 });

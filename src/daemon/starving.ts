@@ -1,9 +1,11 @@
 // A change of the configuration that would cut members off from each other: MACs of groups on a network with an IGMP querier (C9). A switch
 // that listens to IGMP then drops their IPv4 frames, the members lose their master, and no change can be made any more, not even back.
 import type { PeersStatus } from "#api/peers.ts";
+import { ip } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { areGroupMacs } from "#base/peering.ts";
 import type { ClusterConfig } from "#config/schema.ts";
+import { named, starved, type Queriers } from "#core/peering/queriers.ts";
 
 function usesGroups({ peering, nodes }: ClusterConfig): boolean {
   if (peering === undefined) return false;
@@ -22,11 +24,16 @@ export function refuseStarving(
   next: ClusterConfig,
   known: PeersStatus,
 ): void {
-  const querier = known.peering?.querier;
-  if (querier === undefined || usesGroups(present) || !usesGroups(next)) return;
+  const { querier, mldQuerier } = known.peering ?? {};
+  const queriers: Queriers = {
+    ...(querier === undefined ? {} : { igmp: ip(querier) }),
+    ...(mldQuerier === undefined ? {} : { mld: ip(mldQuerier) }),
+  };
+  const family = starved(queriers);
+  if (family === "" || usesGroups(present) || !usesGroups(next)) return;
   throw new PanError(
     "PAN_CONFLICT",
-    `${querier} asks for groups (IGMP) on this network: a switch that listens drops members' IPv4 frames to MACs of groups, and the cluster falls apart. ` +
-      "Make the members' ports router ports, or turn IGMP snooping off on the switch; then apply with --force",
+    `${named(queriers)} asks for groups on this network: a switch that listens drops members' ${family} frames to MACs of groups, and a cluster of such addresses falls apart. ` +
+      "Make the members' ports router ports, or turn IGMP and MLD snooping off on the switch; then apply with --force",
   );
 }

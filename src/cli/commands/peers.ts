@@ -25,13 +25,14 @@ function page({ configured, peering, peers }: PeersStatus): string[] {
       : "the configuration has no section peering.";
     return [`Interfaces keep their own MACs: ${reason}`];
   }
-  const { clusterMac, mac, dedicated, refused, querier, counts } = peering;
+  const { clusterMac, mac, dedicated, refused, querier, mldQuerier, counts } = peering;
   const counted = counts.filter(({ count }) => count > 0);
   return [
     `Cluster MAC ${clusterMac}, dedicated MACs: ${mac}; this node's: ${dedicated.join(", ")}`,
     "",
     ...peerTable(peers),
     ...(querier === undefined ? [] : ["", `IGMP querier of this network: ${querier}`]),
+    ...(mldQuerier === undefined ? [] : ["", `MLD querier of this network: ${mldQuerier}`]),
     ...(refused.length === 0 ? [] : ["", `Refused, as another node's MAC: ${refused.join(", ")}`]),
     "",
     ...formatTable(
