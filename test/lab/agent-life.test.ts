@@ -48,7 +48,7 @@ const PROGRAMS = ["mask_egress", "steer_tc"];
 /** What the programs hand on to their successors: everything but constants. */
 const HANDED_ON = [
   ...[".data.state", "bucket_vips", "counters", "desks", "exceptions", "former_owners"],
-  ...["fragments", "group_counters", "held", "node_counters", "node_paths", "nodes"],
+  ...["fragments", "group_counters", "held", "named_nodes", "node_counters", "node_paths", "nodes"],
   ...["other_ports", "own_addresses", "service_buckets", "services4", "services6"],
   ...[
     "slot_counters",
