@@ -52,6 +52,8 @@ test("B8: a configuration that the running packet program has no room for is ref
   assert.throws(() => store.replace(large), { code: "PAN_CONFLICT", message });
   assert.throws(() => store.replace(YAML.replace("small", "other")), { code: "PAN_CONFLICT" });
   assert.throws(() => store.replace(`${YAML}colour: red\n`), { code: "PAN_CONFIG_INVALID" });
+  const against = (): never => assert.fail("what the caller has against it");
+  assert.throws(() => store.replace(YAML.replace("eth0", "eth1"), against), /has against it/);
   assert.deepEqual([store.current, readFileSync(path.join(folder, "config.json"), "utf8")], before);
   store.replace(YAML.replace("4096", "65536"));
   assert.throws(() => store.replace(large), { code: "PAN_CONFLICT" }, "until the agent restarts");

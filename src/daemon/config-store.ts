@@ -85,9 +85,13 @@ export class ConfigStore {
     return this.#replace(config, renderConfig(config, this.#current.yaml));
   }
 
-  /** A whole new configuration, at the master. PAN_CONFIG_INVALID with every problem; then nothing has changed. */
-  replace(yaml: string): ConfigInForce {
+  /**
+   * A whole new configuration, at the master. PAN_CONFIG_INVALID with every problem; then nothing has changed.
+   * @param check throws what else speaks against it
+   */
+  replace(yaml: string, check?: (next: ClusterConfig) => void): ConfigInForce {
     const config = requireConfig(yaml, "the new configuration");
+    check?.(config);
     if (config.cluster.name !== this.#current.config.cluster.name) {
       throw new PanError(
         "PAN_CONFLICT",

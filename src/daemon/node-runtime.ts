@@ -36,7 +36,6 @@ import { KeyRotation, ROTATE_EVERY_MS } from "./key-rotation.ts";
 import { closeHost, openWorld, undoHost, worldConfigured } from "./open-world.ts";
 import { Operator } from "./operator.ts";
 import { panoplyVersion } from "./package-version.ts";
-import { peersStatus } from "./peers-status.ts";
 import { Performer, type World } from "./perform.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { Rollout } from "./rollout.ts";
@@ -286,13 +285,13 @@ export class NodeRuntime {
       isMaster: () => this.#isMaster,
       config: () => this.#config,
       edit: (change, asked) => this.#changed(asked, (store) => store.edit(change)),
-      replace: (yaml, asked) => this.#changed(asked, (store) => store.replace(yaml)),
+      replace: (yaml, asked, check) => this.#changed(asked, (store) => store.replace(yaml, check)),
       agreed: (version) => this.#rollout.agreed(version),
       waiting: () => this.#rollout.waiting,
       status: () => this.#status(),
       events: this.#eventLog,
       applications: () => this.#applications.status(),
-      peers: () => peersStatus(this.#world.peers?.report(), this.#config.config),
+      peers: () => this.#world.peers,
       doctor: () =>
         examine({
           ...this.#options,

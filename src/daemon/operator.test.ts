@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Output } from "#api/contract.ts";
 import { fakeEvents } from "#api/testing/fake-events.ts";
+import { ip } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { configVersion } from "#config/config.ts";
 import { requireConfig } from "#config/load.ts";
@@ -31,7 +32,7 @@ function operator(change: Partial<OperatorHost>): { operator: Operator; reported
     status: () => assert.fail("nobody asks"),
     events: fakeEvents(),
     applications: () => assert.fail("nobody asks"),
-    peers: () => ({ configured: false, peers: [] }),
+    peers: () => undefined,
     doctor: () => assert.fail("nobody asks"),
     askMaster: () => assert.fail("nobody asks"),
     report: (error) => reported.push(error),
@@ -101,17 +102,18 @@ test("B8: a change is answered once the members hold it, at the master and for a
 });
 
 test("C9: a configuration that would starve members is refused whoever is asked, unless the operator insists", async () => {
-  const peering = { clusterMac: "02:bf:0a:00:00:64", mac: "masked", dedicated: [], refused: [] };
   const taken: string[] = [];
+  const replace: OperatorHost["replace"] = (given, _asked, check) => {
+    check(requireConfig(given, "test"));
+    taken.push(given);
+    return inForce;
+  };
   const { operator: master } = operator({
+    replace,
     peers: () => ({
-      ...{ configured: true, peers: [] },
-      peering: { ...peering, querier: "10.0.0.254", counts: [] },
+      queriers: () => ({ igmp: ip("10.0.0.254") }),
+      report: () => assert.fail("nobody asks"),
     }),
-    replace: (yaml) => {
-      taken.push(yaml);
-      return inForce;
-    },
   });
   const yaml = `${YAML}delivery: { method: unicast }\npeering: { primary: 10.0.0.100, mac: multicast }\n`;
   await assert.rejects(master.port.putConfig({ body: { yaml } }), { code: "PAN_CONFLICT" });
@@ -119,6 +121,8 @@ test("C9: a configuration that would starve members is refused whoever is asked,
   assert.deepEqual(taken, []);
   await master.port.putConfig({ body: { yaml, force: true } });
   assert.deepEqual(taken, [yaml]);
+  await operator({ replace }).operator.port.putConfig({ body: { yaml } });
+  assert.deepEqual(taken, [yaml, yaml], "without peers no querier is heard");
 });
 
 test("A failure to store the change is reported, and the change has not happened", async () => {

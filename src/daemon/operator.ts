@@ -10,7 +10,6 @@ import { answerFor, errorFrom } from "#api/problem.ts";
 import type { ConfigVersion, NodeId } from "#base/ids.ts";
 import { PanError } from "#base/error-codes.ts";
 import * as edits from "#config/edits.ts";
-import { requireConfig } from "#config/load.ts";
 import type { ClusterConfig, Service } from "#config/schema.ts";
 import type { JsonValue } from "#wire/control/json.ts";
 import type { ConfigInForce } from "./config-store.ts";
@@ -18,6 +17,8 @@ import type { Asked } from "./events/recorder.ts";
 import type { ChangeAnswer } from "./followers.ts";
 import { ASK_WITHIN_MS, INSTANCES, instancesAnswer, withInstances } from "./known-instances.ts";
 import { panoplyVersion } from "./package-version.ts";
+import type { Peers } from "./peers.ts";
+import { peersStatus } from "./peers-status.ts";
 import { refuseStarving } from "./starving.ts";
 
 const CHANGES = [
@@ -43,7 +44,12 @@ export interface OperatorHost {
   readonly config: () => ConfigInForce;
   /** Checks, stores and publishes; master only. */
   readonly edit: (change: (config: ClusterConfig) => ClusterConfig, asked: Asked) => ConfigInForce;
-  readonly replace: (yaml: string, asked: Asked) => ConfigInForce;
+  /** @param check of what was read, before anything changes; it throws what speaks against it */
+  readonly replace: (
+    yaml: string,
+    asked: Asked,
+    check: (next: ClusterConfig) => void,
+  ) => ConfigInForce;
   /** Resolves when the members hold the change, or have had the time to; never rejects. */
   readonly agreed: (version: ConfigVersion) => Promise<void>;
   /** Settings that this agent goes by once it has started again. */
@@ -51,7 +57,8 @@ export interface OperatorHost {
   readonly status: () => Output<"status">;
   readonly events: EventSource;
   readonly applications: () => Output<"applications">;
-  readonly peers: () => Output<"peers">;
+  /** Undefined: interfaces keep their own MACs. */
+  readonly peers: () => Pick<Peers, "report" | "queriers"> | undefined;
   readonly doctor: () => Promise<Output<"doctor">>;
   readonly askMaster: (
     method: string,
@@ -74,7 +81,7 @@ export class Operator {
     this.port = {
       status: () => this.#status(),
       applications: async () => host.applications(),
-      peers: async () => host.peers(),
+      peers: async () => peersStatus(host.peers()?.report(), host.config().config),
       doctor: () => host.doctor(),
       events: async ({ query }) => listEvents(host.events, query),
       eventSource: host.events,
@@ -156,9 +163,11 @@ export class Operator {
   }
 
   #replace({ yaml, force }: Input<"putConfig">["body"], asked: Asked): ConfigInForce {
-    const next = requireConfig(yaml, "the new configuration");
-    if (force !== true) refuseStarving(this.#host.config().config, next, this.#host.peers());
-    return this.#host.replace(yaml, asked);
+    return this.#host.replace(yaml, asked, (next) => {
+      if (force === true) return;
+      const queriers = this.#host.peers()?.queriers() ?? {};
+      refuseStarving(this.#host.config().config, next, queriers);
+    });
   }
 
   #groups(): Output<"services">["groups"] {

@@ -146,7 +146,7 @@ export class Peers {
     this.refresh();
     const { clusterMac } = this.#settings();
     this.#teach();
-    this.#queriers(); // takes what has come
+    this.queriers(); // takes what has come
     if (!this.#peering.sourceCheck) return;
     for (const row of this.#others()) {
       // what is for the MAC of a dead node is flooded once a switch has forgotten it
@@ -161,7 +161,8 @@ export class Peers {
     this.#frames.teach(dedicated.filter((mac) => !isGroupMac(mac) && mac !== shared));
   }
 
-  #queriers(): Queriers {
+  /** Of the cluster's networks, as far as they were heard lately. */
+  queriers(): Queriers {
     const now = performance.now();
     this.#heard.hear(this.#watch.heard(), now);
     return this.#heard.at(now);
@@ -189,7 +190,7 @@ export class Peers {
       counts: new Map(rows.map(({ node }) => [node, table.countOf(node)])),
       reasons: table.reasons(),
       leaks: table.leaks(),
-      queriers: this.#queriers(),
+      queriers: this.queriers(),
     };
   }
 

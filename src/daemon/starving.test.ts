@@ -1,7 +1,7 @@
 // C9: which changes of a configuration are refused beside an IGMP querier.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PeersStatus } from "#api/peers.ts";
+import { ip } from "#base/address.ts";
 import { requireConfig } from "#config/load.ts";
 import type { ClusterConfig } from "#config/schema.ts";
 import { refuseStarving } from "./starving.ts";
@@ -17,18 +17,9 @@ peering: { primary: 10.0.0.100, ${peering} }
     "test",
   );
 
-const known = (querier: {
-  readonly querier?: string;
-  readonly mldQuerier?: string;
-}): PeersStatus => {
-  const counts: PeersStatus["peers"] = [];
-  const own = { clusterMac: "02:bf:0a:00:00:64", mac: "masked", dedicated: [], refused: [] };
-  return { configured: true, peering: { ...own, ...querier, counts: [] }, peers: counts };
-};
-
 test("C9: beside a querier a change to MACs of groups is refused, with what to do; any other is not", () => {
   const masked = using("mac: masked");
-  const heard = known({ querier: "10.0.0.254" });
+  const heard = { igmp: ip("10.0.0.254") };
   const starving = [
     using("mac: multicast"),
     using("mac: shared"),
@@ -39,8 +30,7 @@ test("C9: beside a querier a change to MACs of groups is refused, with what to d
       code: "PAN_CONFLICT",
       message: /^10\.0\.0\.254 \(IGMP\) asks for groups .*router ports, .*--force/,
     });
-    refuseStarving(masked, next, known({}));
-    refuseStarving(masked, next, { configured: false, peers: [] });
+    refuseStarving(masked, next, {});
     refuseStarving(next, using("mac: multicast"), heard); // it works already
     refuseStarving(next, masked, heard);
   }
@@ -49,7 +39,7 @@ test("C9: beside a querier a change to MACs of groups is refused, with what to d
 });
 
 test("C9: beside a querier of MLD it is IPv6 that members would lose", () => {
-  const heard = known({ mldQuerier: "fe80::1" });
+  const heard = { mld: ip("fe80::1") };
   assert.throws(() => refuseStarving(using("mac: masked"), using("mac: multicast"), heard), {
     code: "PAN_CONFLICT",
     message: /^fe80::1 \(MLD\) asks for groups .* drops members' IPv6 frames/,

@@ -1,7 +1,5 @@
 // A change of the configuration that would cut members off from each other: MACs of groups on a network with an IGMP querier (C9). A switch
 // that listens to IGMP then drops their IPv4 frames, the members lose their master, and no change can be made any more, not even back.
-import type { PeersStatus } from "#api/peers.ts";
-import { ip } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { areGroupMacs } from "#base/peering.ts";
 import type { ClusterConfig } from "#config/schema.ts";
@@ -16,19 +14,14 @@ function usesGroups({ peering, nodes }: ClusterConfig): boolean {
 
 /**
  * An operator who has set up the switch says so with `force`.
- * @param known what the master knows of its peers
+ * @param queriers that the master hears
  * @throws PanError PAN_CONFLICT; nothing has changed
  */
 export function refuseStarving(
   present: ClusterConfig,
   next: ClusterConfig,
-  known: PeersStatus,
+  queriers: Queriers,
 ): void {
-  const { querier, mldQuerier } = known.peering ?? {};
-  const queriers: Queriers = {
-    ...(querier === undefined ? {} : { igmp: ip(querier) }),
-    ...(mldQuerier === undefined ? {} : { mld: ip(mldQuerier) }),
-  };
   const family = starved(queriers);
   if (family === "" || usesGroups(present) || !usesGroups(next)) return;
   throw new PanError(
