@@ -21,11 +21,11 @@ import type { PeerReason } from "#core/peering/reasons.ts";
 import { PEER_DEDICATED } from "#driver/bpf/peer-abi.gen.ts";
 import { peerPrefix, type PeerSettings } from "#driver/bpf/peer-settings.ts";
 import { PeerPrograms } from "#driver/bpf/peer-programs.ts";
-import { findNetdev } from "#driver/bpf/netdev.ts";
 import type { LeakCount, OwnEntry, PeerCount } from "#driver/bpf/peer-table.ts";
 import type { Count } from "#driver/bpf/types.ts";
 import { PeerFrames } from "#driver/host/peer-frames.ts";
 import { QuerierWatch } from "#driver/host/querier-watch.ts";
+import { libc } from "#driver/libc.ts";
 import type { Neighbour } from "#driver/netlink/neighbour-message.ts";
 import { Rtnetlink } from "#driver/netlink/rtnetlink.ts";
 import type { HostFacts } from "./host-facts.ts";
@@ -247,7 +247,7 @@ export class Peers {
       first: self.address,
       listed: new Set(listed.keys()),
       virtual: new Set(virtualAddresses(current)),
-      links: new Set(this.#interfaces.flatMap((name) => findNetdev(name)?.ifindex ?? [])),
+      links: new Set(this.#interfaces.map((name) => libc.ifNameToIndex(name))),
     }).map(({ address, link }) => ({ address, link, mac: listed.get(address) ?? first }));
   }
 
