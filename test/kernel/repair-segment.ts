@@ -3,6 +3,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { type Family, familyOf, ip, type IpAddress } from "#base/address.ts";
 import { check, inNetns, libc } from "#driver/libc.ts";
+import { AF_INET, AF_INET6, SOCK_NONBLOCK, SOCK_STREAM } from "#driver/sockets.ts";
 import * as option from "#driver/tcp/socket-options.ts";
 import { TestNetns } from "./netns.ts";
 
@@ -16,8 +17,7 @@ const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const POLL_MS = 5;
 
-const domainOf = (vip: IpAddress): number =>
-  familyOf(vip) === 4 ? option.AF_INET : option.AF_INET6;
+const domainOf = (vip: IpAddress): number => (familyOf(vip) === 4 ? AF_INET : AF_INET6);
 
 export class RepairSegment {
   readonly client: TestNetns;
@@ -63,7 +63,7 @@ export class RepairSegment {
   /** Descriptor of a listening socket on a machine. */
   listen(machine: TestNetns, vip: IpAddress, port: number): number {
     return inNetns(machine.path, () => {
-      const fd = check(libc.socket(domainOf(vip), option.SOCK_STREAM, 0), "make a socket");
+      const fd = check(libc.socket(domainOf(vip), SOCK_STREAM, 0), "make a socket");
       const address = option.socketAddress(vip, port);
       check(libc.bind(fd, address, address.byteLength), "bind");
       check(libc.listen(fd, 8), "listen");
@@ -74,7 +74,7 @@ export class RepairSegment {
   /** An ordinary client, connected; and its descriptor. */
   connect(vip: IpAddress, port: number): { readonly socket: net.Socket; readonly fd: number } {
     const fd = inNetns(this.client.path, () => {
-      const made = check(libc.socket(domainOf(vip), option.SOCK_STREAM, 0), "make a socket");
+      const made = check(libc.socket(domainOf(vip), SOCK_STREAM, 0), "make a socket");
       const address = option.socketAddress(vip, port);
       check(libc.connect(made, address, address.byteLength), "connect");
       return made;
@@ -88,7 +88,7 @@ export class RepairSegment {
 }
 
 export const accept = (listener: number): number =>
-  check(libc.accept4(listener, null, null, option.SOCK_NONBLOCK), "accept");
+  check(libc.accept4(listener, null, null, SOCK_NONBLOCK), "accept");
 
 export async function read(socket: net.Socket, length: number): Promise<string> {
   let text = "";

@@ -3,6 +3,7 @@
 import { macFromBytes, type MacAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { addressOf, check, libc, O_CLOEXEC } from "../libc.ts";
+import { AF_INET, SOCK_DGRAM } from "../sockets.ts";
 
 const IFREQ_SIZE = 40;
 const SIOCGIFFLAGS = 0x8913;
@@ -47,7 +48,6 @@ function driverOf(fd: number, name: string): string {
 export function findNetdev(name: string): Netdev | undefined {
   const ifindex = libc.ifNameToIndex(name);
   if (ifindex === 0) return undefined;
-  const [AF_INET, SOCK_DGRAM] = [2, 2];
   const fd = check(libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), "open a socket");
   try {
     const hardware = request(fd, SIOCGIFHWADDR, name);
@@ -66,7 +66,6 @@ export function findNetdev(name: string): Netdev | undefined {
 /** The interface is up, and so is its link; false when there is no such interface. */
 export function hasCarrier(name: string): boolean {
   if (libc.ifNameToIndex(name) === 0) return false;
-  const [AF_INET, SOCK_DGRAM] = [2, 2];
   const fd = check(libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), "open a socket");
   try {
     const flags = request(fd, SIOCGIFFLAGS, name).readUInt16LE(16);

@@ -1,9 +1,8 @@
 // What libbpf cannot say of an interface's qdisc, by rtnetlink: how many filters clsact has, for it may be removed only when nobody
 // uses it; and whether it is clsact at all.
 import { check, libc, O_CLOEXEC } from "../libc.ts";
+import { AF_NETLINK, SOCK_RAW } from "../sockets.ts";
 
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
 const RTM_NEWQDISC = 36;
 const RTM_GETQDISC = 38;
 const RTM_GETTFILTER = 46;

@@ -5,6 +5,14 @@ import { type IpAddress, ipBytes, ipFromBytes } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { MAX_DATAGRAM } from "#wire/cluster/datagram.ts";
 import { check, errno, errnoCode, inNetns, libc } from "../libc.ts";
+import {
+  AF_INET,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+  bindToDevice,
+} from "../sockets.ts";
 import { MessageHeader } from "./message-header.ts";
 
 export interface ClusterSocketOptions {
@@ -22,12 +30,8 @@ export interface Arrival {
   readonly atMs: number;
 }
 
-const AF_INET = 2;
-const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
 const SO_BROADCAST = 6;
 const SO_PRIORITY = 12;
-const SO_BINDTODEVICE = 25;
 const SO_RCVBUFFORCE = 33;
 const SO_TIMESTAMPNS = 35;
 const IPPROTO_IP = 0;
@@ -132,7 +136,10 @@ function open(options: ClusterSocketOptions): number {
       `There is no network interface "${options.interface}"; name the one that leads to the other nodes.`,
     );
   }
-  const fd = check(libc.socket(AF_INET, SOCK_DGRAM_NONBLOCK_CLOEXEC, 0), "open a UDP socket");
+  const fd = check(
+    libc.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+    "open a UDP socket",
+  );
   try {
     setUp(fd, options);
   } catch (error) {
@@ -148,11 +155,7 @@ function setUp(fd: number, options: ClusterSocketOptions): void {
     new DataView(bytes.buffer).setInt32(0, value, true);
     return libc.setsockopt(fd, level, option, bytes, 4);
   };
-  const device = Buffer.from(`${options.interface}\0`);
-  check(
-    libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.byteLength),
-    `bind to the interface ${options.interface}`,
-  );
+  bindToDevice(fd, options.interface);
   check(set(SOL_SOCKET, SO_BROADCAST, 1), "allow broadcasts");
   check(set(SOL_SOCKET, SO_TIMESTAMPNS, 1), "ask for times of arrival");
   check(set(IPPROTO_IP, IP_RECVERR, 1), "ask for ICMP errors");

@@ -1,10 +1,10 @@
 // struct msghdr with its parts, laid out once and used for every sendmsg and recvmsg of a socket (64-bit Linux).
 //   msghdr: name 0 (8), name length 8 (4), iov 16 (8), iov count 24 (8), control 32 (8), control length 40 (8), flags 48 (4)
 import { addressOf } from "../libc.ts";
+import { AF_INET } from "../sockets.ts";
 
 const HEADER_SIZE = 56;
 const CONTROL_HEADER = 16;
-const AF_INET = 2;
 const SOCKET_ADDRESS_SIZE = 16;
 const NAME_LENGTH = 8;
 const IOV_COUNT = 24;

@@ -4,9 +4,8 @@
 import { ipBytes, type IpAddress } from "#base/address.ts";
 import { PanError } from "#base/error-codes.ts";
 import { check, libc, O_CLOEXEC } from "../libc.ts";
+import { AF_INET, SOCK_DGRAM } from "../sockets.ts";
 
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
 const IPPROTO_IP = 0;
 const IP_ADD_MEMBERSHIP = 35;
 /** struct ip_mreqn: group, own address (0: the interface decides), interface. */

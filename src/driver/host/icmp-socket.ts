@@ -2,11 +2,8 @@
 // the packet program has sent the kernel knows nothing.
 import { DESTINATION_UNREACHABLE } from "#wire/icmp.ts";
 import { check, libc } from "../libc.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "../sockets.ts";
 
-const AF_INET = 2;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 const IPPROTO_ICMP = 1;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;

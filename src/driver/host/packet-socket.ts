@@ -1,10 +1,9 @@
 // Whole Ethernet frames in and out of one interface (AF_PACKET). For the few frames that the agent builds
 // itself; traffic never comes this way.
 import { check, errno, errnoName, libc } from "../libc.ts";
+import { SOCK_CLOEXEC, SOCK_RAW } from "../sockets.ts";
 
 const AF_PACKET = 17;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
 const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_QDISC_BYPASS = 20;

@@ -4,12 +4,15 @@
 import { ipFromBytes, type IpAddress } from "#base/address.ts";
 import type { Queriers } from "#core/peering/queriers.ts";
 import { check, libc } from "../libc.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  bindToDevice,
+} from "../sockets.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
-const SO_BINDTODEVICE = 25;
 const IPPROTO_IGMP = 2;
 const IPPROTO_ICMPV6 = 58;
 const ICMP6_FILTER = 1;
@@ -54,17 +57,9 @@ class FamilyWatch {
     this.#family = family;
     const { domain, protocol } = family;
     const what = `listen for queries of groups on ${interfaceName}`;
-    this.#fd = check(libc.socket(domain, SOCK_RAW_NONBLOCK_CLOEXEC, protocol), what);
+    this.#fd = check(libc.socket(domain, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), what);
     try {
-      const device = new TextEncoder().encode(`${interfaceName}\0`);
-      const bound = libc.setsockopt(
-        this.#fd,
-        SOL_SOCKET,
-        SO_BINDTODEVICE,
-        device,
-        device.byteLength,
-      );
-      check(bound, what);
+      bindToDevice(this.#fd, interfaceName);
       if (protocol === IPPROTO_ICMPV6) this.#filter(what);
     } catch (error) {
       this.close();

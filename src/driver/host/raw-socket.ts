@@ -1,12 +1,8 @@
 // Whole IP packets out of this host, by the kernel's own routes and neighbours (raw(7), IPPROTO_RAW). For the few answers that the agent
 // gives in the name of a VIP; it receives nothing.
 import { check, errno, errnoName, libc } from "../libc.ts";
+import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "../sockets.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 /** The header is part of what is sent, in both families. */
 const IPPROTO_RAW = 255;
 const SOCKADDR_IN_LENGTH = 16;

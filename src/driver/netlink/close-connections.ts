@@ -1,6 +1,7 @@
 // Ends TCP connections of this kernel for good (B7, the deadline of a drain): both sides hear of it, the application by an error on its
 // socket, the peer by a reset. SOCK_DESTROY of sock_diag(7), what `ss --kill` does; the kernel has it with CONFIG_INET_DIAG_DESTROY.
 import type { Connection } from "#core/steering/former-slots.ts";
+import { AF_INET, AF_INET6 } from "../sockets.ts";
 import { NetlinkSocket, refusedWith } from "./socket.ts";
 import {
   connectionOf,
@@ -10,8 +11,6 @@ import {
 } from "./tcp-connections.ts";
 
 const SOCK_DESTROY = 21;
-const AF_INET = 2;
-const AF_INET6 = 10;
 /** inet_diag_sockid in inet_diag_msg and in inet_diag_req_v2: ports, addresses, interface and cookie. */
 const DESCRIBED_ID = 4;
 const REQUEST_ID = 8;

@@ -1,6 +1,7 @@
 // By which interface and which machine packets to an address leave this host, as the kernel's own routes and neighbours have it
 // (rtnetlink(7)). The packet program, which sends past them, is told (docs/adr/0022).
 import { type IpAddress, ipBytes, ipFromBytes, type MacAddress } from "#base/address.ts";
+import { AF_INET } from "../sockets.ts";
 import { decodeAttributes, NLM_F_CREATE, readUint32, type Message } from "./message.ts";
 import {
   decodeNeighbour,
@@ -13,7 +14,6 @@ import { NetlinkSocket, refusedWith } from "./socket.ts";
 
 const RTM_GETROUTE = 26;
 const NLM_F_REPLACE = 0x100;
-const AF_INET = 2;
 const RTN_UNICAST = 1;
 const ROUTE_LENGTH = 12;
 const RTA = { destination: 1, link: 4, gateway: 5, metrics: 8 } as const;

@@ -8,6 +8,7 @@ import {
   type IpAddress,
   type MacAddress,
 } from "#base/address.ts";
+import { AF_INET, AF_INET6 } from "../sockets.ts";
 import {
   decodeAttributes,
   NLM_F_CREATE,
@@ -42,9 +43,7 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
-const AF_INET = 2;
 const AF_BRIDGE = 7;
-const AF_INET6 = 10;
 const IFF_UP = 0x1;
 const NUD_PERMANENT = 0x80;
 /** The interface's own list, not that of a bridge above it. */

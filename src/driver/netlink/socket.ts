@@ -2,6 +2,7 @@
 // kernel refuses. Synchronous: the kernel has answered by the time send() returns (20–70 µs a request).
 import { PanError } from "#base/error-codes.ts";
 import { check, errno, errnoCode, ErrnoError, libc } from "../libc.ts";
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET } from "../sockets.ts";
 import {
   decodeAcknowledgement,
   decodeMessages,
@@ -17,11 +18,7 @@ import {
   type Request,
 } from "./message.ts";
 
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_ROUTE = 0;
-const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;

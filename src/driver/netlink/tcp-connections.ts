@@ -3,13 +3,12 @@
 import { unmapped } from "#base/mapped-address.ts";
 import { assert } from "#base/assert.ts";
 import type { Connection } from "#core/steering/former-slots.ts";
+import { AF_INET, AF_INET6 } from "../sockets.ts";
 import type { Message } from "./message.ts";
 import { NetlinkSocket } from "./socket.ts";
 
 export const NETLINK_SOCK_DIAG = 4;
 export const SOCK_DIAG_BY_FAMILY = 20;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
 /** ESTABLISHED, SYN-SENT, SYN-RECEIVED (two forms), FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, LAST-ACK, CLOSING. */
 const STATES = [1, 2, 3, 4, 5, 8, 9, 11, 12].reduce((mask, state) => mask | (1 << state), 0);

@@ -1,7 +1,8 @@
 // Sends whole IP packets that were built here (A16): the segments that no socket of this machine would send.
 import { familyOf, type IpAddress } from "#base/address.ts";
 import { check, libc } from "../libc.ts";
-import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_RAW, socketAddress } from "./socket-options.ts";
+import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_RAW } from "../sockets.ts";
+import { socketAddress } from "./socket-options.ts";
 
 /** What is sent brings its own IP header, and nothing is received. */
 const IPPROTO_RAW = 255;

@@ -4,6 +4,14 @@ import { familyOf } from "#base/address.ts";
 import { distance } from "#base/sequence.ts";
 import type { EssentialState, InitialState } from "#wire/takeover/record.ts";
 import { check, libc } from "../libc.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../sockets.ts";
 import * as option from "./socket-options.ts";
 
 export interface RestorePlan {
@@ -21,7 +29,6 @@ const OPTION_MSS = 2;
 const OPTION_SCALE = 3;
 const OPTION_SACK = 4;
 const OPTION_TIMESTAMPS = 8;
-const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_BUF_LOCK = 72;
@@ -36,8 +43,8 @@ const NOTHING = new Uint8Array();
  */
 export function restore(plan: RestorePlan): number {
   const { key } = plan.initial;
-  const domain = familyOf(key.vip) === 4 ? option.AF_INET : option.AF_INET6;
-  const type = option.SOCK_STREAM | option.SOCK_NONBLOCK | option.SOCK_CLOEXEC;
+  const domain = familyOf(key.vip) === 4 ? AF_INET : AF_INET6;
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = check(libc.socket(domain, type, 0), "make a TCP socket");
   try {
     // First: it lets bind() pass beside a listener on the same port.

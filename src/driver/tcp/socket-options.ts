@@ -2,6 +2,7 @@
 import { type IpAddress, familyOf, ipBytes, ipFromBytes } from "#base/address.ts";
 import { unmapped } from "#base/mapped-address.ts";
 import { check, libc } from "../libc.ts";
+import { AF_INET, AF_INET6 } from "../sockets.ts";
 
 export const SOL_TCP = 6;
 export const TCP_MAXSEG = 2;
@@ -24,13 +25,6 @@ export const REPAIR_OFF_NO_PROBE = -1;
 /** Values of TCP_REPAIR_QUEUE. */
 export const RECEIVE_QUEUE = 1;
 export const SEND_QUEUE = 2;
-
-export const AF_INET = 2;
-export const AF_INET6 = 10;
-export const SOCK_STREAM = 1;
-export const SOCK_RAW = 3;
-export const SOCK_NONBLOCK = 0o4000;
-export const SOCK_CLOEXEC = 0o2000000;
 
 const INTEGER = 4;
 /** Read by the kernel before the call is over. A takeover sets twenty options of each of a thousand sockets. */
