@@ -4,10 +4,9 @@ import type { Diagnosis } from "#api/peers.ts";
 import { compareIp, familyOf, type IpAddress, type MacAddress } from "#base/address.ts";
 import { isGroupMac, type PeerRewrite } from "#base/peering.ts";
 import type { HostRow } from "#core/peering/host-list.ts";
-import type { PeerLeak } from "#core/peering/leaks.ts";
-import { named, starved, type Queriers } from "#core/peering/queriers.ts";
+import { named, QUERIER_PRESENT_MS, starved, type Queriers } from "#core/peering/queriers.ts";
 import { overheadOf, type TunnelKind } from "#wire/tunnel.ts";
-import { judgeLeaks } from "./leak-findings.ts";
+import { judgeLeaks, type LeakFact } from "./leak-findings.ts";
 import type { PeerRow } from "./peers.ts";
 
 type Finding = Diagnosis["findings"][number];
@@ -53,17 +52,6 @@ export interface PeeringFacts {
     readonly resolved: boolean;
   }[];
   readonly leaks: readonly LeakFact[];
-}
-
-/** Frames that show a MAC where it must not be, and the last one of them. */
-export interface LeakFact {
-  readonly leak: PeerLeak;
-  readonly packets: number;
-  readonly agoMs: number;
-  readonly mac: MacAddress;
-  /** Whom it said that it is from, and the node that this is. */
-  readonly address?: IpAddress;
-  readonly name?: string;
 }
 
 export interface ClusterFacts {
@@ -264,7 +252,9 @@ function judgeQuerier({ queriers, dedicated }: PeeringFacts): Finding {
   const check = "IGMP and MLD queriers";
   if (!dedicated.some(isGroupMac)) return ok(check, "do not matter: dedicated MACs are unicast");
   const family = starved(queriers);
-  if (family === "") return ok(check, "none was heard in the last 255 seconds");
+  if (family === "") {
+    return ok(check, `none was heard in the last ${QUERIER_PRESENT_MS / 1000} seconds`);
+  }
   const passes = { IPv4: ", while ARP and IPv6 pass", IPv6: ", while IPv4 passes" }[family] ?? "";
   const found = `${named(queriers)} asks for groups: switches that listen lose ${family} frames to ${dedicated.find(isGroupMac)}${passes}`;
   const remedy =

@@ -18,10 +18,10 @@ import {
   diagnose,
   type DoctorFacts,
   type InterfaceFacts,
-  type LeakFact,
   type PeeringFacts,
 } from "./doctor.ts";
 import type { HostFacts, PortFacts } from "./host-facts.ts";
+import type { LeakFact } from "./leak-findings.ts";
 import type { PeerRow, Peers, PeersReport } from "./peers.ts";
 import { toldMac } from "./perform.ts";
 import type { NodeTunnels } from "./tunnels/node-tunnels.ts";

@@ -1,10 +1,21 @@
 // What the doctor says of MACs that were seen where they must not be (C8): a switch that learns the cluster MAC keeps clients' frames from all
 // members but one, and who has learned a dedicated MAC goes past the cluster.
 import type { Diagnosis } from "#api/peers.ts";
+import type { IpAddress, MacAddress } from "#base/address.ts";
 import type { PeerLeak } from "#core/peering/leaks.ts";
-import type { LeakFact } from "./doctor.ts";
 
 type Finding = Diagnosis["findings"][number];
+
+/** Frames that show a MAC where it must not be, and the last one of them. */
+export interface LeakFact {
+  readonly leak: PeerLeak;
+  readonly packets: number;
+  readonly agoMs: number;
+  readonly mac: MacAddress;
+  /** Whom it said that it is from, and the node that this is. */
+  readonly address?: IpAddress;
+  readonly name?: string;
+}
 
 /** Longer than switches and neighbour caches remember; what is older has mended itself. */
 const FRESH_MS = 600_000;
