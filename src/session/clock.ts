@@ -22,3 +22,27 @@ export const REAL_CLOCK: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Something that is done again and again, as long as it is wanted. */
+export class Recurring {
+  readonly #clock: Pick<Clock, "every">;
+  readonly #everyMs: number;
+  readonly #turn: () => void;
+  #stop: (() => void) | undefined;
+
+  constructor(clock: Pick<Clock, "every">, everyMs: number, turn: () => void) {
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#turn = turn;
+  }
+
+  /** From now on it is, or is not. */
+  want(isWanted: boolean): void {
+    if (isWanted) {
+      this.#stop ??= this.#clock.every(this.#everyMs, this.#turn);
+      return;
+    }
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+}

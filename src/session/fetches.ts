@@ -6,7 +6,7 @@ import type { Fetch, HeldConnection } from "#core/takeover/replica.ts";
 import type { RightToSpeak } from "#driver/bpf/session-program.ts";
 import type { Lacking, Passed, Wanted } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, Recurring } from "./clock.ts";
 import { keyText } from "./key-text.ts";
 
 /** How often it is looked who has not answered, while anybody is asked. */
@@ -25,11 +25,14 @@ export class Fetches {
   readonly #actions: FetchActions;
   readonly #fetching = new Fetching();
   readonly #byKey = new Map<string, Fetch>();
-  #stopWatching: (() => void) | undefined;
+  readonly #looking: Recurring;
 
   constructor(clock: Clock, actions: FetchActions) {
     this.#clock = clock;
     this.#actions = actions;
+    this.#looking = new Recurring(clock, TICK_MS, () =>
+      this.#step({ type: "tick", speaks: actions.right().speaks }),
+    );
   }
 
   has(key: ConnectionKey): boolean {
@@ -89,19 +92,11 @@ export class Fetches {
       if (effect.type === "lost") this.#actions.lost(effect.fetch);
       else this.#actions.fetched(effect.fetch, effect.connection);
     }
-    this.#watch();
-  }
-
-  #watch(): void {
-    const isWanted = this.#byKey.size > 0;
-    if (isWanted === (this.#stopWatching !== undefined)) return;
-    this.#stopWatching?.();
-    const look = (): void => this.#step({ type: "tick", speaks: this.#actions.right().speaks });
-    this.#stopWatching = isWanted ? this.#clock.every(TICK_MS, look) : undefined;
+    this.#looking.want(this.#byKey.size > 0);
   }
 
   close(): void {
     this.#byKey.clear();
-    this.#watch();
+    this.#looking.want(false);
   }
 }

@@ -3,7 +3,7 @@
 import { Owner, type OwnerEffect, type OwnerInput } from "#core/takeover/owner.ts";
 import type { ReplicaCount } from "#core/takeover/replica-choice.ts";
 import type { SessionProgram } from "#driver/bpf/session-program.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, Recurring } from "./clock.ts";
 
 /** How often it is looked whether the right is back, while something may be kept back. */
 const LOOK_EVERY_MS = 10;
@@ -19,13 +19,14 @@ export class LeasedOwner {
   readonly #parts: LeasedOwnerParts;
   readonly #perform: (effects: readonly OwnerEffect[]) => void;
   readonly #owner: Owner;
-  #stopLooking: (() => void) | undefined;
+  readonly #looking: Recurring;
   #closed = false;
 
   constructor(parts: LeasedOwnerParts, perform: (effects: readonly OwnerEffect[]) => void) {
     this.#parts = parts;
     this.#perform = perform;
     this.#owner = new Owner(parts.replicas);
+    this.#looking = new Recurring(parts.clock, LOOK_EVERY_MS, () => perform(this.#look()));
   }
 
   /** Connections that fewer members hold than are to. */
@@ -42,23 +43,13 @@ export class LeasedOwner {
 
   #look(): OwnerEffect[] {
     const { speaks } = this.#parts.program.right();
-    if (speaks) this.#rest();
-    else this.#stopLooking ??= this.#parts.clock.every(LOOK_EVERY_MS, () => this.#lookAgain());
+    this.#looking.want(!speaks);
     return this.#owner.step({ type: "right", speaks });
-  }
-
-  #lookAgain(): void {
-    this.#perform(this.#look());
   }
 
   /** Nothing that happens from now on matters. */
   close(): void {
     this.#closed = true;
-    this.#rest();
-  }
-
-  #rest(): void {
-    this.#stopLooking?.();
-    this.#stopLooking = undefined;
+    this.#looking.want(false);
   }
 }

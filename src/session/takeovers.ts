@@ -11,7 +11,7 @@ import { WaitingPackets } from "#core/takeover/waiting-packets.ts";
 import type { HeardEvent, RightToSpeak } from "#driver/bpf/session-program.ts";
 import { completeChecksum } from "#wire/takeover/kept-packet.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, Recurring } from "./clock.ts";
 import { keyText } from "./key-text.ts";
 
 /** What a restored socket can take before its application reads, in bytes; the kernel grows it. */
@@ -45,11 +45,12 @@ export class Takeovers {
   readonly #actions: TakeoverActions;
   readonly #underway = new Map<string, Underway>();
   readonly #waiting = new WaitingPackets();
-  #stopWatching: (() => void) | undefined;
+  readonly #ticking: Recurring;
 
   constructor(clock: Clock, actions: TakeoverActions) {
     this.#clock = clock;
     this.#actions = actions;
+    this.#ticking = new Recurring(clock, TICK_MS, () => this.#tick());
   }
 
   has(key: ConnectionKey): boolean {
@@ -152,10 +153,7 @@ export class Takeovers {
   }
 
   #watch(): void {
-    const isWanted = this.#underway.size > 0;
-    if (isWanted === (this.#stopWatching !== undefined)) return;
-    this.#stopWatching?.();
-    this.#stopWatching = isWanted ? this.#clock.every(TICK_MS, () => this.#tick()) : undefined;
+    this.#ticking.want(this.#underway.size > 0);
   }
 
   #tick(): void {
