@@ -11,9 +11,8 @@ import {
 } from "node:tls";
 import type { IpAddress } from "#base/address.ts";
 import type { NodeId } from "#base/ids.ts";
-import { elapsedMs } from "#base/time.ts";
 import { Currency } from "#core/takeover/currency.ts";
-import { PRESENT_EVERY_MS, Reliance } from "#core/takeover/reliance.ts";
+import { PRESENT_EVERY_MS } from "#core/takeover/reliance.ts";
 import { PeerTrust, tlsMaterial } from "#driver/control/peer-trust.ts";
 import type { NodeIdentity } from "#driver/identity/identity.ts";
 import { encodeReplication, replicationDecoder } from "#wire/takeover/frame.ts";
@@ -24,7 +23,8 @@ import type {
   ReplicationMessage,
   ToMember,
 } from "#wire/takeover/message.ts";
-import { now } from "./clock.ts";
+import { now, REAL_CLOCK } from "./clock.ts";
+import { CountedReplicas } from "./counted-replicas.ts";
 
 const RETRY_MS = 200;
 /** After so long without an answer a connection is tried anew: a process that hangs has a kernel that takes connections. */
@@ -75,10 +75,8 @@ export class Links {
   readonly #incoming = new Map<NodeId, TLSSocket>();
   /** Streams to replicas that may be written to. */
   readonly #ready = new Map<NodeId, TLSSocket>();
-  readonly #reliance = new Reliance();
+  readonly #counted: CountedReplicas;
   readonly #currency = new Currency();
-  /** Replicas without a stream that were promised to be counted on for a little longer. */
-  readonly #promised = new Map<NodeId, NodeJS.Timeout>();
   /** Members on which nobody listened, since it was last asked who serves what. */
   readonly #absent = new Set<NodeId>();
   readonly #asker: NodeJS.Timeout;
@@ -88,6 +86,7 @@ export class Links {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#counted = new CountedReplicas(REAL_CLOCK, options.events.released);
     this.#trust = new PeerTrust(options.identity, () => new Set());
     this.#server = createServer(
       { ...tlsMaterial(options.identity), requestCert: true, rejectUnauthorized: true },
@@ -125,7 +124,7 @@ export class Links {
 
   /** For how long a replica that does not answer is counted on. */
   set limitMs(limitMs: number) {
-    this.#reliance.limitMs = limitMs;
+    this.#counted.limitMs = limitMs;
   }
 
   /** From now on hasHeard() asks for what members say later. */
@@ -165,40 +164,24 @@ export class Links {
   #left(id: NodeId): void {
     this.#currency.departed(now(), id);
     this.#absent.delete(id);
-    if (this.#promised.has(id)) this.#release(id);
+    this.#counted.departed(id);
   }
 
   /** Says to owners that this node is there, and looks which replicas have not said so. */
   #look(): void {
-    const at = now();
-    const { asked, owners } = this.#currency.ask(at);
+    const { asked, owners } = this.#currency.ask(now());
     for (const id of owners) this.#write(this.#incoming.get(id), { type: "present", asked });
-    for (const id of this.#reliance.look(at)) {
+    for (const id of this.#counted.look()) {
       if (!this.#ready.has(id)) continue; // its stream has ended, and it is about to be released
-      this.#options.events.dropped(id, this.#reliance.limitMs);
+      this.#options.events.dropped(id, this.#counted.limitMs);
       this.#outgoing.get(id)?.destroy();
     }
   }
 
-  /** From now on connections go on without it. */
-  #release(id: NodeId): void {
-    clearTimeout(this.#promised.get(id));
-    this.#promised.delete(id);
-    this.#reliance.left(id);
-    this.#options.events.released(id);
-  }
-
-  /** A stream to a replica has ended. @param knows the replica itself has ended it, so it has no record, or none that it would use */
-  #streamEnded(id: NodeId, knows: boolean): void {
+  /** A stream to a replica has ended. @param byIt it has ended it itself */
+  #streamEnded(id: NodeId, byIt: boolean): void {
     this.#options.events.replica(id, false);
-    const until = this.#reliance.until(id);
-    if (knows || until === undefined || !this.#members.has(id)) return this.#release(id);
-    const leftMs = Math.max(0, elapsedMs(now(), until));
-    clearTimeout(this.#promised.get(id));
-    this.#promised.set(
-      id,
-      setTimeout(() => this.#release(id), leftMs),
-    );
+    this.#counted.streamEnded(id, byIt || !this.#members.has(id));
   }
 
   #connectAll(): void {
@@ -235,10 +218,8 @@ export class Links {
     const patience = setTimeout(() => socket.destroy(), CONNECT_MS);
     socket.on("secureConnect", () => {
       clearTimeout(patience);
-      clearTimeout(this.#promised.get(id));
-      this.#promised.delete(id);
       this.#ready.set(id, socket);
-      this.#reliance.joined(now(), id);
+      this.#counted.streamBegan(id);
       events.replica(id, true);
     });
     socket.on("data", (chunk: Buffer) => {
@@ -267,7 +248,7 @@ export class Links {
 
   /** On the stream that it was told everything on, so it has heard that before. */
   #present(id: NodeId, { asked }: Present): void {
-    const forMs = this.#reliance.present(now(), id);
+    const forMs = this.#counted.present(id);
     this.#write(this.#ready.get(id), { type: "relied", asked, forMs });
   }
 
@@ -345,7 +326,7 @@ export class Links {
     this.#closed = true;
     clearTimeout(this.#retry);
     clearInterval(this.#asker);
-    for (const timer of this.#promised.values()) clearTimeout(timer);
+    this.#counted.close();
     // what replicas were told last still goes out
     for (const socket of this.#outgoing.values()) socket.destroySoon();
     for (const socket of this.#incoming.values()) socket.destroy();

@@ -6,12 +6,13 @@ import type { OpenedEvent } from "#driver/bpf/session-program.ts";
 import type { FromMember, ToMember } from "#wire/takeover/message.ts";
 import type { ConnectionKey } from "#wire/takeover/record.ts";
 import type { Clock } from "../clock.ts";
+import { CountedReplicas } from "../counted-replicas.ts";
 import { Engine } from "../engine.ts";
 import type { Session } from "../session.ts";
 import { Tenure } from "../tenure.ts";
 import { WorkSets } from "../work-sets.ts";
 import { Currency } from "#core/takeover/currency.ts";
-import { PRESENT_EVERY_MS, Reliance } from "#core/takeover/reliance.ts";
+import { PRESENT_EVERY_MS } from "#core/takeover/reliance.ts";
 import { readBareSegment, SimulatedKernel } from "./kernel.ts";
 import type { Segment } from "./tcp.ts";
 
@@ -41,12 +42,9 @@ export class Member {
   readonly engine: Engine;
   readonly tenure: Tenure;
   readonly workSets: WorkSets;
-  readonly reliance = new Reliance();
+  readonly counted: CountedReplicas;
   readonly currency = new Currency();
   readonly #world: MemberWorld;
-  readonly #clock: Clock;
-  /** Replicas without a stream that are still counted on; what ends that. */
-  readonly #promised = new Map<NodeId, () => void>();
   readonly #gone = new Map<NodeId, number>();
   /** What its process is told while it stands still; undefined: it runs. */
   #late: (() => void)[] | undefined;
@@ -91,7 +89,7 @@ export class Member {
       trouble: (error) => (this.trouble = error),
     });
     clock.every(PRESENT_EVERY_MS, () => this.#look());
-    this.#clock = clock;
+    this.counted = new CountedReplicas(clock, (replica) => this.engine.replicaReleased(replica));
     this.tenure = new Tenure(clock, {
       hearAgain: () => this.currency.hearAgain(),
       waits: () => {},
@@ -112,34 +110,19 @@ export class Member {
   #look(): void {
     const { asked, owners } = this.currency.ask(this.#now());
     for (const owner of owners) this.#world.present(this.id, owner, asked);
-    this.#world.dropped(this.id, this.reliance.look(this.#now()));
+    this.#world.dropped(this.id, this.counted.look());
   }
 
   /** A stream to a replica begins. */
   streamBegan(replica: NodeId): void {
-    this.#promised.get(replica)?.();
-    this.#promised.delete(replica);
-    this.reliance.joined(this.#now(), replica);
+    this.counted.streamBegan(replica);
     this.engine.replicaChanged(replica, true);
   }
 
   /** @param knows the replica has ended it itself */
   streamEnded(replica: NodeId, knows: boolean): void {
     this.engine.replicaChanged(replica, false);
-    const until = this.reliance.until(replica);
-    if (knows || until === undefined) return this.#release(replica);
-    const leftMs = Math.max(0, until - this.#world.nowMs());
-    this.#promised.set(
-      replica,
-      this.#clock.later(leftMs, () => this.#release(replica)),
-    );
-  }
-
-  #release(replica: NodeId): void {
-    this.#promised.get(replica)?.();
-    this.#promised.delete(replica);
-    this.reliance.left(replica);
-    this.engine.replicaReleased(replica);
+    this.counted.streamEnded(replica, knows);
   }
 
   #sendRaw(_to: string, packet: Uint8Array): void {
@@ -196,7 +179,7 @@ export class Member {
 
   left(member: NodeId): void {
     this.currency.departed(this.#now(), member);
-    if (this.#promised.has(member)) this.#release(member);
+    this.counted.departed(member);
     this.#gone.set(member, this.#world.nowMs());
     this.#takeOver();
     this.engine.memberGone(member);

@@ -1,7 +1,6 @@
 // The streams between made-up members: what session/links.ts does, on virtual time. In order, until they end.
 import type { NodeId } from "#base/ids.ts";
 import type { Prng } from "#base/prng.ts";
-import { instant } from "#base/time.ts";
 import type { FromMember, ToMember } from "#wire/takeover/message.ts";
 import type { Member } from "./member.ts";
 
@@ -86,7 +85,7 @@ export class Streams {
 
   present(from: NodeId, to: NodeId, asked: number): void {
     this.#carry(this.#between(to, from), "from", (owner) => {
-      const forMs = owner.reliance.present(instant(this.#world.nowMs()), from);
+      const forMs = owner.counted.present(from);
       this.#carry(this.#between(to, from), "to", (replica) =>
         replica.currency.relied(to, asked, forMs),
       );
