@@ -115,8 +115,9 @@ export class Fetching {
   /** The member after those that have been thought of. */
   #askNext(now: Instant, wanting: Wanting): FetchingEffect[] {
     const { name, fetch, tried, open } = wanting;
-    const order = byPreference(fetch.opened.initial.key, this.#members.keys());
-    const next = order.find((id) => !tried.has(id));
+    const left = [...this.#members.keys()].filter((id) => !tried.has(id));
+    // most often nobody is left to be asked: then nothing is to be weighed
+    const [next] = left.length === 0 ? [] : byPreference(fetch.opened.initial.key, left);
     const member = next === undefined ? undefined : this.#members.get(next);
     if (next === undefined || member === undefined) {
       if (open.size === 0) wanting.idleSince ??= now;
