@@ -11,6 +11,7 @@ export class CountedReplicas {
   readonly #reliance = new Reliance();
   /** Without a stream, and promised to be counted on for a little longer: what ends the wait. */
   readonly #promised = new Map<NodeId, () => void>();
+  #closed = false;
 
   /** @param released from now on connections go on without it */
   constructor(clock: Pick<Clock, "now" | "later">, released: (replica: NodeId) => void) {
@@ -34,6 +35,7 @@ export class CountedReplicas {
 
   /** @param knows the replica itself has ended it, so it has no record, or none that it would use; or it is no member any more */
   streamEnded(replica: NodeId, knows: boolean): void {
+    if (this.#closed) return;
     const until = this.#reliance.until(replica);
     if (knows || until === undefined) return this.#release(replica);
     const leftMs = Math.max(0, elapsedMs(this.#clock.now(), until));
@@ -70,7 +72,9 @@ export class CountedReplicas {
     this.#promised.delete(replica);
   }
 
+  /** Streams end after it: nobody waits for those either. */
   close(): void {
+    this.#closed = true;
     for (const stop of this.#promised.values()) stop();
   }
 }
