@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { LabCluster } from "#lab/cluster.ts";
 import type { Lab } from "#lab/lab.ts";
 import { STANDARD } from "#lab/standard.ts";
@@ -102,10 +103,25 @@ class Scene {
     throw new Error("no such member ever got a download");
   }
 
-  async isWhole(download: CheckedDownload): Promise<void> {
+  /** All hear each other again, and the download ends well. */
+  async heal({ download, at: begunAt }: Begun, witness: Witness): Promise<Seen> {
+    const healedAt = now();
+    await this.cluster.lab.faults.estrange([]);
     const whole = { status: 0, complaint: "", bytes: SIZE, sha256: this.#digest };
     assert.deepEqual(await download.end(), whole);
+    const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
+    await this.cluster.settled();
+    // others are of downloads that were given up
+    const ofThis = frames.filter(({ at }) => at >= begunAt);
+    const inSplit = ofThis.filter(({ at }) => at <= healedAt);
+    return { all: speakers(ofThis), inSplit: speakers(inSplit) };
   }
+}
+
+/** Who spoke for a download: until all heard each other again, and until its end. */
+interface Seen {
+  readonly inSplit: readonly string[];
+  readonly all: readonly string[];
 }
 
 interface Begun {
@@ -113,6 +129,12 @@ interface Begun {
   readonly owner: string;
   readonly at: number;
 }
+
+const KINDS = ["the master", "another member"] as const;
+const isOfKind =
+  (kind: (typeof KINDS)[number], master: string) =>
+  (member: string): boolean =>
+    (member === master) === (kind === "the master");
 
 describe("A16: a split between members", { skip }, () => {
   let scene: Scene;
@@ -128,34 +150,24 @@ describe("A16: a split between members", { skip }, () => {
     ["ip", STANDARD.vip4],
     ["ip6", `[${STANDARD.vip6}]`],
   ] as const) {
-    for (const who of ["the master", "another member"] as const) {
+    for (const who of KINDS) {
       test(`A16, A18: ${family}: ${who} serves a download and hears no other member: the others take it over when it is silent, and it stays silent`, async () => {
         await replicated(cluster);
         const master = await cluster.master();
         const witness = await capture(cluster, family);
-        const { lab } = cluster;
-        const isWanted = (member: string): boolean =>
-          (member === master) === (who === "the master");
-        const { download, owner, at: begunAt } = await scene.download(host, isWanted);
+        const begun = await scene.download(host, isOfKind(who, master));
+        const { owner } = begun;
         const others = cluster.members.filter((member) => member !== owner);
-        await lab.faults.estrange([[owner], others]);
+        await cluster.lab.faults.estrange([[owner], others]);
         await until("another member has the connection", async () => {
           return (await served(cluster, PORT, others)) > 0;
         });
-        await new Promise((resolve) => setTimeout(resolve, APART_MS));
-        const healedAt = now();
-        await lab.faults.estrange([]);
-        await scene.isWhole(download);
-        const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
-        await cluster.settled();
-        // others are of downloads that were given up
-        const ofThis = frames.filter(({ at }) => at >= begunAt);
-        const seen = speakers(ofThis.filter(({ at }) => at <= healedAt));
+        await pause(APART_MS);
+        const { inSplit: seen, all } = await scene.heal(begun, witness);
         const words = `spoke one after the other: ${seen.join(", ")}`;
         assert.equal(new Set(seen).size, seen.length, words);
         assert.ok(seen.length >= 2, `the session has moved; ${words}`);
         // it may go back with its work set, as planned
-        const all = speakers(ofThis);
         assert.ok(all.length <= seen.length + 1, `spoke in the end: ${all.join(", ")}`);
         await until(
           "who was away has let go of it",
@@ -174,7 +186,7 @@ describe("A16: members of which some do not hear some others", { skip }, () => {
   });
   after(() => scene.down());
 
-  for (const who of ["the master", "another member"] as const) {
+  for (const who of KINDS) {
     for (const how of ["and another one do not hear each other", "is not heard by the others"]) {
       test(`A16, A18: ${who} serves a download, ${who === "the master" ? "it" : "that one"} ${how}: one speaks after the other, and none that was followed`, async () => {
         const { cluster } = scene;
@@ -182,23 +194,16 @@ describe("A16: members of which some do not hear some others", { skip }, () => {
         const master = await cluster.master();
         const witness = await capture(cluster, "ip");
         const { lab } = cluster;
-        const isWanted = (member: string): boolean =>
-          (member === master) === (who === "the master");
-        const { download, owner, at: begunAt } = await scene.download(STANDARD.vip4, isWanted);
+        const begun = await scene.download(STANDARD.vip4, isOfKind(who, master));
+        const { owner } = begun;
         const others = cluster.members.filter((member) => member !== owner);
         if (how === "is not heard by the others") {
           await lab.faults.estrange([[owner], others], "from-the-first");
         } else {
           await lab.faults.estrange([[owner], others.slice(0, 1)]);
         }
-        await new Promise((resolve) => setTimeout(resolve, APART_MS));
-        const healedAt = now();
-        await lab.faults.estrange([]);
-        await scene.isWhole(download);
-        const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
-        await cluster.settled();
-        const inSplit = frames.filter(({ at }) => at >= begunAt && at <= healedAt);
-        const seen = speakers(inSplit);
+        await pause(APART_MS);
+        const { inSplit: seen } = await scene.heal(begun, witness);
         assert.equal(new Set(seen).size, seen.length, `spoke one after the other: ${seen.join()}`);
         await until("nobody serves it", async () => (await served(cluster, PORT)) === 0);
       });
@@ -219,21 +224,14 @@ describe("A16: a split of two, of which the lower one alone goes on", { skip }, 
       const { cluster } = scene;
       await replicated(cluster);
       const witness = await capture(cluster, "ip");
-      const { lab } = cluster;
-      const isWanted = (member: string): boolean => member === who;
-      const { download, at: begunAt } = await scene.download(STANDARD.vip4, isWanted);
+      const begun = await scene.download(STANDARD.vip4, (member) => member === who);
+      const { download } = begun;
       const had = download.bytes;
-      await lab.faults.estrange([["m1"], ["m2"]]);
+      await cluster.lab.faults.estrange([["m1"], ["m2"]]);
       await until("m1 has the connection", async () => (await served(cluster, PORT, ["m1"])) > 0);
-      await new Promise((resolve) => setTimeout(resolve, APART_MS));
+      await pause(APART_MS);
       assert.ok(download.bytes > had + FIRST, "it has gone on in the split");
-      const healedAt = now();
-      await lab.faults.estrange([]);
-      await scene.isWhole(download);
-      const frames = (await witness.end()).flatMap((line) => frameOf(line) ?? []);
-      await cluster.settled();
-      const inSplit = frames.filter(({ at }) => at >= begunAt && at <= healedAt);
-      const seen = speakers(inSplit);
+      const { inSplit: seen } = await scene.heal(begun, witness);
       assert.equal(seen.length, who === "m1" ? 1 : 2, `spoke one after the other: ${seen.join()}`);
     });
   }
