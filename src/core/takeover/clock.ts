@@ -3,6 +3,10 @@ import { advance } from "#base/sequence.ts";
 import { elapsedMs, type Instant } from "#base/time.ts";
 import type { OwnerMessage } from "#wire/takeover/message.ts";
 
+/** What the clock that said `value` then says now: one step a millisecond, and never less than what was said. */
+export const clockValue = (value: number, readAt: Instant, now: Instant): number =>
+  advance(value, Math.ceil(Math.max(0, elapsedMs(readAt, now))));
+
 /** @param readAt when its clock was read or came, by this machine's clock */
 export function asOf<Message extends OwnerMessage>(
   now: Instant,
@@ -10,10 +14,6 @@ export function asOf<Message extends OwnerMessage>(
   message: Message,
 ): Message {
   if (!("clock" in message)) return message;
-  const { value } = message.clock;
-  const clock = {
-    value: advance(value, Math.ceil(Math.max(0, elapsedMs(readAt, now)))),
-    readAtMs: now,
-  };
+  const clock = { value: clockValue(message.clock.value, readAt, now), readAtMs: now };
   return { ...message, clock };
 }

@@ -1,8 +1,9 @@
 // Where a connection is by now, from what its owner knows: told to the replicas so that they forget what the peer has, and so that sequence
 // numbers and timestamps stay unambiguous for whoever takes the connection over (A16).
 import { advance, distance } from "#base/sequence.ts";
-import type { Instant } from "#base/time.ts";
+import { type Instant, instant } from "#base/time.ts";
 import type { ConnectionNumber, Opened, Progress } from "#wire/takeover/message.ts";
+import { clockValue } from "./clock.ts";
 
 export interface Reached {
   readonly inputOffset: number;
@@ -30,9 +31,6 @@ export function progressOf(
       ...{ sendNext, wl1: receiveNext, wl2: sendNext },
       ...{ receiveNext, receiveAdvertised: advance(receiveNext, advertised) },
     },
-    clock: {
-      value: advance(clock.value, Math.ceil(Math.max(0, now - clock.readAtMs))),
-      readAtMs: now,
-    },
+    clock: { value: clockValue(clock.value, instant(clock.readAtMs), now), readAtMs: now },
   };
 }

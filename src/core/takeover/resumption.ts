@@ -5,6 +5,7 @@ import { advance, distance, isLater, later, offsetOf } from "#base/sequence.ts";
 import { after, type Instant } from "#base/time.ts";
 import type { Snapshot } from "#wire/takeover/message.ts";
 import type { ConnectionKey, EssentialState, InitialState } from "#wire/takeover/record.ts";
+import { clockValue } from "./clock.ts";
 import { type CalculableState, calculable } from "./calculable.ts";
 import type { ConnectionLog } from "./connection-log.ts";
 import type { HeldConnection } from "./replica.ts";
@@ -122,7 +123,7 @@ export class Resumption {
   #ownTimestamp(now: Instant): number | undefined {
     if (!this.#known.flags.timestampsReceived) return undefined;
     const { clock } = this.#log.progress ?? this.#log.opened;
-    return advance(clock.value, Math.ceil(now - this.#clockAt));
+    return clockValue(clock.value, this.#clockAt, now);
   }
 
   /** The first byte from the peer that nobody has. */
