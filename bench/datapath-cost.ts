@@ -28,6 +28,7 @@ export const SMALL: TableSize = { services: 1, slots: 1024, nodes: 4 };
 const USUAL_RUNS = 9;
 /** Where two rows are compared that differ by a cache miss, which a busy neighbour on the core makes dearer. */
 export const MANY_RUNS = 36;
+const TURNS = 6;
 
 /** Our program, loaded but attached to nothing, with tables that can be exchanged. */
 export class SubjectProgram {
@@ -67,23 +68,23 @@ export class SubjectProgram {
 
 export const count = (flows: number): string => flows.toLocaleString("en").replaceAll(",", " ");
 
-/** Rows in ns/packet and as multiples of the floor. */
-/** As in Measuring. */
-type Effort = Pick<Measuring, "runs" | "packets">;
+/** What is measured, and how. */
+export interface Bench {
+  readonly cost: PacketCost;
+  /** Its tables are SMALL. */
+  readonly subject: SubjectProgram;
+  /** On which it runs. */
+  readonly cpu: number;
+}
 
-/** Runs one part of the benchmark. */
-export function aloneOnCpu(
-  title: string,
-  part: (table: CostTable, subject: SubjectProgram) => void,
-): void {
-  const unpin = pinToCpu(os.cpus().length - 1);
+export function onOneCpu<T>(act: (bench: Bench) => T): T {
+  const cpu = os.cpus().length - 1;
+  const unpin = pinToCpu(cpu);
   const cost = new PacketCost();
   const subject = new SubjectProgram();
   try {
     subject.publish(SMALL);
-    const table = new CostTable(cost, subject.fd);
-    part(table, subject);
-    console.log(renderSuite({ name: "datapath", title, method: [], rows: table.rows }));
+    return act({ cost, subject, cpu });
   } finally {
     subject.close();
     cost.close();
@@ -91,6 +92,33 @@ export function aloneOnCpu(
   }
 }
 
+/** Runs one part of the benchmark alone. */
+export function partAlone(
+  title: string,
+  part: (table: CostTable, subject: SubjectProgram) => void,
+): void {
+  onOneCpu(({ cost, subject }) => {
+    const table = new CostTable(cost, subject.fd);
+    part(table, subject);
+    console.log(renderSuite({ name: "datapath", title, method: [], rows: table.rows }));
+  });
+}
+
+/** The least that each of the cases took, which are measured in turn, so that a busy neighbour meets all of them alike. */
+export function leastInTurn<T>(cases: readonly T[], measure: (each: T) => number): number[] {
+  const least = cases.map(() => Infinity);
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const [index, each] of cases.entries()) {
+      least[index] = Math.min(least[index] ?? Infinity, measure(each));
+    }
+  }
+  return least;
+}
+
+/** As in Measuring. */
+type Effort = Pick<Measuring, "runs" | "packets">;
+
+/** Rows in ns/packet and as multiples of the floor. */
 export class CostTable {
   readonly rows: Row[] = [];
   readonly #cost: PacketCost;

@@ -1,13 +1,18 @@
 // What a packet of a pinned connection costs (B4), beside a table-1 hit. `node bench/datapath-exceptions.ts` runs this part of the
 // datapath benchmark alone; root is needed.
 import type { Tables } from "#core/steering/tables.ts";
-import { aloneOnCpu, count, type CostTable, SMALL, type SubjectProgram } from "./datapath-cost.ts";
+import {
+  count,
+  type CostTable,
+  leastInTurn,
+  partAlone,
+  SMALL,
+  type SubjectProgram,
+} from "./datapath-cost.ts";
 import { CONNECTIONS, pinned, PINNED } from "./datapath-traffic.ts";
-import type { PacketKind, Spread } from "./packet-cost.ts";
 
 /** Of a packet of a pinned connection, beside a table-1 hit. */
 const MOST_TIMES_HIT = 1.3;
-const TURNS = 6;
 /** Short ones, each of some ms: what else the machine does spoils few of them. */
 const RUNS_OF_A_TURN = 60;
 /** Ten of each flow. */
@@ -17,33 +22,16 @@ const NOTHING_PINNED = (tables: Tables): Tables => tables;
 const ALL_PINNED = (tables: Tables): Tables => pinned(tables, false);
 const OTHERS_PINNED = (tables: Tables): Tables => pinned(tables, true);
 
-/** ns for each of the tables, measured in turn, so that a busy neighbour meets all of them alike. */
-function measureInTurn(
-  table: CostTable,
-  subject: SubjectProgram,
-  kind: PacketKind,
-  spread: Spread,
-  changes: readonly ((tables: Tables) => Tables)[],
-): number[] {
-  const least = changes.map(() => Infinity);
-  for (let turn = 0; turn < TURNS; turn++) {
-    for (const [index, change] of changes.entries()) {
-      subject.publish(SMALL, change);
-      const ns = table.measure(kind, spread, { runs: RUNS_OF_A_TURN, packets: PACKETS });
-      least[index] = Math.min(least[index] ?? Infinity, ns);
-    }
-  }
-  return least;
-}
-
 /** Packets of pinned connections, beside as many of as many connections where nothing is pinned (B4). */
 export function costOfExceptions(table: CostTable, subject: SubjectProgram): void {
   const changes = [NOTHING_PINNED, ALL_PINNED, OTHERS_PINNED];
   for (const kind of CONNECTIONS) {
     for (const flows of [1, PINNED]) {
       const spread = { flows, services: 1 };
-      const costs = measureInTurn(table, subject, kind, spread, changes);
-      const [hit = 0, exception = 0, miss = 0] = costs;
+      const [hit = 0, exception = 0, miss = 0] = leastInTurn(changes, (change) => {
+        subject.publish(SMALL, change);
+        return table.measure(kind, spread, { runs: RUNS_OF_A_TURN, packets: PACKETS });
+      });
       const plural = flows === 1 ? "1 flow" : `${count(flows)} flows`;
       const add = (what: string, ns: number, promised: boolean): void => {
         const row = { name: `${kind.name}, ${plural}, ${what}`, value: ns, unit: "ns/packet" };
@@ -59,5 +47,5 @@ export function costOfExceptions(table: CostTable, subject: SubjectProgram): voi
 }
 
 if (import.meta.main) {
-  aloneOnCpu("Data path: what a packet of a pinned connection costs", costOfExceptions);
+  partAlone("Data path: what a packet of a pinned connection costs", costOfExceptions);
 }

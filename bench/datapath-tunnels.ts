@@ -9,14 +9,19 @@ import { encapsulate } from "#core/steering/tunnels.ts";
 import { connectionId, longHeader, shortHeader } from "#core/steering/testing/quic.ts";
 import type { NodeTunnel } from "#driver/bpf/tunnel-map.ts";
 import type { TunnelKind } from "#wire/tunnel.ts";
-import { aloneOnCpu, type CostTable, SMALL, type SubjectProgram } from "./datapath-cost.ts";
+import {
+  type CostTable,
+  leastInTurn,
+  partAlone,
+  SMALL,
+  type SubjectProgram,
+} from "./datapath-cost.ts";
 import { padded, quicKind, SELF, TABLE_1, TABLE_1_IPV6 } from "./datapath-traffic.ts";
 import type { PacketKind } from "./packet-cost.ts";
 
 /** Every packet of a run is of another flow, by chance. */
 const SPREAD = { flows: 10_000, services: 1 };
 const PASS = 2;
-const TURNS = 6;
 const RUNS_OF_A_TURN = 20;
 const PACKETS = 100_000;
 const KINDS: readonly TunnelKind[] = ["ipip", "geneve"];
@@ -96,17 +101,12 @@ const CASES: readonly Case[] = [
   { name: "QUIC, an Initial: by its slot", kind: quicKind(longHeader(0, connectionId(3))) },
 ];
 
-/** In turn, so that a busy neighbour meets all of them alike. */
 export function costOfTunnels(table: CostTable, subject: SubjectProgram): void {
-  const least = CASES.map(() => Infinity);
-  for (let turn = 0; turn < TURNS; turn++) {
-    for (const [index, { kind, tunnels, change }] of CASES.entries()) {
-      subject.publish(SMALL, change);
-      subject.setTunnels(tunnels === undefined ? [] : tunnelsOf(tunnels), OWN_ADDRESS);
-      const ns = table.measure(kind, SPREAD, { runs: RUNS_OF_A_TURN, packets: PACKETS });
-      least[index] = Math.min(least[index] ?? Infinity, ns);
-    }
-  }
+  const least = leastInTurn(CASES, ({ kind, tunnels, change }) => {
+    subject.publish(SMALL, change);
+    subject.setTunnels(tunnels === undefined ? [] : tunnelsOf(tunnels), OWN_ADDRESS);
+    return table.measure(kind, SPREAD, { runs: RUNS_OF_A_TURN, packets: PACKETS });
+  });
   subject.setTunnels([], OWN_ADDRESS);
   const [hit = 0] = least;
   for (const [index, { name }] of CASES.entries()) {
@@ -116,5 +116,5 @@ export function costOfTunnels(table: CostTable, subject: SubjectProgram): void {
 }
 
 if (import.meta.main) {
-  aloneOnCpu("Data path: tunnels and QUIC, as multiples of a table-1 hit", costOfTunnels);
+  partAlone("Data path: tunnels and QUIC, as multiples of a table-1 hit", costOfTunnels);
 }

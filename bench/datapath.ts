@@ -1,11 +1,17 @@
 // What a packet costs in the data path (B14): ns of CPU time for each way through the packet program, beside the least
 // that any XDP program costs here. `node bench/datapath.ts [--json]` runs it alone; root is needed.
-import os from "node:os";
 import { parseArgs } from "node:util";
 import { testRun } from "#driver/bpf/test-run.ts";
 import { costOfExceptions } from "./datapath-exceptions.ts";
 import { costOfTunnels } from "./datapath-tunnels.ts";
-import { count, CostTable, MANY_RUNS, SMALL, SubjectProgram } from "./datapath-cost.ts";
+import {
+  count,
+  CostTable,
+  MANY_RUNS,
+  onOneCpu,
+  SMALL,
+  type SubjectProgram,
+} from "./datapath-cost.ts";
 import {
   FIRST_FRAGMENT,
   KINDS,
@@ -15,7 +21,7 @@ import {
   type TableSize,
 } from "./datapath-traffic.ts";
 import type { SuiteOptions } from "./lib/options.ts";
-import { PacketCost, pinToCpu, type Spread } from "./packet-cost.ts";
+import { type PacketCost, type Spread } from "./packet-cost.ts";
 import { renderSuite, type Row, type Suite } from "./suite.ts";
 import { vethRates } from "./veth-rate.ts";
 
@@ -123,12 +129,7 @@ function costOfSize(table: CostTable, subject: SubjectProgram): void {
 
 /** About two minutes. `quick` makes no difference. */
 export async function datapath({ say }: SuiteOptions): Promise<Suite> {
-  const cpu = os.cpus().length - 1;
-  const unpin = pinToCpu(cpu);
-  const cost = new PacketCost();
-  const subject = new SubjectProgram();
-  try {
-    subject.publish(SMALL);
+  return onOneCpu(({ cost, subject, cpu }) => {
     testRun(subject.fd, FIRST_FRAGMENT);
     const table = new CostTable(cost, subject.fd);
     table.reference("XDP_TX, MAC addresses swapped", "swap");
@@ -148,11 +149,7 @@ export async function datapath({ say }: SuiteOptions): Promise<Suite> {
     const rates = vethRates(cost, cpu);
     const title = "Data path: what a packet costs";
     return { name: "datapath", title, method: METHOD, rows: [...table.rows, ...rates] };
-  } finally {
-    subject.close();
-    cost.close();
-    unpin();
-  }
+  });
 }
 
 if (import.meta.main) {
