@@ -4,6 +4,7 @@
 //   u8 protocol, plus 128 for IPv6 | source address | source port | destination address | destination port
 //
 // Ports are in network order. Its *print* are 51 bits by which the packet program knows a flow again; follows bpf/exception.h.
+import { mixWords } from "#base/mix.ts";
 import type { ByteReader, ByteWriter } from "./byte-cursor.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "./ipv4.ts";
 
@@ -75,23 +76,6 @@ export interface FlowPrint {
   readonly place: number;
 }
 
-const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits));
-
-/** The closing mix of Jenkins' lookup3, all three words of it. */
-function mixed(words: Int32Array): void {
-  let [a = 0, b = 0, c = 0] = words;
-  c = ((c ^ b) - rotate(b, 14)) | 0;
-  a = ((a ^ c) - rotate(c, 11)) | 0;
-  b = ((b ^ a) - rotate(a, 25)) | 0;
-  c = ((c ^ b) - rotate(b, 16)) | 0;
-  a = ((a ^ c) - rotate(c, 4)) | 0;
-  b = ((b ^ a) - rotate(a, 14)) | 0;
-  c = ((c ^ b) - rotate(b, 24)) | 0;
-  words[0] = a;
-  words[1] = b;
-  words[2] = c;
-}
-
 /** As a little-endian machine loads four bytes. */
 const word = (key: FlowKey, at: number): number =>
   key.charCodeAt(at) |
@@ -110,15 +94,15 @@ const PRINT_FACTOR = 0x9e3779b1;
 function mixedSource([k0, k1]: readonly [number, number], key: FlowKey): Int32Array {
   if (key.length === IPV4_LENGTH) {
     const words = Int32Array.of(k0 + word(key, 1), k0 + half(key, 5), k1);
-    mixed(words);
+    mixWords(words);
     return words;
   }
   const words = Int32Array.of(k0 + word(key, 1), k0 + word(key, 5), k1 + half(key, 17));
-  mixed(words);
+  mixWords(words);
   const folded = words[1] ?? 0;
   words[0] = k0 + word(key, 9);
   words[1] = k0 + word(key, 13);
-  mixed(words);
+  mixWords(words);
   words[0] = (words[0] ?? 0) + folded;
   return words;
 }
