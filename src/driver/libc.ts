@@ -271,7 +271,13 @@ export class Mapping {
     this.bytes = new Uint8Array(koffi.view(this.#address, length));
   }
 
-  /** The bytes must not be touched afterwards. */
+  /** The same memory as numbers of 64 bits; it is as long as a whole number of them. */
+  get cells(): BigUint64Array {
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    return new BigUint64Array(buffer, byteOffset, byteLength / 8);
+  }
+
+  /** Neither may be touched afterwards. */
   unmap(): void {
     if (!this.#mapped) return;
     this.#mapped = false;

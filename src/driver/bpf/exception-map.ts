@@ -218,9 +218,6 @@ export class ExceptionMap {
   }
 }
 
-/** The memory of a loaded program's map, to be unmapped; `buckets` of each half. */
+/** The memory of a loaded program's map, to be unmapped. */
 export const mapExceptions = (fd: number): Mapping =>
   new Mapping(fd, EXCEPTION_BUCKETS * EXCEPTIONS_PER_BUCKET * 8);
-
-export const cellsOf = ({ bytes }: Mapping): BigUint64Array =>
-  new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);

@@ -8,8 +8,7 @@ export class GroupNumbers {
 
   constructor(fd: number, groups: number) {
     this.#mapping = new Mapping(fd, groups * 8);
-    const { buffer, byteOffset } = this.#mapping.bytes;
-    this.#numbers = new BigUint64Array(buffer, byteOffset, groups);
+    this.#numbers = this.#mapping.cells;
   }
 
   set(group: number, number: bigint): void {

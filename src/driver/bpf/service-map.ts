@@ -175,9 +175,6 @@ function keyTextOf({ key: number, address }: BucketEntry): string {
   return whole.toString("latin1");
 }
 
-const cellsOf = ({ bytes }: Mapping): BigUint64Array =>
-  new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
-
 export class ServiceMap {
   readonly #fds: ServiceMapFds;
   readonly #state: StateMap;
@@ -194,7 +191,7 @@ export class ServiceMap {
     const cells = new Mapping(fds.serviceBuckets, sizes.cells * 8);
     const halves = new Mapping(fds.bucketVips, sizes.halves * 8);
     this.#mappings = [cells, halves];
-    this.#buckets = new ServiceBuckets(cellsOf(cells), cellsOf(halves));
+    this.#buckets = new ServiceBuckets(cells.cells, halves.cells);
     for (const entry of this.#buckets.entries()) {
       this.#entries.set(keyTextOf(entry), decodeEntry(toBytes(entry.service)));
     }

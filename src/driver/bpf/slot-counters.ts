@@ -28,8 +28,7 @@ export class SlotCounters {
   /** @param capacity slots of all groups together */
   constructor(fd: number, capacity: number) {
     this.#mapping = new Mapping(fd, capacity * 8, { writable: false });
-    const { buffer, byteOffset } = this.#mapping.bytes;
-    this.#counters = new BigUint64Array(buffer, byteOffset, capacity);
+    this.#counters = this.#mapping.cells;
     this.#seen = this.#counters.slice();
   }
 

@@ -18,7 +18,7 @@ import {
   VIP_OF_MASTER,
   VIP_OF_NOBODY,
 } from "./abi.gen.ts";
-import { cellsOf, ExceptionMap, mapExceptions } from "./exception-map.ts";
+import { ExceptionMap, mapExceptions } from "./exception-map.ts";
 import { GroupNumbers, portNumber } from "./group-numbers.ts";
 import { bpfCheck, libbpf } from "./libbpf.ts";
 import { NamedNodes } from "./named-nodes.ts";
@@ -85,7 +85,7 @@ export class TableWriter {
     this.tunnels = new TunnelMap(fds, this.#nodes, this.state);
     this.#services = new ServiceMap(fds, capacities.services, this.state);
     this.#exceptionMemory = mapExceptions(fds.exceptions);
-    this.#exceptions = new ExceptionMap(cellsOf(this.#exceptionMemory), this.state);
+    this.#exceptions = new ExceptionMap(this.#exceptionMemory.cells, this.state);
     this.#sessionIdle = new SessionIdle(fds.sessionIdle, capacities.groups);
     this.#portMap = new GroupNumbers(fds.otherPorts, capacities.groups);
     this.#named = new NamedNodes(fds.named, capacities.groups);
