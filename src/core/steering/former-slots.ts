@@ -90,7 +90,7 @@ export class FormerSlots {
   /** Flows that are pinned and were not found. No more than there are exceptions. */
   #missing: ReadonlyMap<FlowKey, Instant> = new Map();
   /** Of these, those that the last look reported as ended. */
-  #told: ReadonlySet<FlowKey> = new Set();
+  #told: readonly FlowKey[] = [];
   /** The last look found a connection in a slot of another owner. */
   #foreign = false;
 
@@ -115,9 +115,9 @@ export class FormerSlots {
     if (groups.some(({ former, policy }) => !isRouted(policy) && former.includes(this.#self))) {
       return true;
     }
-    if (this.#told.size === 0) return false;
+    if (this.#told.length === 0) return false;
     const pinned = pinnedTo(this.#self, tables);
-    return [...this.#told].some((flow) => pinned.has(flow));
+    return this.#told.some((flow) => pinned.has(flow));
   }
 
   /** @param connections is asked only when these tables, or the last look, give a reason */
@@ -131,7 +131,7 @@ export class FormerSlots {
     if (isIdle && !this.#foreign) {
       this.#free = new Map();
       this.#missing = new Map();
-      this.#told = new Set();
+      this.#told = [];
       return NOTHING;
     }
     const seen = this.#see(this.#index(tables), connections(), pinned);
@@ -144,7 +144,7 @@ export class FormerSlots {
     const missing = [...pinned].filter((flow) => !seen.present.has(flow));
     this.#missing = missingSince(this.#missing, missing, now);
     const ended = missing.filter((flow) => isOld(this.#missing.get(flow)));
-    this.#told = new Set(ended);
+    this.#told = ended;
     const unused = groups.map(({ name, slots }) => ({
       name,
       unused: slots.filter((slot) => isOld(this.#free.get(slotKey(name, slot)))),
