@@ -79,4 +79,13 @@ export class Parts implements Observer {
     const since = this.#fineSince[a.id * this.#size + b.id] ?? Number.POSITIVE_INFINITY;
     return Math.max(0, this.#world.nowMs - since);
   }
+
+  /** As between two, of the pair of these that has for the shortest time. */
+  allFineForMs(nodes: Iterable<SimNode>): number {
+    const pairs = pairsOf([...new Set(nodes)]);
+    return Math.min(...pairs.map(([a, b]) => this.fineForMs(a, b)));
+  }
 }
+
+export const pairsOf = (nodes: readonly SimNode[]): (readonly [SimNode, SimNode])[] =>
+  nodes.flatMap((a, at) => nodes.slice(at + 1).map((b) => [a, b] as const));

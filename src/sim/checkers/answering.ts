@@ -4,7 +4,7 @@ import type { IpAddress } from "#base/address.ts";
 import { NO_NODE } from "#base/ids.ts";
 import { VIPS } from "../cluster-spec.ts";
 import type { DataPlane } from "../data-plane.ts";
-import type { Parts } from "../parts.ts";
+import { pairsOf, type Parts } from "../parts.ts";
 import type { SimNode } from "../node.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
@@ -47,10 +47,8 @@ export class Answering implements Observer {
 
   /** For how long both, and those that they follow, have heard each other: only masters that meet can end it. */
   #fineForMs(first: SimNode, second: SimNode): number {
-    const involved = new Set([first, second, this.#masterOf(first), this.#masterOf(second)]);
-    const all = [...involved];
-    const pairs = all.flatMap((a, at) => all.slice(at + 1).map((b) => [a, b] as const));
-    return Math.min(...pairs.map(([a, b]) => this.#parts.fineForMs(a, b)));
+    const masters = [this.#masterOf(first), this.#masterOf(second)];
+    return this.#parts.allFineForMs([first, second, ...masters]);
   }
 
   #masterOf(node: SimNode): SimNode {
@@ -59,10 +57,8 @@ export class Answering implements Observer {
   }
 
   #look(vip: IpAddress, before: ReadonlyMap<string, number>): void {
-    const answering = this.#plane.answering(vip);
-    if (answering.length < 2) return;
-    for (const [at, first] of answering.entries()) {
-      for (const second of answering.slice(at + 1)) this.#bothAnswer(vip, first, second, before);
+    for (const [first, second] of pairsOf(this.#plane.answering(vip))) {
+      this.#bothAnswer(vip, first, second, before);
     }
   }
 

@@ -7,14 +7,14 @@
 import { type DataPlane, floodedMac } from "../data-plane.ts";
 import { SAMPLE_FLOWS } from "../flows.ts";
 import type { SimNode } from "../node.ts";
-import type { Parts } from "../parts.ts";
+import { pairsOf, type Parts } from "../parts.ts";
 import { howMany, Taken } from "../taken.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 
 /** Two that have just begun to hear each other have to agree first who is master. */
-const ACQUAINTED_MS = 4000;
+export const ACQUAINTED_MS = 4000;
 /**
  * A member misses its master for a detection interval (200 ms) at most after it was given up, keeps its right for another one and the
  * wait for objections (100 ms) while it looks for a new one; and two samples.
@@ -108,6 +108,3 @@ export class OneTaker implements Observer {
     throw new Violation("one-taker", `${text} is taken by ${both} ${lasting}`);
   }
 }
-
-const pairsOf = (nodes: readonly SimNode[]): (readonly [SimNode, SimNode])[] =>
-  nodes.flatMap((a, at) => nodes.slice(at + 1).map((b) => [a, b] as const));

@@ -1,16 +1,14 @@
 // A15, docs/adr/0012: a first frame that waits for an owner of its slot goes on to one: in a cluster that is well it is served before a client
 // would repeat it. And it is served once: nobody takes what another one has taken that hears him, wherever it waited meanwhile.
 import type { NodeId } from "#base/ids.ts";
-import type { Parts } from "../parts.ts";
+import { pairsOf, type Parts } from "../parts.ts";
 import type { SimNode } from "../node.ts";
 import type { Observer } from "../probes.ts";
 import { Violation } from "../violation.ts";
 import type { WellCluster } from "../well-cluster.ts";
 import type { Opening, Openings } from "../workloads/openings.ts";
 import type { World } from "../world.ts";
-
-/** As one-taker.ts: two that have just begun to hear each other have to agree first who is master. */
-const ACQUAINTED_MS = 4000;
+import { ACQUAINTED_MS } from "./one-taker.ts";
 
 export class ServedOnce implements Observer {
   readonly #world: World;
@@ -68,12 +66,9 @@ export class ServedOnce implements Observer {
 
   #taken({ text, takers }: Opening): void {
     if (takers.size < 2) return;
-    const all = [...takers].map((id) => this.#world.node(id));
-    for (const [at, a] of all.entries()) {
-      for (const b of all.slice(at + 1)) {
-        if (!this.#isOneCluster(a, b)) continue;
-        throw new Violation("openings", `${text} was taken by node ${a.id} and by node ${b.id}`);
-      }
+    for (const [a, b] of pairsOf([...takers].map((id) => this.#world.node(id)))) {
+      if (!this.#isOneCluster(a, b)) continue;
+      throw new Violation("openings", `${text} was taken by node ${a.id} and by node ${b.id}`);
     }
   }
 
@@ -85,9 +80,6 @@ export class ServedOnce implements Observer {
   #isOneCluster(a: SimNode, b: SimNode): boolean {
     const master = this.#masterOf(a);
     if (master === undefined || master === 0 || this.#masterOf(b) !== master) return false;
-    const all = [a, b, this.#world.node(master)];
-    return all.every((one) =>
-      all.every((other) => one === other || this.#parts.fineForMs(one, other) > ACQUAINTED_MS),
-    );
+    return this.#parts.allFineForMs([a, b, this.#world.node(master)]) > ACQUAINTED_MS;
   }
 }

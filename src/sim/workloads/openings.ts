@@ -17,7 +17,7 @@ const [FIRST_CLIENT, CLIENTS] = [20, 8] as const;
 /** In the moment after tables came into force somewhere, one is sent so often. */
 const AFTER_CHANGE = 0.5;
 /** A client repeats its frame then; this one does not. */
-export const WAITS_MS = 1000;
+const WAITS_MS = 1000;
 
 export interface Opening {
   readonly frame: ClientFrame;
