@@ -68,25 +68,41 @@ export const socketOf = (cluster: LabCluster, member: string): string =>
 export const logOf = (cluster: LabCluster, member: string): string =>
   readFileSync(path.join(cluster.lab.folder(member), "agent.log"), "utf8");
 
-export const runningAgent = (cluster: LabCluster, member: string): StartedProcess | undefined =>
+const running = (
+  cluster: LabCluster,
+  member: string,
+  program: string,
+): StartedProcess | undefined =>
   startedProcesses(cluster.lab.name).findLast(
-    (id) => id.host === member && id.program === "agent" && stateOf(id) !== "ended",
+    (id) => id.host === member && id.program === program && stateOf(id) !== "ended",
   );
+
+export const runningAgent = (cluster: LabCluster, member: string): StartedProcess | undefined =>
+  running(cluster, member, "agent");
 
 export const hasAgent = (cluster: LabCluster, member: string): boolean =>
   runningAgent(cluster, member) !== undefined;
 
-/** Sends a signal to the agent of a member and waits until it has ended. */
-export async function endAgent(
+type EndingSignal = "SIGTERM" | "SIGKILL" | "SIGINT";
+
+/** Sends a signal to a program of a member, by its name in the lab, and waits until it has ended. */
+export async function endProgram(
   cluster: LabCluster,
   member: string,
-  signal: "SIGTERM" | "SIGKILL" | "SIGINT",
+  program: string,
+  signal: EndingSignal,
 ): Promise<void> {
-  const agent = runningAgent(cluster, member);
-  assert.ok(agent, `${member} has no agent`);
-  process.kill(agent.pid, signal);
-  await until(`${member}'s agent has ended`, () => stateOf(agent) === "ended");
+  const found = running(cluster, member, program);
+  assert.ok(found, `${member} runs no ${program}`);
+  process.kill(found.pid, signal);
+  await until(`${program} on ${member} has ended`, () => stateOf(found) === "ended");
 }
+
+export const endAgent = (
+  cluster: LabCluster,
+  member: string,
+  signal: EndingSignal,
+): Promise<void> => endProgram(cluster, member, "agent", signal);
 
 /** Starts the agent of a member; resolves when it answers. */
 export async function startAgent(

@@ -7,20 +7,12 @@ import { createInterface } from "node:readline";
 import type { Status } from "#api/status.ts";
 import type { LabCluster } from "#lab/cluster.ts";
 import { startProgram } from "#lab/launch.ts";
-import { stateOf } from "#lab/processes.ts";
-import { startedProcesses } from "#lab/record.ts";
 import { STANDARD, webServer } from "#lab/standard.ts";
-import { until } from "./agent-bench.ts";
+import { endProgram } from "./agent-bench.ts";
 
 /** Ends nginx on a member as an operator's `systemctl stop` would: at once, with its connections. */
-export async function stopWeb(cluster: LabCluster, member: string): Promise<void> {
-  const running = startedProcesses(cluster.lab.name).findLast(
-    (id) => id.host === member && id.program === "nginx" && stateOf(id) !== "ended",
-  );
-  assert.ok(running, `${member} runs no nginx`);
-  process.kill(running.pid, "SIGTERM");
-  await until(`nginx on ${member} has ended`, () => stateOf(running) === "ended");
-}
+export const stopWeb = (cluster: LabCluster, member: string): Promise<void> =>
+  endProgram(cluster, member, "nginx", "SIGTERM");
 
 export const startWeb = (cluster: LabCluster, member: string): Promise<unknown> =>
   startProgram({ lab: cluster.lab.name, host: member }, webServer());

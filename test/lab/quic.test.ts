@@ -6,9 +6,7 @@ import { describe, test } from "node:test";
 import type { Status } from "#api/status.ts";
 import { LabCluster } from "#lab/cluster.ts";
 import { STANDARD } from "#lab/standard.ts";
-import { stateOf } from "#lab/processes.ts";
-import { startedProcesses } from "#lab/record.ts";
-import { CALM, labName, skip, until } from "./agent-bench.ts";
+import { CALM, endProgram, labName, skip, until } from "./agent-bench.ts";
 import { LineClient } from "./line-client.ts";
 
 const PORT = 443;
@@ -33,15 +31,6 @@ const servers = (answers: readonly string[], kind: string): string[] =>
 const CHECKED = `${GROUPS}    health: { checks: [{ type: udp, send: "are you there?", expect: unknown }], intervalMs: 200, timeoutMs: 100, fall: 2, rise: 2 }
 `;
 
-async function stopServer(cluster: LabCluster, member: string): Promise<void> {
-  const running = startedProcesses(cluster.lab.name).findLast(
-    (id) => id.host === member && id.program === "quic-server" && stateOf(id) !== "ended",
-  );
-  assert.ok(running, `${member} runs no server`);
-  process.kill(running.pid, "SIGKILL");
-  await until(`the server on ${member} has ended`, () => stateOf(running) === "ended");
-}
-
 /** Each said "NAME KIND": whose connections were at `gone` hear that somebody else does not know them, all others go on. */
 function assertReset(
   answers: readonly string[],
@@ -62,7 +51,7 @@ async function goBySlot(cluster: LabCluster, vip: string): Promise<void> {
   assert.equal(new Set(at).size, 3, `of ${CONNECTIONS} connections some are at each member`);
   const master = await cluster.master();
   const [dead = "", drained = ""] = cluster.members.filter((member) => member !== master);
-  await stopServer(cluster, dead);
+  await endProgram(cluster, dead, "quic-server", "SIGKILL");
   const hasNone = ({ groups }: Status): boolean =>
     (groups[0]?.shares ?? []).every(({ node, slots }) => node !== dead || slots === 0);
   for (const member of cluster.members) await cluster.until(`${dead} has no slot`, hasNone, member);
